@@ -1,0 +1,44 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""otel-tts: an OpenTelemetry distribution for speech synthesis.
+
+A service is started with ``opentelemetry-instrument`` (or ``otel-tts run``) and needs none of this. For code of your
+own: `synthesis`, `stage`, `current`, `carried`; for an engine of your own a table: `Engine`, `Entry`, `Seam`, `Chunk`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otel_tts.api import stage, synthesis
+from otel_tts.carrier import carried
+from otel_tts.engine import Call, Chunk, Engine, Entry, Seam
+from otel_tts.names import Stage
+from otel_tts.synthesis import current
+from otel_tts.version import __version__
+
+
+def configure(**options: Any) -> None:
+    """Set up OpenTelemetry and the hooks in code, once; see `otel_tts.distro.configure.configure` for the options.
+
+    For a process that is not started with ``opentelemetry-instrument`` or ``otel-tts run``.
+    """
+    from otel_tts.distro.configure import configure as run
+
+    run(**options)
+
+
+__all__ = [
+    "Call",
+    "Chunk",
+    "Engine",
+    "Entry",
+    "Seam",
+    "Stage",
+    "__version__",
+    "carried",
+    "configure",
+    "current",
+    "stage",
+    "synthesis",
+]

@@ -1,0 +1,352 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every span, attribute, event, metric and log name that otel-tts emits, with type, unit and meaning.
+
+The reference in docs/names.md is generated from the tables here, and the privacy gate lets pass what they list.
+
+``gen_ai.*`` names are the GenAI conventions' own; the Python package deprecates its copies since the conventions
+moved to a repository of their own, so they stand here as plain strings. ``tts.*`` and ``gpu.*`` are this project's
+names: they may still change in a minor release until 1.0, with a line in the changelog.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SCOPE: Final = "otel_tts"
+"""Instrumentation scope of every span, point and log line made here."""
+
+# --- spans -----------------------------------------------------------------------------------------------------------
+
+OPERATION: Final = "text_to_speech"
+SPAN_QUEUE: Final = "tts.queue"
+STAGE_PREFIX: Final = "tts."
+
+
+class Stage:
+    """The stages of a speech pipeline: values of ``tts.stage``; the span's name is ``tts.`` and the value."""
+
+    QUEUE: Final = "queue"
+    TEXT_FRONTEND: Final = "text_frontend"
+    REFERENCE_ENCODE: Final = "reference_encode"
+    ACOUSTIC_MODEL: Final = "acoustic_model"
+    VOCODER: Final = "vocoder"
+    MODEL: Final = "model"
+    POSTPROCESS: Final = "postprocess"
+
+
+STAGES: Final[dict[str, str]] = {
+    Stage.QUEUE: "waiting in a job queue before the synthesis, or for an engine's lock inside it",
+    Stage.TEXT_FRONTEND: "normalisation, grapheme to phoneme, tokenising",
+    Stage.REFERENCE_ENCODE: "speaker or emotion reference to an embedding; absent on a cache hit",
+    Stage.ACOUSTIC_MODEL: "text to codes or mel spectrogram",
+    Stage.VOCODER: "mel spectrogram or codes to waveform",
+    Stage.MODEL: "acoustic model and vocoder where one graph does both",
+    Stage.POSTPROCESS: "trimming, resampling, encoding, writing",
+}
+
+
+class Outcome:
+    """How a synthesis ended: values of ``tts.outcome``."""
+
+    OK: Final = "ok"
+    ANOMALOUS: Final = "anomalous"
+    ERROR: Final = "error"
+    CANCELLED: Final = "cancelled"
+    REJECTED: Final = "rejected"
+
+
+OUTCOMES: Final[dict[str, str]] = {
+    Outcome.OK: "audio was made and nothing in it looks wrong",
+    Outcome.ANOMALOUS: "the call succeeded but the audio is empty, silent, truncated or not a number",
+    Outcome.ERROR: "an exception left the engine",
+    Outcome.CANCELLED: "the caller went away or closed the stream before the end",
+    Outcome.REJECTED: "refused before any stage ran, or by a full queue",
+}
+
+# --- attributes ------------------------------------------------------------------------------------------------------
+
+REQUEST_ID: Final = "request_id"
+OPERATION_NAME: Final = "gen_ai.operation.name"
+OUTPUT_TYPE: Final = "gen_ai.output.type"
+MODEL: Final = "gen_ai.request.model"
+PROVIDER: Final = "gen_ai.provider.name"
+ENGINE: Final = "tts.engine.name"
+ENGINE_VERSION: Final = "tts.engine.version"
+TEXT_LENGTH: Final = "tts.text.length"
+TEXT_LANGUAGE: Final = "tts.text.language"
+SEGMENT_COUNT: Final = "tts.segment.count"
+VOICE: Final = "tts.voice"
+VOICE_SOURCE: Final = "tts.voice.source"
+EMOTION_MODE: Final = "tts.emotion.mode"
+REFERENCE_DURATION: Final = "tts.reference.duration"
+REFERENCE_CACHE_HIT: Final = "tts.reference.cache_hit"
+STREAM: Final = "tts.stream"
+COLD_START: Final = "tts.cold_start"
+OUTCOME: Final = "tts.outcome"
+ERROR_TYPE: Final = "error.type"
+DEVICE_FALLBACK: Final = "tts.device.fallback"
+COST: Final = "tts.cost"
+COST_CURRENCY: Final = "tts.cost.currency"
+
+AUDIO_DURATION: Final = "tts.audio.duration"
+AUDIO_SAMPLE_RATE: Final = "tts.audio.sample_rate"
+AUDIO_CHANNELS: Final = "tts.audio.channels"
+AUDIO_SIZE: Final = "tts.audio.size"
+AUDIO_FORMAT: Final = "tts.audio.format"
+AUDIO_PEAK: Final = "tts.audio.peak"
+AUDIO_RMS: Final = "tts.audio.rms"
+AUDIO_SILENCE_RATIO: Final = "tts.audio.silence_ratio"
+AUDIO_LEADING_SILENCE: Final = "tts.audio.leading_silence"
+AUDIO_TRAILING_SILENCE: Final = "tts.audio.trailing_silence"
+AUDIO_CLIPPING_RATIO: Final = "tts.audio.clipping_ratio"
+AUDIO_CLICKS: Final = "tts.audio.clicks"
+AUDIO_DC_OFFSET: Final = "tts.audio.dc_offset"
+AUDIO_ANOMALY: Final = "tts.audio.anomaly"
+REAL_TIME_FACTOR: Final = "tts.real_time_factor"
+TIME_TO_FIRST_BYTE: Final = "tts.time_to_first_byte"
+TIME_TO_FIRST_AUDIO: Final = "tts.time_to_first_audio"
+STREAM_CHUNKS: Final = "tts.stream.chunks"
+STREAM_UNDERRUN: Final = "tts.stream.underrun"
+STREAM_CONTINUOUS: Final = "tts.stream.continuous"
+
+STAGE: Final = "tts.stage"
+STAGE_SEGMENTS: Final = "tts.stage.segments"
+STAGE_HOST_DURATION: Final = "tts.stage.host_duration"
+TIMING_MODE: Final = "gpu.timing.mode"
+TIMING_STATUS: Final = "gpu.timing.status"
+GPU_ELAPSED: Final = "gpu.elapsed"
+GPU_QUEUE_DELAY: Final = "gpu.queue_delay"
+GPU_CLOCK_UNCERTAINTY: Final = "gpu.clock.uncertainty"
+HW_ID: Final = "hw.id"
+
+MEMORY_EVENT: Final = "gpu.memory"
+MEMORY_ALLOCATED: Final = "gpu.memory.allocated"
+MEMORY_RESERVED: Final = "gpu.memory.reserved"
+MEMORY_PEAK: Final = "gpu.memory.peak"
+MEMORY_ALLOCATED_DELTA: Final = "gpu.memory.allocated.delta"
+MEMORY_RESERVED_DELTA: Final = "gpu.memory.reserved.delta"
+MEMORY_SLACK_RATIO: Final = "gpu.memory.slack_ratio"
+MEMORY_ATTRIBUTION: Final = "gpu.memory.attribution"
+
+REASON: Final = "reason"
+
+Type = Literal["string", "int", "double", "boolean", "string[]"]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute: its key, type, unit (UCUM, empty for none) and meaning."""
+
+    key: str
+    type: Type
+    unit: str
+    meaning: str
+
+
+REQUEST_ATTRIBUTES: Final = (
+    Attribute(REQUEST_ID, "string", "", "from the x-request-id header, the queue's event id, or made here"),
+    Attribute(OPERATION_NAME, "string", "", "always text_to_speech"),
+    Attribute(OUTPUT_TYPE, "string", "", "always speech"),
+    Attribute(MODEL, "string", "", "the model's name"),
+    Attribute(PROVIDER, "string", "", "who runs the model; the engine's name where it runs in this process"),
+    Attribute(ENGINE, "string", "", "the engine's name, as in its table"),
+    Attribute(ENGINE_VERSION, "string", "", "the installed version of the engine's distribution"),
+    Attribute(TEXT_LENGTH, "int", "{character}", "characters of the text to be spoken"),
+    Attribute(TEXT_LANGUAGE, "string", "", "BCP 47 tag, when the engine knows it"),
+    Attribute(SEGMENT_COUNT, "int", "{segment}", "sentences or segments that were synthesised one after the other"),
+    Attribute(VOICE, "string", "", "a preset's name, or the keyed hash of a reference voice's file"),
+    Attribute(VOICE_SOURCE, "string", "", "default, preset, reference or description"),
+    Attribute(EMOTION_MODE, "string", "", "how an emotion was asked for: speaker, reference, vector or text"),
+    Attribute(REFERENCE_DURATION, "double", "s", "length of the reference audio"),
+    Attribute(REFERENCE_CACHE_HIT, "boolean", "", "the reference's encoding was reused"),
+    Attribute(STREAM, "boolean", "", "the audio was delivered in chunks"),
+    Attribute(COLD_START, "boolean", "", "the first synthesis of this engine in this process"),
+    Attribute(OUTCOME, "string", "", "ok, anomalous, error, cancelled or rejected"),
+    Attribute(ERROR_TYPE, "string", "", "the exception's class"),
+    Attribute(DEVICE_FALLBACK, "boolean", "", "ran on the CPU after having run on a device"),
+    Attribute(COST, "double", "{currency}", "estimate: share of device time times the price of a GPU hour"),
+    Attribute(COST_CURRENCY, "string", "", "the currency of tts.cost"),
+)
+
+AUDIO_ATTRIBUTES: Final = (
+    Attribute(AUDIO_DURATION, "double", "s", "length of the audio"),
+    Attribute(AUDIO_SAMPLE_RATE, "int", "Hz", "samples a second"),
+    Attribute(AUDIO_CHANNELS, "int", "{channel}", "channels"),
+    Attribute(AUDIO_SIZE, "int", "By", "bytes of the encoded audio, else of the samples"),
+    Attribute(AUDIO_FORMAT, "string", "", "container or encoding: wav, mp3, ogg, flac, pcm"),
+    Attribute(AUDIO_PEAK, "double", "1", "largest magnitude, of full scale"),
+    Attribute(AUDIO_RMS, "double", "1", "root mean square, of full scale"),
+    Attribute(AUDIO_SILENCE_RATIO, "double", "1", "share of 10 ms windows below -40 dBFS"),
+    Attribute(AUDIO_LEADING_SILENCE, "double", "s", "time before the first 50 ms above -40 dBFS"),
+    Attribute(AUDIO_TRAILING_SILENCE, "double", "s", "time after the last 50 ms above -40 dBFS"),
+    Attribute(AUDIO_CLIPPING_RATIO, "double", "1", "share of samples at or above 0.999 of full scale"),
+    Attribute(AUDIO_CLICKS, "int", "{click}", "jumps of over half of full scale between two samples, outside clipping"),
+    Attribute(AUDIO_DC_OFFSET, "double", "1", "mean of the samples, of full scale"),
+    Attribute(AUDIO_ANOMALY, "string[]", "", "what looks wrong; see the list of anomalies"),
+    Attribute(
+        REAL_TIME_FACTOR, "double", "1", "time inside the engine / audio duration; under 1 is faster than speech"
+    ),
+    Attribute(
+        TIME_TO_FIRST_BYTE, "double", "s", "from the server span's start, else the synthesis's, to the first audio"
+    ),
+    Attribute(TIME_TO_FIRST_AUDIO, "double", "s", "time to first byte plus leading silence; absent when silent"),
+    Attribute(STREAM_CHUNKS, "int", "{chunk}", "chunks delivered"),
+    Attribute(STREAM_UNDERRUN, "double", "s", "worst deficit of a player that starts at the first chunk"),
+    Attribute(STREAM_CONTINUOUS, "boolean", "", "the underrun stayed under 0.1 s"),
+)
+
+STAGE_ATTRIBUTES: Final = (
+    Attribute(STAGE, "string", "", "which stage"),
+    Attribute(STAGE_SEGMENTS, "int", "{segment}", "repetitions folded into this span; absent for one"),
+    Attribute(
+        STAGE_HOST_DURATION, "double", "s", "time on the host's clock, where the span's own is another's or a sum"
+    ),
+    Attribute(TIMING_MODE, "string", "", "which clock took the times: host, sync or events"),
+    Attribute(TIMING_STATUS, "string", "", "absent when all went well, else why the times are the host's"),
+    Attribute(GPU_ELAPSED, "double", "s", "time between the stage's first and last device event"),
+    Attribute(GPU_QUEUE_DELAY, "double", "s", "time between the host's call and the device's start"),
+    Attribute(GPU_CLOCK_UNCERTAINTY, "double", "s", "bound on the error of device time mapped to host time"),
+    Attribute(HW_ID, "string", "", "the device: GPU or MIG UUID"),
+)
+
+MEMORY_ATTRIBUTES: Final = (
+    Attribute(MEMORY_ALLOCATED, "int", "By", "allocated by tensors at the stage's end"),
+    Attribute(MEMORY_RESERVED, "int", "By", "held by the allocator at the stage's end"),
+    Attribute(MEMORY_PEAK, "int", "By", "highest allocation during the stage"),
+    Attribute(MEMORY_ALLOCATED_DELTA, "int", "By", "change of the allocation over the stage"),
+    Attribute(MEMORY_RESERVED_DELTA, "int", "By", "change of the reservation over the stage"),
+    Attribute(MEMORY_SLACK_RATIO, "double", "1", "share of the reservation that no tensor uses"),
+    Attribute(MEMORY_ATTRIBUTION, "string", "", "exclusive, or shared where requests overlapped"),
+)
+
+ATTRIBUTES: Final = REQUEST_ATTRIBUTES + AUDIO_ATTRIBUTES + STAGE_ATTRIBUTES + MEMORY_ATTRIBUTES
+
+ANOMALIES: Final[dict[str, str]] = {
+    "empty": "no samples",
+    "silent": "no 50 ms above -40 dBFS",
+    "clipped": "over 0.1 % of samples at or above 0.999 of full scale",
+    "clicks": "more than three clicks a second",
+    "nan": "samples that are not numbers",
+    "truncated": "fewer seconds a character than the engine's stated range",
+    "too_long": "more seconds a character than the engine's stated range",
+    "dc_offset": "mean of the samples over 0.01 of full scale",
+    "wrong_sample_rate": "not the rate that the engine states, or a rate that changed on the way",
+    "wrong_channels": "not the number of channels that the engine states",
+    "wrong_format": "the delivered file is not in the format that it claims",
+}
+
+SILENT_FAILURES: Final = frozenset({"empty", "silent", "nan", "truncated"})
+"""Anomalies that turn an ``ok`` outcome into ``anomalous``; the others are noted on a request that stays ok."""
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+DURATION_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
+RTF_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 5.0)
+LENGTH_EDGES: Final = (10.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 20000.0)
+BYTES_EDGES: Final = tuple(float(2**n) for n in range(24, 38))
+
+Kind = Literal["counter", "histogram", "updowncounter", "gauge"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One instrument: its name, kind, unit, labels, histogram edges and meaning."""
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    meaning: str
+    edges: tuple[float, ...] = ()
+
+
+REQUESTS: Final = Metric(
+    "tts.requests", "counter", "{request}", (ENGINE, MODEL, VOICE, OUTCOME), "syntheses by how they ended"
+)
+REQUEST_DURATION: Final = Metric(
+    "tts.request.duration", "histogram", "s", (ENGINE, MODEL, OUTCOME), "a synthesis, start to end", DURATION_EDGES
+)
+STAGE_DURATION: Final = Metric(
+    "tts.stage.duration", "histogram", "s", (ENGINE, STAGE), "a request's time in a stage, all segments", DURATION_EDGES
+)
+QUEUE_DURATION: Final = Metric("tts.queue.duration", "histogram", "s", (ENGINE,), "waiting before work", DURATION_EDGES)
+REQUESTS_ACTIVE: Final = Metric("tts.requests.active", "updowncounter", "{request}", (ENGINE,), "syntheses under way")
+FIRST_AUDIO: Final = Metric(
+    TIME_TO_FIRST_AUDIO, "histogram", "s", (ENGINE, MODEL), "until the first audible sample", DURATION_EDGES
+)
+FIRST_BYTE: Final = Metric(
+    TIME_TO_FIRST_BYTE, "histogram", "s", (ENGINE, MODEL), "until the first audio", DURATION_EDGES
+)
+RTF: Final = Metric(REAL_TIME_FACTOR, "histogram", "1", (ENGINE, MODEL), "engine time / audio duration", RTF_EDGES)
+AUDIO_SECONDS: Final = Metric(
+    AUDIO_DURATION, "histogram", "s", (ENGINE, MODEL), "length of the audio made", DURATION_EDGES
+)
+TEXT_CHARACTERS: Final = Metric(
+    TEXT_LENGTH, "histogram", "{character}", (ENGINE, MODEL), "length of the text", LENGTH_EDGES
+)
+UNDERRUN: Final = Metric(
+    STREAM_UNDERRUN, "histogram", "s", (ENGINE,), "a stream's worst deficit", (0.0, *DURATION_EDGES)
+)
+AUDIO_ANOMALIES: Final = Metric(
+    "tts.audio.anomalies", "counter", "{audio}", (ENGINE, AUDIO_ANOMALY), "audio that looks wrong, by what"
+)
+OPEN_AGE: Final = Metric("tts.stage.open_age", "gauge", "s", (ENGINE, STAGE), "age of the oldest open stage")
+MODEL_LOAD: Final = Metric(
+    "tts.model.load.duration", "histogram", "s", (ENGINE, MODEL), "loading a model", DURATION_EDGES
+)
+DEVICE_FALLBACKS: Final = Metric("tts.device.fallbacks", "counter", "{fallback}", (ENGINE,), "from a device to the CPU")
+MEMORY_LEAK: Final = Metric("tts.gpu.memory.leak", "gauge", "By", (HW_ID,), "bytes a request at quiescence")
+STAGE_MEMORY_PEAK: Final = Metric(
+    "tts.gpu.memory.peak", "histogram", "By", (ENGINE, STAGE), "highest allocation during a stage", BYTES_EDGES
+)
+GPU_TIME: Final = Metric("tts.gpu.time", "counter", "s", (ENGINE, MODEL), "device time, fair share; an estimate")
+GPU_ENERGY: Final = Metric("tts.gpu.energy", "counter", "J", (ENGINE, MODEL), "energy, fair share; an estimate")
+GPU_COST: Final = Metric(COST, "counter", "{currency}", (ENGINE, MODEL, COST_CURRENCY), "cost, an estimate")
+DROPPED: Final = Metric("otel_tts.dropped", "counter", "{item}", (REASON,), "telemetry that could not be kept")
+REDACTED: Final = Metric("otel_tts.redacted", "counter", "{item}", (REASON,), "removed by the privacy gate")
+FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "errors inside otel-tts, all contained")
+
+METRICS: Final = (
+    REQUESTS, REQUEST_DURATION, STAGE_DURATION, QUEUE_DURATION, REQUESTS_ACTIVE, FIRST_AUDIO, FIRST_BYTE, RTF,
+    AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
+    STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_COST, DROPPED, REDACTED, FAULTS,
+)  # fmt: skip
+
+OTHER: Final = "other"
+"""Label value that stands for all values beyond a label's bound."""
+
+# --- log lines -------------------------------------------------------------------------------------------------------
+
+REQ_START: Final = "REQ_START"
+REQ_SUCCESS: Final = "REQ_SUCCESS"
+REQ_FAIL: Final = "REQ_FAIL"
+REQ_STUCK: Final = "REQ_STUCK"
+STAGE_TIME: Final = "STAGE_TIME"
+
+LOG_LINES: Final[dict[str, str]] = {
+    REQ_START: "a synthesis began; leaves at once",
+    REQ_SUCCESS: "it ended with outcome ok",
+    REQ_FAIL: "it ended with any other outcome",
+    STAGE_TIME: "seconds in each stage, one line a request",
+    REQ_STUCK: "a request is open too long; names the open stage and its age",
+}
+
+LOG_FIELDS: Final[dict[str, str]] = {
+    "request_id": "the request",
+    "engine": "tts.engine.name",
+    "text_len": "characters of the text",
+    "voice": "preset or keyed hash",
+    "emotion": "tts.emotion.mode",
+    "duration": "seconds of the synthesis",
+    "audio_duration": "seconds of audio",
+    "audio_size": "bytes of audio",
+    "sample_rate": "samples a second",
+    "channels": "channels",
+    "rtf": "real-time factor",
+    "status": "the outcome",
+    "error_type": "the exception's class, or the anomalies",
+    "stage": "the stage that failed or is open",
+    "age": "seconds since the open stage began",
+}
