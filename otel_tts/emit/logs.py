@@ -1,0 +1,116 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The request's log lines: REQ_START, REQ_SUCCESS or REQ_FAIL, STAGE_TIME, REQ_STUCK.
+
+Each goes out as an OTLP record and as a line on stderr. Bodies are made from the fields of `names.LOG_FIELDS` only.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+
+from otel_tts import names
+from otel_tts.emit.console import Console
+from otel_tts.settings import Settings
+from otel_tts.version import __version__
+
+if TYPE_CHECKING:
+    from otel_tts.synthesis import Synthesis
+
+_INFO: Final = (SeverityNumber.INFO, "INFO")
+_WARN: Final = (SeverityNumber.WARN, "WARN")
+_ERROR: Final = (SeverityNumber.ERROR, "ERROR")
+
+_START: Final = (
+    ("request_id", names.REQUEST_ID),
+    ("engine", names.ENGINE),
+    ("text_len", names.TEXT_LENGTH),
+    ("voice", names.VOICE),
+    ("emotion", names.EMOTION_MODE),
+)
+_END: Final = (
+    ("audio_duration", names.AUDIO_DURATION),
+    ("audio_size", names.AUDIO_SIZE),
+    ("sample_rate", names.AUDIO_SAMPLE_RATE),
+    ("channels", names.AUDIO_CHANNELS),
+    ("rtf", names.REAL_TIME_FACTOR),
+)
+_SEVERITY: Final = {names.Outcome.ERROR: _ERROR, names.Outcome.ANOMALOUS: _ERROR}
+
+
+class Lines:
+    """Writes the lines of one process."""
+
+    def __init__(self, logger_provider: Any, settings: Settings) -> None:
+        self._logger = logger_provider.get_logger(names.SCOPE, __version__)
+        self._console = Console(settings.log_format)
+
+    def started(self, synthesis: Synthesis) -> None:
+        """REQ_START, dated at the synthesis's start."""
+        self._write(synthesis, names.REQ_START, _pick(synthesis, _START), _INFO, synthesis.t0)
+
+    def ended(self, synthesis: Synthesis) -> None:
+        """REQ_SUCCESS or REQ_FAIL, and STAGE_TIME where any stage ran."""
+        attrs, end = synthesis.attrs, synthesis.t1 or synthesis.t0
+        outcome = attrs[names.OUTCOME]
+        fields = _pick(synthesis, _START)
+        fields["duration"] = (end - synthesis.t0) / 1e9
+        if outcome == names.Outcome.OK:
+            self._write(synthesis, names.REQ_SUCCESS, {**fields, **_pick(synthesis, _END), "status": "ok"}, _INFO, end)
+        else:
+            reason = attrs.get(names.ERROR_TYPE) or ",".join(attrs.get(names.AUDIO_ANOMALY, ())) or None
+            fields |= {"error_type": reason, "stage": synthesis.failed_stage, "status": outcome}
+            self._write(synthesis, names.REQ_FAIL, fields, _SEVERITY.get(outcome, _WARN), end)
+        if synthesis.sums:
+            times = {stage: spent / 1e9 for stage, spent in synthesis.sums.items()}
+            request = {"request_id": attrs[names.REQUEST_ID]}
+            self._write(synthesis, names.STAGE_TIME, {**request, **times}, _INFO, end)
+
+    def stuck(self, synthesis: Synthesis) -> None:
+        """REQ_STUCK with the innermost open stage and how long it is open."""
+        now = time.perf_counter_ns()
+        innermost = synthesis.open_stages[-1] if synthesis.open_stages else None
+        fields: dict[str, Any] = {
+            "request_id": synthesis.attrs[names.REQUEST_ID],
+            "engine": synthesis.attrs.get(names.ENGINE),
+            "stage": innermost.stage if innermost is not None else None,
+            "age": (now - (innermost or synthesis).t0) / 1e9,
+        }
+        self._write(synthesis, names.REQ_STUCK, fields, _WARN, now)
+
+    def _write(
+        self, synthesis: Synthesis, event: str, fields: dict[str, Any], severity: tuple[SeverityNumber, str], at: int
+    ) -> None:
+        shown = {key: value for key, value in fields.items() if value is not None}
+        stamp = synthesis.wall + at
+        body = " ".join([event, *(f"{key}={_text(value)}" for key, value in shown.items())])
+        self._logger.emit(
+            LogRecord(
+                timestamp=stamp, observed_timestamp=stamp, context=synthesis.ctx, severity_number=severity[0],
+                severity_text=severity[1], body=body, event_name=event,
+                attributes={_ATTRIBUTE.get(key, key): value for key, value in shown.items() if key in _ATTRIBUTE},
+            )
+        )  # fmt: skip
+        self._console.write(event, severity[1], stamp, body, shown, synthesis.sc)
+
+
+_ATTRIBUTE: Final = {
+    **dict(_START),
+    **dict(_END),
+    "status": names.OUTCOME,
+    "error_type": names.ERROR_TYPE,
+    "stage": names.STAGE,
+}
+"""Fields that are also attributes of the record, for searching; times are in the body only."""
+
+
+def _pick(synthesis: Synthesis, fields: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    attrs = synthesis.attrs
+    return {field: attrs[name] for field, name in fields if name in attrs}
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if value.__class__ is float else str(value)

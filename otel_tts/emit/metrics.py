@@ -1,0 +1,143 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Metric points from finished records: every request counts, sampled or not; sampled ones leave exemplars."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from otel_tts import guard, names
+from otel_tts.emit.privacy import redacted
+from otel_tts.settings import Settings
+from otel_tts.version import __version__
+
+if TYPE_CHECKING:
+    from otel_tts.emit.recorder import Recorder
+    from otel_tts.stage import Stage
+    from otel_tts.synthesis import Synthesis
+
+_FROM_ATTRIBUTES: Final = (names.FIRST_BYTE, names.FIRST_AUDIO, names.RTF, names.AUDIO_SECONDS)
+"""Histograms of the attribute that has the metric's own name; only audio that was delivered counts."""
+_DELIVERED: Final = frozenset({names.Outcome.OK, names.Outcome.ANOMALOUS})
+
+
+class Instruments:
+    """One instrument per row of `names.METRICS` that requests feed, and the bounds of their labels."""
+
+    def __init__(self, meter_provider: Any, settings: Settings, recorder: Recorder) -> None:
+        self._meter = meter_provider.get_meter(names.SCOPE, __version__)
+        self._recorder = recorder
+        self._bounds: dict[str, set[str]] = collections.defaultdict(set)
+        self._limit = settings.max_label_values
+        self._requests = self._counter(names.REQUESTS)
+        self._duration = self._histogram(names.REQUEST_DURATION)
+        self._stage_duration = self._histogram(names.STAGE_DURATION)
+        self._queue_duration = self._histogram(names.QUEUE_DURATION)
+        self._text = self._histogram(names.TEXT_CHARACTERS)
+        self._underrun = self._histogram(names.UNDERRUN)
+        self._anomalies = self._counter(names.AUDIO_ANOMALIES)
+        self._load = self._histogram(names.MODEL_LOAD)
+        self._peak = self._histogram(names.STAGE_MEMORY_PEAK)
+        self._delivered = [(self._histogram(metric), metric.name) for metric in _FROM_ATTRIBUTES]
+        self._observe(names.REQUESTS_ACTIVE, self._count_active)
+        self._observe(names.OPEN_AGE, self._measure_open_stages)
+        self._observe(names.DROPPED, lambda: _by_reason(recorder.dropped))
+        self._observe(names.REDACTED, lambda: _by_reason(redacted))
+        self._observe(names.FAULTS, lambda: _by_reason(guard.faults))
+
+    def record(self, synthesis: Synthesis) -> None:
+        """Record every point of a finished synthesis."""
+        attrs, context = synthesis.attrs, synthesis.ctx
+        outcome = attrs[names.OUTCOME]
+        engine = self._label(names.ENGINE, attrs.get(names.ENGINE))
+        both = {**engine, **self._label(names.MODEL, attrs.get(names.MODEL))}
+        voice = self._label(names.VOICE, synthesis.voice[1])
+        self._requests.add(1, {**both, **voice, names.OUTCOME: outcome}, context)
+        self._duration.record(
+            (synthesis.t1 - synthesis.t0) / 1e9, {**both, names.OUTCOME: outcome}, context  # pyright: ignore[reportOptionalOperand]
+        )  # fmt: skip
+        for stage, nanoseconds in synthesis.sums.items():
+            histogram = self._queue_duration if stage == names.Stage.QUEUE else self._stage_duration
+            labels = engine if stage == names.Stage.QUEUE else {**engine, **self._label(names.STAGE, stage)}
+            histogram.record(nanoseconds / 1e9, labels, context)
+        if (length := attrs.get(names.TEXT_LENGTH)) is not None:
+            self._text.record(length, both, context)
+        if outcome in _DELIVERED:
+            for histogram, name in self._delivered:
+                if (value := attrs.get(name)) is not None:
+                    histogram.record(value, both, context)
+        if (underrun := attrs.get(names.STREAM_UNDERRUN)) is not None:
+            self._underrun.record(underrun, engine, context)
+        for anomaly in attrs.get(names.AUDIO_ANOMALY, ()):
+            self._anomalies.add(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
+
+    def record_stage(self, synthesis: Synthesis, stage: Stage) -> None:
+        """Record a stage that ended after its synthesis."""
+        engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
+        labels = {**engine, **self._label(names.STAGE, stage.stage)}
+        self._stage_duration.record((stage.t1 - stage.t0) / 1e9, labels, stage.ctx)  # pyright: ignore[reportOptionalOperand]
+
+    def record_peak(self, synthesis: Synthesis, stage: Stage) -> None:
+        """Record a stage's peak of device memory, where it is known."""
+        if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None:
+            engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
+            self._peak.record(peak, {**engine, **self._label(names.STAGE, stage.stage)}, stage.ctx)
+
+    def record_load(self, engine: str, model: str | None, seconds: float) -> None:
+        """Record how long a model took to load."""
+        labels = {**self._label(names.ENGINE, engine), **self._label(names.MODEL, model)}
+        self._load.record(seconds, labels)
+
+    def _label(self, key: str, value: str | None) -> dict[str, str]:
+        """Return the label, `other` beyond the bound, or nothing where the value is unknown."""
+        if value is None:
+            return {}
+        seen = self._bounds[key]
+        if value not in seen:
+            if len(seen) >= self._limit:
+                return {key: names.OTHER}
+            seen.add(value)
+        return {key: value}
+
+    def _count_active(self) -> Iterable[Observation]:
+        by_engine = collections.Counter(s.attrs.get(names.ENGINE) for s in list(self._recorder.open.values()))
+        for engine in {*self._recorder.warm, *by_engine}:
+            yield Observation(by_engine[engine], self._label(names.ENGINE, engine))
+
+    def _measure_open_stages(self) -> Iterable[Observation]:
+        now = time.perf_counter_ns()
+        oldest: dict[tuple[str | None, str], float] = {}
+        for synthesis in list(self._recorder.open.values()):
+            for stage in list(synthesis.open_stages):
+                key = (synthesis.attrs.get(names.ENGINE), stage.stage)
+                oldest[key] = max(oldest.get(key, 0.0), (now - stage.t0) / 1e9)
+        for (engine, stage), age in oldest.items():
+            yield Observation(age, {**self._label(names.ENGINE, engine), **self._label(names.STAGE, stage)})
+
+    def _counter(self, metric: names.Metric) -> Any:
+        return self._meter.create_counter(metric.name, metric.unit, metric.meaning)
+
+    def _histogram(self, metric: names.Metric) -> Any:
+        return self._meter.create_histogram(
+            metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.edges
+        )
+
+    def _observe(self, metric: names.Metric, read: Callable[[], Iterable[Observation]]) -> None:
+        def callback(_: CallbackOptions) -> Iterable[Observation]:
+            return guard.contain("metrics", lambda: list(read())) or ()
+
+        create = {
+            "counter": self._meter.create_observable_counter,
+            "updowncounter": self._meter.create_observable_up_down_counter,
+            "gauge": self._meter.create_observable_gauge,
+        }[metric.kind]
+        create(metric.name, [callback], metric.unit, metric.meaning)
+
+
+def _by_reason(counts: Mapping[str, int]) -> Iterable[Observation]:
+    return [Observation(count, {names.REASON: reason}) for reason, count in dict(counts).items()]

@@ -1,0 +1,146 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A span that is its own record: it has its identity at once, the SDK's span is made from it after the audio is out.
+
+The request path notes times and plain values in slots; nothing is copied at the end. See docs/architecture.md
+("Recording") for what this saves against spans of the SDK.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+
+from otel_tts import names
+
+now = time.perf_counter_ns
+"""The host clock of all records: monotonic nanoseconds. `Synthesis.wall` maps them to the time of day."""
+
+# Both skip checks that cost half of a stage: Context forbids item assignment once it is shared (ours is still new), and
+# SpanContext() validates ids (ours come from the provider's own generator).
+set_item: Any = dict.__setitem__
+make_tuple: Any = tuple.__new__
+
+_PLAIN: Final = frozenset((str, int, float, bool))
+
+Event = tuple[str, "dict[str, Any] | None", "int | None", int]
+"""Name, attributes, the caller's own timestamp (ns since the epoch) or None, and ours (perf_counter_ns)."""
+
+
+class LateSpan(trace.Span):
+    """The span API over plain slots. Every method may be called from any thread; after the end they do nothing."""
+
+    __slots__ = (
+        "attrs", "ctx", "events", "links", "name", "parent", "res", "sc", "status", "t0", "t1",
+    )  # fmt: skip
+
+    kind: Final = SpanKind.INTERNAL
+
+    name: str
+    sc: SpanContext
+    parent: Context
+    """The context in which it was opened: its span is the parent."""
+    ctx: Context
+    """The context inside: this span is current in it."""
+    t0: int
+    t1: int | None
+    attrs: dict[str, Any]
+    events: list[Event]
+    links: tuple[trace.Link, ...]
+    status: Status | None
+    res: SamplingResult
+
+    def get_span_context(self) -> SpanContext:
+        return self.sc
+
+    def is_recording(self) -> bool:
+        return self.t1 is None and self.res.decision is not Decision.DROP
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        if self.t1 is None:
+            self.attrs[key] = value if value.__class__ in _PLAIN else _freeze(value)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            self.set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
+        if self.t1 is None:
+            frozen = {key: _freeze(value) for key, value in attributes.items()} if attributes else None
+            self.events.append((name, frozen, timestamp, now()))
+
+    def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
+        if self.t1 is None:
+            self.links = (*self.links, trace.Link(context, attributes))
+
+    def update_name(self, name: str) -> None:
+        if self.t1 is None:
+            self.name = name
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        if self.t1 is not None or (self.status is not None and self.status.status_code is StatusCode.OK):
+            return
+        wanted = status if isinstance(status, Status) else Status(status, description)
+        if wanted.status_code is not StatusCode.UNSET:
+            self.status = wanted
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Note the exception's class and where it was raised; never its message, which may quote the text.
+
+        No frame is kept alive: frames hold tensors.
+        """
+        if self.t1 is None:
+            described = {"exception.type": type_name(exception), **location_of(exception)}
+            self.events.append(("exception", described, timestamp, now()))
+
+    def end(self, end_time: int | None = None) -> None:
+        """Nothing: who opened it ends it, so that a stray ``end()`` of a current span cannot cut it short."""
+
+    def note(self, name: str, attributes: dict[str, Any]) -> None:
+        """Add an event of ours: `attributes` are plain values that nobody changes afterwards."""
+        self.events.append((name, attributes, None, now()))
+
+    def fail(self, error: BaseException) -> None:
+        """Mark as failed with `error`'s class."""
+        self.record_exception(error)
+        self.attrs[names.ERROR_TYPE] = type_name(error)
+        self.set_status(StatusCode.ERROR)
+
+
+def type_name(error: BaseException) -> str:
+    """Return the exception's qualified class name, as the conventions' ``error.type``."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def location_of(error: BaseException) -> dict[str, Any]:
+    """Return file (base name), line and function of the innermost frame: what an engineer on call asks first."""
+    innermost = None
+    for innermost in traceback.walk_tb(error.__traceback__):  # noqa: B007
+        pass
+    if innermost is None:
+        return {}
+    frame, line = innermost
+    code = frame.f_code
+    return {
+        "code.file.path": code.co_filename.rsplit("/", 1)[-1],
+        "code.line.number": line,
+        "code.function.name": code.co_name,
+    }
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

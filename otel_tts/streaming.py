@@ -1,0 +1,137 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Generators as syntheses: begun at the first step, current only while the generator runs, ended exactly once.
+
+The wrappers are generators themselves, so ``inspect.isgenerator`` and ``send``, ``throw``, ``close`` work as before.
+A generator that is never started has done nothing and leaves nothing. One that is dropped half way is closed by
+Python's collector; its synthesis then ends as cancelled, as it does when the caller closes it.
+
+The loops are written out rather than shared: per chunk they may cost two clock reads and little more
+(docs/overhead.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, Protocol
+
+from otel_tts.emit.span_private import enter_context, leave_context
+from otel_tts.guard import contain, note_fault
+from otel_tts.record import now
+from otel_tts.synthesis import Synthesis
+
+
+class Listener(Protocol):
+    """Who knows the engine's table."""
+
+    def begin(self) -> tuple[Synthesis | None, bool]:
+        """Return the synthesis to step in (None: leave the generator alone) and whether it is the stream's own."""
+        ...
+
+    def item(self, synthesis: Synthesis, item: Any, at: int) -> None:
+        """A chunk is about to be handed to the caller, at `at` (perf_counter_ns)."""
+        ...
+
+    def ended(self, synthesis: Synthesis) -> None:
+        """The stream came to its end by itself."""
+        ...
+
+
+def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[Any, Any, Any]:
+    """Step through `source` inside its synthesis; yields and returns what it does, raises what it raises."""
+    synthesis, own = contain("stream", listener.begin) or (None, False)
+    if synthesis is None:
+        return (yield from source)
+    inside, heard = synthesis.ctx, listener.item
+    busy, error, sent, thrown = 0, None, None, None
+    try:
+        while True:
+            synthesis.depth += 1
+            token = enter_context(inside)
+            began = now()
+            try:
+                if thrown is not None:
+                    item = source.throw(thrown)
+                else:
+                    item = next(source) if sent is None else source.send(sent)
+            finally:
+                at = now()
+                busy += at - began
+                leave_context(inside, token)
+                synthesis.depth -= 1
+            try:
+                heard(synthesis, item, at)
+            except Exception as fault:
+                note_fault("chunk", fault)
+            thrown = None
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as given:
+                sent, thrown = None, given
+    except StopIteration as end:
+        contain("stream", listener.ended, synthesis)
+        return end.value
+    except BaseException as left:
+        error = left
+        raise
+    finally:
+        if error is not None:
+            busy += _close(source, inside)
+        if own:
+            synthesis.busy += busy
+            contain("stream", synthesis.finish, error)
+
+
+def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
+    """Close the generator where it stands, so that its cleaning up belongs to the synthesis; return the ns it took."""
+    token, began = enter_context(inside), now()
+    try:
+        source.close()
+    finally:
+        leave_context(inside, token)
+    return now() - began
+
+
+async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) -> AsyncGenerator[Any, Any]:
+    """As `iterate` for an async generator. One that is dropped is closed by its event loop."""
+    synthesis, own = contain("stream", listener.begin) or (None, False)
+    inside = synthesis.ctx if synthesis is not None else None
+    busy, error, sent, thrown = 0, None, None, None
+    try:
+        while True:
+            token = enter_context(inside) if inside is not None else None
+            began = now()
+            try:
+                if thrown is not None:
+                    item = await source.athrow(thrown)
+                else:
+                    item = await (source.__anext__() if sent is None else source.asend(sent))
+            finally:
+                at = now()
+                busy += at - began
+                if inside is not None:
+                    leave_context(inside, token)
+            if synthesis is not None:
+                contain("chunk", listener.item, synthesis, item, at)
+            thrown = None
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as given:
+                sent, thrown = None, given
+    except StopAsyncIteration:
+        if synthesis is not None:
+            contain("stream", listener.ended, synthesis)
+        return
+    except BaseException as left:
+        error = left
+        raise
+    finally:
+        if error is not None:
+            await source.aclose()
+        if own and synthesis is not None:
+            synthesis.busy += busy
+            contain("stream", synthesis.finish, error)

@@ -1,0 +1,264 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""One synthesis: text in, audio out. A span around its stages, and the facts that are known while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
+
+from otel_tts import names, request
+from otel_tts.audio.deferred import Recording
+from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
+from otel_tts.guard import note_fault
+from otel_tts.record import LateSpan, make_tuple, now, set_item, type_name
+from otel_tts.stage import Stage
+
+if TYPE_CHECKING:
+    from otel_tts.emit.recorder import Recorder
+    from otel_tts.engine import Engine
+
+SYNTHESIS_KEY: Final = "otel_tts-synthesis"
+"""Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
+
+_REFUSALS: Final = (ValueError, TypeError, LookupError)
+
+
+class Synthesis(LateSpan):
+    """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
+
+    __slots__ = (
+        "announced", "busy", "chunks", "depth", "engine", "failed_stage", "first_byte", "folded", "kit", "open_stages",
+        "prev", "recording", "rejected", "request", "source", "stage_count", "stages", "stuck", "sums", "voice",
+        "wall",
+    )  # fmt: skip
+
+    kit: Recorder
+    engine: Engine | None
+    stages: list[Stage]
+    """Finished and not yet emitted. Whoever removes one emits it."""
+    open_stages: list[Stage]
+    folded: dict[str, Stage]
+    sums: dict[str, int]
+    """Nanoseconds in each stage, nested repetitions of the same stage counted once."""
+    request: request.Request | None
+    voice: tuple[str | None, str | None]
+    """The voice as it may be exported, and as it may be a metric label; made from the attribute off the path."""
+    wall: int
+    """ns to add to the host clock for the time of day; fixed at the start, so a clock set meanwhile tears no trace."""
+    busy: int
+    """ns inside the engine: without the time suspended at a ``yield``."""
+    first_byte: int | None
+    recording: Recording | None
+    source: object | None
+    """Who feeds the samples: the first entry that has some, so that nested entries do not count twice."""
+    depth: int
+    """Entries of engines' tables now open inside."""
+
+    def __init__(self, kit: Recorder, attrs: dict[str, Any], engine: Engine | None = None) -> None:
+        self.kit, self.attrs, self.engine = kit, attrs, engine
+        self.events, self.links = [], ()
+        self.status = self.t1 = self.prev = None
+        self.stages, self.open_stages, self.folded, self.sums = [], [], {}, {}
+        self.stage_count = self.busy = self.chunks = self.depth = self.wall = 0
+        self.first_byte = self.recording = self.source = None
+        self.failed_stage: str | None = None
+        self.voice = (None, None)
+        self.announced = self.rejected = self.stuck = False
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, parent: Context | None = None) -> Synthesis:
+        """Begin without making it current; `parent` is the context it belongs to (default: the current one)."""
+        kit, attrs = self.kit, self.attrs
+        current = current_context() if parent is None else parent
+        self.request = web = request.current.get()
+        if names.REQUEST_ID not in attrs:
+            attrs[names.REQUEST_ID] = web.id if web is not None else request.accept_id(None)
+        model = attrs.get(names.MODEL)
+        self.name = f"{names.OPERATION} {model}" if model else names.OPERATION
+        attrs[names.OPERATION_NAME] = names.OPERATION
+        attrs[names.OUTPUT_TYPE] = "speech"
+        span: Any = current.get(SPAN_KEY)
+        outer: SpanContext | None = span.get_span_context() if span is not None else None
+        trace_id = outer[0] if outer is not None and outer[5] else kit.new_trace_id()
+        flags, state, self.res = kit.sample(current, outer, trace_id, self.name, attrs)
+        self.sc = make_tuple(SpanContext, (trace_id, kit.new_span_id(), False, flags, state, True))
+        inside = Context(current)
+        set_item(inside, SPAN_KEY, self)
+        set_item(inside, SYNTHESIS_KEY, self)
+        self.parent, self.ctx = current, inside
+        if web is not None:
+            web.synthesis = self
+        started = now()
+        self.wall = time.time_ns() - started
+        self.t0 = started
+        kit.begin(self)
+        return self
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End once; later calls do nothing. `error` is what left the engine, if anything did."""
+        if self.t1 is not None:
+            return
+        if error is not None:
+            self._classify(error)
+        self.t1 = now()
+        self.kit.finish(self)
+
+    def _classify(self, error: BaseException) -> None:
+        if isinstance(error, (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)):
+            self.attrs[names.OUTCOME] = names.Outcome.CANCELLED
+        elif self.rejected or (not self.stage_count and _refuses(error)):
+            self.attrs[names.OUTCOME] = names.Outcome.REJECTED
+            self.attrs[names.ERROR_TYPE] = type_name(error)
+        else:
+            self.attrs[names.OUTCOME] = names.Outcome.ERROR
+            self.fail(error)
+
+    def __enter__(self) -> Synthesis:
+        self.start()
+        self.prev = enter_context(self.ctx)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        leave_context(self.ctx, self.prev)
+        self.prev = None
+        self.busy += now() - self.t0
+        self.finish(error)
+
+    async def __aenter__(self) -> Synthesis:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    # --- stages --------------------------------------------------------------------------------------------------
+
+    def stage(self, stage: str, **attributes: Any) -> Stage:
+        """Return the stage named `stage` (see `otel_tts.Stage`), to be used with ``with`` or ``async with``."""
+        return Stage(self, stage, attributes)
+
+    def close_stage(self, stage: Stage) -> None:
+        """Take a finished stage: keep it as a span of its own up to the limit, fold it into one of its kind beyond."""
+        took = (stage.t1 or stage.t0) - stage.t0
+        try:
+            self.open_stages.remove(stage)
+        except ValueError:
+            pass
+        if not any(other.stage == stage.stage for other in self.open_stages):
+            self.sums[stage.stage] = self.sums.get(stage.stage, 0) + took
+        if stage.status is not None and self.failed_stage is None:
+            self.failed_stage = stage.stage
+        self.stage_count += 1
+        if (stage.fold or self.stage_count > self.kit.max_stage_spans) and self._fold(stage, took):
+            return
+        if self.t1 is None:
+            self.stages.append(stage)  # listed at its end: an open stage is never touched by others
+            if self.t1 is not None:
+                self.kit.finish_late(self, stage)
+        else:
+            self.kit.hold_late(stage)
+
+    def _fold(self, stage: Stage, took: int) -> bool:
+        """Add to the first folded stage of its kind that has not been emitted; False where `stage` is that first."""
+        first = self.folded.get(stage.stage)
+        if first is None or first.ctx is None:  # pyright: ignore[reportUnnecessaryComparison]
+            self.folded[stage.stage] = stage
+            stage.attrs[names.STAGE_HOST_DURATION] = took / 1e9
+            return False
+        if stage.fold:  # shown where the last call was: one span over all of them would overlap what ran between
+            first.t0 = stage.t0
+        first.t1 = stage.t1
+        first.count += 1
+        first.attrs[names.STAGE_SEGMENTS] = first.count
+        first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
+        return True
+
+    # --- facts ---------------------------------------------------------------------------------------------------
+
+    def audio(self, samples: Any, sample_rate: int | None = None, *, source: object = "own") -> int | None:
+        """Note samples that were made: an array of int or float, [n], [n, channels] or [channels, n].
+
+        Never changes or keeps the array. Floats count full scale as 1.0 unless the engine's table says otherwise.
+        Nested entries see the same samples again: only the first `source` counts, and the caller's own calls
+        (the default) replace an engine's. Returns the number of frames taken, None when unknown.
+        """
+        if self.t1 is not None:
+            return None
+        try:
+            recording = self.recording
+            if recording is None or self.source is not source:
+                recording = self._listen_to(source, sample_rate)
+            return recording.add(samples, sample_rate) if recording is not None else None
+        except Exception as error:
+            note_fault("audio", error)
+            return None
+
+    def _listen_to(self, source: object, sample_rate: int | None) -> Recording | None:
+        if self.source == source:
+            return self.recording
+        if self.source is not None and source != "own":
+            return None
+        scale = self.engine.scale if self.engine is not None and source != "own" else None
+        self.source, self.recording = source, Recording(sample_rate, scale, self.kit.thresholds)
+        return self.recording
+
+    def chunk(self, samples: Any, sample_rate: int | None = None) -> None:
+        """Note a chunk of a stream at the moment when it is handed over: as `audio`, and the player's clock."""
+        self.attrs[names.STREAM] = True
+        self.delivered(now(), self.audio(samples, sample_rate))
+
+    def delivered(self, at: int, frames: int | None) -> None:
+        """Note that audio left at `at`: the first time is the time to first byte, each feeds the player's model."""
+        self.chunks += 1
+        if self.first_byte is None and frames != 0:
+            self.first_byte = at
+        if self.recording is not None:
+            self.recording.delivered(at, frames)
+
+    def set(self, **facts: Any) -> Synthesis:
+        """Set facts by their short names: ``voice=``, ``language=``, ``text_length=``, ``format=``, ``size=``, …"""
+        for short, value in facts.items():
+            self.set_attribute(_SHORT[short], value)
+        return self
+
+    def reject(self) -> None:
+        """Say that the request is refused, for a reason that is not the engine's: its outcome will be ``rejected``."""
+        self.rejected = True
+        self.attrs[names.OUTCOME] = names.Outcome.REJECTED
+
+
+_SHORT: Final = {
+    "voice": names.VOICE,
+    "voice_source": names.VOICE_SOURCE,
+    "language": names.TEXT_LANGUAGE,
+    "text_length": names.TEXT_LENGTH,
+    "segments": names.SEGMENT_COUNT,
+    "emotion": names.EMOTION_MODE,
+    "format": names.AUDIO_FORMAT,
+    "size": names.AUDIO_SIZE,
+    "reference_duration": names.REFERENCE_DURATION,
+    "reference_cache_hit": names.REFERENCE_CACHE_HIT,
+    "stream": names.STREAM,
+}
+
+
+def _refuses(error: BaseException) -> bool:
+    """Whether `error`, raised before any stage, says that the request is wrong rather than the engine broken."""
+    status: Any = getattr(error, "status_code", None)
+    return isinstance(error, _REFUSALS) or (isinstance(status, int) and 400 <= status < 500)
+
+
+def current() -> Synthesis | None:
+    """Return the open synthesis of this context, or None."""
+    found: Any = current_context().get(SYNTHESIS_KEY)
+    return found if found is not None and found.t1 is None else None
