@@ -1,0 +1,178 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The web edge: every request of a Starlette or FastAPI app has an id, in its header, on its span and in `request`.
+
+Patched into the applications' ``__call__``: outside every middleware, whenever and however the app was made. A real
+``async def`` and no proxy object: uvicorn decides between ASGI 2 and 3 by asking whether ``__call__`` is a coroutine
+function, and takes an app with a wrapped one for ASGI 2, which answers every request with 500.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import Token
+from time import perf_counter_ns
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span, SpanProcessor
+from opentelemetry.trace import SpanKind
+from wrapt import register_post_import_hook
+
+from otel_tts import names, request
+from otel_tts.guard import contain, note_fault
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
+
+HEADER: Final = b"x-request-id"
+MARK: Final = "otel_tts.request"
+"""Scope key that says an outer app has done it: mounted apps are called with the same scope."""
+
+_APPLICATIONS: Final = (("starlette.applications", "Starlette"), ("fastapi.applications", "FastAPI"))
+_ENDS: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+_HEADS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+
+_patched: Final[dict[type, Application]] = {}
+_hooked: Final[set[str]] = set()
+_active = False
+_before_end: Callable[[], object] | None = None
+
+
+class RequestSpans(SpanProcessor):
+    """Puts the request's id on the SERVER span that is made below the edge, whoever makes it."""
+
+    late_safe = True  # never reads a span before or after: late spans of ours may pass it by
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        if span.kind is SpanKind.SERVER and (current := request.current.get()) is not None:
+            contain("asgi.span", _adopt, current, span)
+
+
+def instrument(before_end: Callable[[], object] | None = None) -> None:
+    """Give every Starlette and FastAPI app the edge, now or when it is imported. Doing it again does nothing.
+
+    `before_end` is called, in another thread, when an app has shut down and before the server hears of it: servers end
+    in ways that skip atexit.
+    """
+    global _active, _before_end
+    _active, _before_end = True, before_end or _before_end
+    for module, name in _APPLICATIONS:
+        if module not in _hooked:
+            _hooked.add(module)
+            register_post_import_hook(functools.partial(_patch, name), module)
+    for cls in _patched:
+        _set_edge(cls)
+
+
+def uninstrument() -> None:
+    """Undo `instrument`: apps are called as before."""
+    global _active, _before_end
+    _active, _before_end = False, None
+    for cls, original in _patched.items():
+        if getattr(cls.__dict__.get("__call__"), "_otel_tts_edge", False):
+            cls.__call__ = original  # type: ignore[attr-defined]
+
+
+def _patch(name: str, module: Any) -> None:
+    cls = getattr(module, name, None)
+    if isinstance(cls, type) and "__call__" in cls.__dict__ and cls not in _patched:
+        _patched[cls] = cls.__dict__["__call__"]
+        if _active:
+            _set_edge(cls)
+
+
+def _set_edge(cls: type) -> None:
+    if not getattr(cls.__dict__.get("__call__"), "_otel_tts_edge", False):
+        _patched[cls] = original = cls.__dict__["__call__"]
+        cls.__call__ = _with_edge(original)  # type: ignore[attr-defined]
+
+
+def _with_edge(original: Application) -> Application:
+    @functools.wraps(original)
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if MARK in scope:
+            await original(self, scope, receive, send)
+            return
+        token = None
+        try:
+            token, send = _enter(scope, send)
+        except Exception as error:
+            note_fault("asgi", error)
+        try:
+            await original(self, scope, receive, send)
+        finally:
+            if token is not None:
+                _leave(token)
+
+    __call__._otel_tts_edge = True  # type: ignore[attr-defined]
+    return __call__
+
+
+def _enter(scope: Scope, send: Send) -> tuple[Token[request.Request | None] | None, Send]:
+    kind = scope["type"]
+    if kind == "lifespan":
+        scope[MARK] = None
+        return None, _flushing(send)
+    if kind not in ("http", "websocket"):
+        return None, send
+    given = next((value for name, value in scope["headers"] if name == HEADER), None)
+    scope[MARK] = current = request.Request(request.accept_id(given), perf_counter_ns())
+    span = trace.get_current_span()  # a middleware around the whole app has made it already
+    if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
+        _adopt(current, span)
+    heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
+    return request.current.set(current), _identifying(send, current.id.encode(), heads)
+
+
+def _leave(token: Token[request.Request | None]) -> None:
+    try:
+        request.current.reset(token)
+    except ValueError:  # closed from another context, as an abandoned coroutine is
+        pass
+
+
+def _adopt(current: request.Request, span: trace.Span) -> None:
+    span.set_attribute(names.REQUEST_ID, current.id)
+    if current.span is None:
+        current.span = span
+
+
+def _may_accept_with_headers(scope: Scope) -> bool:
+    """ASGI's websocket.accept has headers since version 2.1 of its specification."""
+    return str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.1"
+
+
+def _identifying(send: Send, request_id: bytes, heads: frozenset[str]) -> Send:
+    async def send_with_id(message: Message) -> None:
+        if message["type"] in heads:
+            message = contain("asgi.header", _add_header, message, request_id) or message
+        await send(message)
+
+    return send_with_id
+
+
+def _add_header(message: Message, request_id: bytes) -> Message:
+    headers = list(message.get("headers") or ())
+    if not any(bytes(name).lower() == HEADER for name, _ in headers):
+        headers.append((HEADER, request_id))
+    return {**message, "headers": headers}
+
+
+def _flushing(send: Send) -> Send:
+    async def flush_then_send(message: Message) -> None:
+        if message["type"] in _ENDS and (flush := _before_end) is not None:
+            try:
+                from anyio.to_thread import run_sync  # Starlette stands on anyio, so it is there
+
+                await run_sync(contain, "asgi.flush", flush, abandon_on_cancel=True)
+            except Exception as error:
+                note_fault("asgi.lifespan", error)
+        await send(message)
+
+    return flush_then_send

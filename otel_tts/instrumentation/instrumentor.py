@@ -1,0 +1,36 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The entry point through which the launcher switches the hooks on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+from otel_tts import carrier
+from otel_tts.guard import contain
+from otel_tts.instrumentation.engines import all_engines
+from otel_tts.instrumentation.hooks import unwrap_all, watch
+from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
+from otel_tts.instrumentation.postprocess import watch_postprocess
+
+
+class SpeechInstrumentor(BaseInstrumentor):
+    """Hooks every engine that has a table, onnxruntime, audio encoders, and the hand-over of context to threads."""
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """None: engines run from source checkouts without metadata, so their import is what counts."""
+        return ()
+
+    def _instrument(self, **kwargs: Any) -> None:
+        for engine in all_engines():
+            contain(f"engine {engine.name}", watch, engine)
+        contain("onnxruntime", watch_onnxruntime)
+        contain("postprocess", watch_postprocess)
+        contain("carrier", carrier.install)
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        unwrap_all()
+        carrier.uninstall()
