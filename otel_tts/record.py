@@ -25,8 +25,8 @@ now = time.perf_counter_ns
 
 # Both skip checks that cost half of a stage: Context forbids item assignment once it is shared (ours is still new), and
 # SpanContext() validates ids (ours come from the provider's own generator).
-set_item: Any = dict.__setitem__
-make_tuple: Any = tuple.__new__
+set_item: Any = dict.__setitem__  # pyright: ignore[reportUnknownVariableType]
+make_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownVariableType]
 
 _PLAIN: Final = frozenset((str, int, float, bool))
 

@@ -12,13 +12,16 @@ The loops are written out rather than shared: per chunk they may cost two clock 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
 from typing import Any, Protocol
 
-from otel_tts.emit.span_private import enter_context, leave_context
+from otel_tts.emit.span_private import enter_context, leave_context, restore_context
 from otel_tts.guard import contain, note_fault
 from otel_tts.record import now
 from otel_tts.synthesis import Synthesis
+
+Take = Callable[[Any, int], None]
 
 
 class Listener(Protocol):
@@ -28,8 +31,11 @@ class Listener(Protocol):
         """Return the synthesis to step in (None: leave the generator alone) and whether it is the stream's own."""
         ...
 
-    def item(self, synthesis: Synthesis, item: Any, at: int) -> None:
-        """A chunk is about to be handed to the caller, at `at` (perf_counter_ns)."""
+    def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
+        """A chunk is about to be handed to the caller, at `at` (perf_counter_ns).
+
+        May return what takes the following ones, where that is all there is to do with them.
+        """
         ...
 
     def ended(self, synthesis: Synthesis) -> None:
@@ -42,34 +48,39 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
     synthesis, own = contain("stream", listener.begin) or (None, False)
     if synthesis is None:
         return (yield from source)
-    inside, heard = synthesis.ctx, listener.item
-    busy, error, sent, thrown = 0, None, None, None
+    inside, advance, resume, take = synthesis.ctx, source.__next__, None, None
+    busy, error = 0, None
+    synthesis.depth += own  # an own stream's context is current in its steps only
     try:
         while True:
-            synthesis.depth += 1
+            if not own:
+                synthesis.depth += 1
             token = enter_context(inside)
             began = now()
             try:
-                if thrown is not None:
-                    item = source.throw(thrown)
-                else:
-                    item = next(source) if sent is None else source.send(sent)
+                item = advance() if resume is None else resume()
             finally:
                 at = now()
+                restore_context(token)
                 busy += at - began
-                leave_context(inside, token)
-                synthesis.depth -= 1
+                if not own:
+                    synthesis.depth -= 1
             try:
-                heard(synthesis, item, at)
+                if take is not None:
+                    take(item, at)
+                else:
+                    take = listener.item(synthesis, item, at)
             except Exception as fault:
                 note_fault("chunk", fault)
-            thrown = None
+            resume = None
             try:
                 sent = yield item
+                if sent is not None:
+                    resume = partial(source.send, sent)
             except GeneratorExit:
                 raise
             except BaseException as given:
-                sent, thrown = None, given
+                resume = partial(source.throw, given)
     except StopIteration as end:
         contain("stream", listener.ended, synthesis)
         return end.value
@@ -77,6 +88,7 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
         error = left
         raise
     finally:
+        resume = None
         if error is not None:
             busy += _close(source, inside)
         if own:
@@ -90,7 +102,7 @@ def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
     try:
         source.close()
     finally:
-        leave_context(inside, token)
+        restore_context(token)
     return now() - began
 
 

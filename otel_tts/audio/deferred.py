@@ -1,10 +1,11 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Notes audio on the request's path, measures it off it: a chunk costs a copy into a buffer and two list entries."""
+"""Notes audio on the request's path, measures it off it: a chunk costs a copy and two list entries."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +17,10 @@ from otel_tts.audio.thresholds import DEFAULTS, Thresholds
 
 MAX_PENDING: Final = 64 * 1024 * 1024
 """Bytes of copied samples that may wait in the process; beyond it audio is measured on the request's own time."""
-_BLOCK: Final = 64 * 1024
-"""Bytes of small chunks that are gathered before they count against the bound."""
-_MAX_DELIVERIES: Final = 4096
-"""Deliveries noted before they are played to the model; keeps a stream of any length in constant memory."""
+_MAX_PIECES: Final = 1024
+"""Small chunks that wait as they came before they are joined and count against the bound."""
+_MAX_PIECE: Final = 64 * 1024
+"""Bytes of a small chunk; a larger one is kept as an array of its own."""
 
 
 class _Pending:
@@ -29,14 +30,14 @@ class _Pending:
         self._lock = threading.Lock()
         self.bytes = 0
 
-    def take(self, size: int) -> bool:
+    def reserve(self, size: int) -> bool:
         with self._lock:
             if self.bytes + size > MAX_PENDING:
                 return False
             self.bytes += size
             return True
 
-    def give(self, size: int) -> None:
+    def release(self, size: int) -> None:
         with self._lock:
             self.bytes = max(0, self.bytes - size)
 
@@ -53,7 +54,7 @@ class Recording:
     """Samples and deliveries of one synthesis, in one thread at a time; facts for whoever asks at the end."""
 
     __slots__ = (
-        "_blocks", "_buffer", "_dtype", "_frames", "_layout", "_meter", "_playout", "_rate", "_size", "_times",
+        "_blocks", "_dtype", "_layout", "_meter", "_pieces", "_playout", "_rate", "_size", "_times", "deliveries",
     )  # fmt: skip
 
     def __init__(
@@ -64,53 +65,15 @@ class Recording:
         self._rate: Any = rate_of(sample_rate)
         self._layout: Layout | None = None
         self._dtype: Any = None
-        self._buffer = bytearray()
+        self._pieces: list[bytes] = []
+        self._times: list[int] = []
         self._blocks: list[tuple[Numbers, int | None]] = []
         self._size = 0
-        self._times: list[int] = []
-        self._frames: list[int | None] = []
+        self.deliveries = 0
 
     def add(self, samples: Any, sample_rate: int | None = None) -> int | None:
-        """Take a chunk (see `AudioMeter.add`), copied here: the caller may reuse it. Return its frames if known."""
-        if (
-            samples.__class__ is np.ndarray
-            and samples.dtype is self._dtype
-            and samples.ndim == 1
-            and (sample_rate is None or sample_rate == self._rate)
-        ):
-            try:
-                self._buffer += samples
-            except (BufferError, ValueError):  # not contiguous
-                return self._add_slowly(samples, sample_rate)
-            if len(self._buffer) > _BLOCK:
-                self._close_block()
-            return len(samples)
-        return self._add_slowly(samples, sample_rate)
-
-    def delivered(self, at: int, frames: int | None) -> None:
-        """Note that `frames` frames left at `at` (perf_counter_ns)."""
-        self._times.append(at)
-        self._frames.append(frames)
-        if len(self._times) >= _MAX_DELIVERIES:
-            self._play()
-
-    def facts(self) -> AudioFacts:
-        """Measure what waits and return what is known."""
-        self._measure()
-        return self._meter.facts()
-
-    def playout(self) -> Playout:
-        """Play what was delivered and return the player."""
-        self._play()
-        return self._playout
-
-    @property
-    def seen(self) -> bool:
-        """Whether any samples, even none of them, were taken: tells empty audio from audio that nobody showed."""
-        return bool(self._meter.chunks or self._blocks or self._buffer)
-
-    def _add_slowly(self, samples: Any, sample_rate: int | None) -> int | None:
-        self._close_block()
+        """Take samples (see `AudioMeter.add`), copied here: the caller may reuse them. Return their frames if known."""
+        self._join_pieces()
         if sample_rate is not None:
             self._rate = sample_rate
         array = array_of(samples)
@@ -124,13 +87,59 @@ class Recording:
             self._dtype = array.dtype if array.ndim == 1 else None
         return self._layout.frames if self._layout is not None else None
 
-    def _close_block(self) -> None:
-        if self._buffer:
-            buffer, self._buffer = self._buffer, bytearray()
-            self._keep(np.frombuffer(buffer, self._dtype))
+    def delivered(self, at: int, frames: int | None) -> None:
+        """Note that `frames` frames left at `at` (perf_counter_ns)."""
+        self._join_pieces()
+        self._play(at, frames)
+
+    def taker(self, like: Any) -> Callable[[Any, int], None]:
+        """Return `add` and `delivered` in one for chunks like `like`: per chunk a copy and two list entries.
+
+        A chunk of another kind takes the long way. Written as a closure: attribute look-ups would be a third
+        of its cost (docs/overhead.md).
+        """
+        if like.__class__ is not np.ndarray or like.dtype is not self._dtype or like.nbytes > _MAX_PIECE:
+            return lambda samples, at: self.delivered(at, self.add(samples))
+        array, dtype = np.ndarray, like.dtype
+        keep, note, times, limit = self._pieces.append, self._times.append, self._times, _MAX_PIECES
+
+        def take(samples: Any, at: int) -> None:
+            if samples.__class__ is array and samples.dtype is dtype and samples.ndim == 1 and len(times) < limit:
+                keep(samples.tobytes())
+                note(at)
+            else:
+                self.delivered(at, self.add(samples))
+
+        return take
+
+    def facts(self) -> AudioFacts:
+        """Measure what waits and return what is known."""
+        self._join_pieces()
+        self._measure()
+        return self._meter.facts()
+
+    def playout(self) -> Playout:
+        """Play what was delivered and return the player."""
+        self._join_pieces()
+        return self._playout
+
+    def _join_pieces(self) -> None:
+        if not self._pieces:
+            return
+        width = self._dtype.itemsize
+        for at, piece in zip(self._times, self._pieces, strict=True):
+            self._play(at, len(piece) // width)
+        joined = np.frombuffer(b"".join(self._pieces), self._dtype)
+        self._pieces.clear()  # emptied in place: takers hold these lists
+        self._times.clear()
+        self._keep(joined)
+
+    def _play(self, at: int, frames: int | None) -> None:
+        self.deliveries += 1
+        self._playout.chunk(at / 1e9, None if frames is None or not self._rate else frames / self._rate)
 
     def _keep(self, samples: Numbers) -> None:
-        if pending.take(samples.nbytes):
+        if pending.reserve(samples.nbytes):
             self._size += samples.nbytes
             self._blocks.append((samples, self._rate))
         else:
@@ -144,16 +153,7 @@ class Recording:
             for samples, rate in blocks:
                 self._meter.add(samples, rate)
         finally:
-            pending.give(size)
-        if self._buffer:
-            self._close_block()
-            self._measure()
-
-    def _play(self) -> None:
-        times, self._times = self._times, []
-        frames, self._frames = self._frames, []
-        for at, count in zip(times, frames, strict=True):
-            self._playout.chunk(at / 1e9, None if count is None or not self._rate else count / self._rate)
+            pending.release(size)
 
     def __del__(self) -> None:
-        pending.give(self._size)
+        pending.release(self._size)

@@ -68,9 +68,12 @@ def _note_stream(synthesis: Synthesis) -> None:
     attrs = synthesis.attrs
     if not attrs.get(names.STREAM):
         return
-    attrs[names.STREAM_CHUNKS] = synthesis.chunks
-    playout = synthesis.recording.playout() if synthesis.recording is not None else None
-    if playout is not None and playout.underrun is not None:
+    recording = synthesis.recording
+    if recording is None:
+        return
+    playout = recording.playout()
+    attrs[names.STREAM_CHUNKS] = recording.deliveries
+    if playout.underrun is not None:
         attrs[names.STREAM_UNDERRUN] = playout.underrun
         attrs[names.STREAM_CONTINUOUS] = bool(playout.continuous)
 

@@ -84,6 +84,8 @@ if _variable is not None:
     # Two calls of attach and detach for each chunk and stage are most of its cost; the variable itself is a third.
     current_context = _variable.get
     enter_context = _variable.set
+    restore_context = _variable.reset
+    """For a step that cannot have changed threads or contexts since `enter_context`."""
 
     def leave_context(inside: Context, token: Any) -> None:
         """Make the outer context current again, unless somebody else's is current by now.
@@ -99,6 +101,7 @@ if _variable is not None:
 else:
     current_context = get_current
     enter_context = attach
+    restore_context = detach
 
     def leave_context(inside: Context, token: Any) -> None:
         """As above."""

@@ -16,7 +16,7 @@ from otel_tts.engine import Call, Engine, Entry, Reader
 from otel_tts.guard import contain
 from otel_tts.instrumentation.kinds import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.record import now
-from otel_tts.streaming import iterate, iterate_async
+from otel_tts.streaming import Take, iterate, iterate_async
 from otel_tts.synthesis import Synthesis, current
 
 
@@ -169,11 +169,16 @@ class _EntryCall:
             facts[names.STREAM] = True
         return {name: value for name, value in facts.items() if value is not None}
 
-    def item(self, synthesis: Synthesis, item: Any, at: int) -> None:
+    def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
         """A chunk of a stream: its samples, and its delivery where the caller gets it from this entry."""
         frames = self._read_samples(synthesis, item)
-        if self._delivers:
-            synthesis.delivered(at, frames)
+        if not self._delivers:
+            return None
+        synthesis.delivered(at, frames)
+        recording, chunk = synthesis.recording, self._chunk
+        if recording is None or chunk is None or synthesis.source is not self.entry or synthesis.first_byte is None:
+            return None
+        return recording.taker(item) if chunk.samples is None and chunk.rate is None else None
 
     def returned(self, synthesis: Synthesis, result: Any) -> None:
         """The result of a plain call. None where audio was to come counts as no audio."""
@@ -210,8 +215,8 @@ class _Continued:
         self._synthesis.set_attribute(names.STREAM, True)
         return self._synthesis, self._own
 
-    def item(self, synthesis: Synthesis, item: Any, at: int) -> None:
-        self._call.item(synthesis, item, at)
+    def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
+        return self._call.item(synthesis, item, at)
 
     def ended(self, synthesis: Synthesis) -> None:
         self._call.ended(synthesis)
