@@ -1,0 +1,74 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+
+# make creates .venv itself and fills it in two steps, from locks: demo.lock for what runs, dev.lock for the rest.
+# demo.lock is a part of dev.lock, so one environment serves both and the second step only adds to it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := .venv/demo.stamp
+DEV := .venv/dev.stamp
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --prerelease=if-necessary-or-explicit \
+	--no-annotate --custom-compile-command 'make lock' $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint bench docs lock clean stack-build stack-up stack-status stack-down
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DEMO) ## speak a few sentences with a small CPU voice and show what was recorded
+	$(BIN)/otel-tts demo
+
+test: lint ## lint, build the servers where Go is, run all tests
+	@if command -v go >/dev/null || [ "$$CI" = true ]; then $(BIN)/otel-tts stack build; \
+	else echo "make test: no Go on PATH, so the servers cannot be built; the tests that need them are skipped"; fi
+	$(BIN)/pytest
+
+lint: $(DEV) ## ruff, pyright, layers between the modules, generated documents
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/generate.py --check
+
+bench: $(DEV) ## measure what a request costs
+	$(BIN)/pytest tests/bench -m bench -s
+
+docs: $(DEMO) ## write docs/settings.md and docs/names.md from the tables in otel_tts
+	$(BIN)/python docs/generate.py
+
+lock: $(DEV) ## renew dev.lock and demo.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+	$(COMPILE) --extra demo --extra config --group dev pyproject.toml -o dev.lock
+	$(COMPILE) --extra demo --constraint dev.lock pyproject.toml -o demo.lock
+
+stack-build: $(DEMO) ## build Collector, Tempo, Loki, Prometheus and Alertmanager with Go (20 minutes, once)
+	$(BIN)/otel-tts stack build
+
+stack-up: $(DEMO) ## start the servers on this machine
+	$(BIN)/otel-tts stack up
+
+stack-status: $(DEMO) ## say which servers run and where
+	$(BIN)/otel-tts stack status
+
+stack-down: $(DEMO) ## stop the servers
+	$(BIN)/otel-tts stack down
+
+clean: ## remove build output and caches (.venv and built servers stay)
+	rm -rf build dist out demo .pytest_cache .ruff_cache .import_linter_cache
+	find otel_tts tests docs dashboards -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+	{ echo "otel-tts needs Python 3.10 to 3.13; $(PYTHON) is none of them. Name one: make PYTHON=python3.12 …" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+$(DEMO): demo.lock pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -r demo.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(DEV): dev.lock $(DEMO)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r dev.lock
+	@touch $@

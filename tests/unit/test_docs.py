@@ -1,0 +1,105 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents say is so: generated pages are current, examples run, links and names lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otel_tts import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+EXAMPLE = re.compile(r"^<!-- test -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
+VARIABLE = re.compile(r"\bOTEL_TTS_[A-Z]+(?:_[A-Z]+)*\b(?!_)")
+TARGET = re.compile(r"(?:^|`|\$ )make ([a-z][a-z-]*)", re.MULTILINE)
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def examples() -> list[Any]:
+    """Each block of Python with `<!-- test -->` in the line above it."""
+    return [
+        pytest.param(code, id=f"{name(page)}-{number}")
+        for page in PAGES
+        for number, code in enumerate(EXAMPLE.findall(page.read_text(encoding="utf-8")), 1)
+    ]
+
+
+@pytest.mark.parametrize("code", examples())
+def test_an_example_runs(code: str, tmp_path: Path) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_example_is_found_by_its_mark() -> None:
+    unmarked, first, second = "```python\nno\n```\n", "```python\nprint(1)\n\nprint(2)\n```\n", "```python\nyes\n```\n"
+    page = f"{unmarked}\n<!-- test -->\n{first}{unmarked}<!-- test -->\n\n{second}"
+    assert EXAMPLE.findall(page) == ["print(1)\n\nprint(2)\n", "yes\n"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_to_files(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_variable_that_is_named_exists(page: Path) -> None:
+    known = {setting.variable for setting in settings.SETTINGS} | {"OTEL_TTS_CACHE_DIR"}
+    of_compose = set(VARIABLE.findall((ROOT / "collector" / "compose.yaml").read_text(encoding="utf-8")))
+    assert set(VARIABLE.findall(page.read_text(encoding="utf-8"))) <= known | of_compose
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_target_of_make_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+@pytest.fixture
+def generate() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "docs" / "generate.py"))
+
+
+def test_generated_pages_are_current(generate: dict[str, Any]) -> None:
+    assert generate["main"](["--check"]) == 0
+
+
+def test_a_page_that_is_out_of_date_is_named(
+    generate: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generate["main"].__globals__["HERE"] = tmp_path
+    assert generate["main"]([]) == 0
+    assert generate["main"](["--check"]) == 0
+    (tmp_path / "settings.md").write_text("old", encoding="utf-8")
+    assert generate["main"](["--check"]) == 1
+    assert capsys.readouterr().err == "docs/settings.md is not what otel_tts says now; run `make docs`\n"
+
+
+def test_wrong_use_of_the_generator_exits_2(generate: dict[str, Any]) -> None:
+    assert generate["main"](["--chek"]) == 2
+
+
+def test_every_setting_and_name_is_in_its_page(generate: dict[str, Any]) -> None:
+    from otel_tts import names
+
+    settings_page, names_page = generate["settings_page"](), generate["names_page"]()
+    assert [s.variable for s in settings.SETTINGS if f"`{s.variable}`" not in settings_page] == []
+    for rows in (names.ATTRIBUTES, names.METRICS):
+        assert [row for row in rows if f"| {row.meaning} |" not in names_page] == []
