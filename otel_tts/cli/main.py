@@ -1,0 +1,58 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `otel-tts`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from otel_tts.cli.demo import demo
+from otel_tts.cli.engines import engines
+from otel_tts.cli.run import CONTEXT
+from otel_tts.cli.run import run as run_command
+from otel_tts.cli.settings import settings
+from otel_tts.cli.stack import app as stack
+
+app = typer.Typer(
+    name="otel-tts",
+    help="OpenTelemetry for speech synthesis: every request a trace with its stages, audio facts, metrics and logs.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    # A stack trace with local variables in it would print what was to be spoken.
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"otel-tts {version('otel-tts')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("run", context_settings=CONTEXT, options_metavar="-- COMMAND [ARGUMENTS]")(run_command)
+app.command("demo")(demo)
+app.command("settings")(settings)
+app.command("engines")(engines)
+app.add_typer(stack, name="stack")
+
+
+def run() -> None:
+    """The entry point of the console script."""
+    app(prog_name="otel-tts")
+
+
+if __name__ == "__main__":
+    run()

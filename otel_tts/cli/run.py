@@ -1,0 +1,72 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""``otel-tts run -- COMMAND``: the launcher, with this distribution chosen by name.
+
+``opentelemetry-instrument`` takes the first distribution that it finds, and which one is first depends on the order of
+directories. This command decides it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import typer
+
+CONTEXT: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+"""Context settings for the command: everything after it belongs to COMMAND."""
+
+_CHOICE: Final = {"OTEL_PYTHON_DISTRO": "otel_tts", "OTEL_PYTHON_CONFIGURATOR": "otel_tts"}
+_WRONG_USE: Final = 2
+_CANNOT_EXECUTE: Final = 126
+_NOT_FOUND: Final = 127
+
+
+def run(context: typer.Context) -> None:
+    """Run COMMAND with its arguments under otel-tts, whatever other OpenTelemetry distributions are installed.
+
+    Example: otel-tts run -- uvicorn app:app --port 8000
+    """
+    command = list(context.args)
+    if command[:1] == ["--"]:
+        del command[0]
+    if not command:
+        raise _failure("no command to run; usage: otel-tts run -- COMMAND [ARGUMENTS]", _WRONG_USE)
+    executable = find(command[0])
+    os.environ.update(launch_environment(os.environ))
+    try:
+        os.execv(executable, command)
+    except OSError as error:
+        raise _failure(f"{command[0]} cannot be run: {error.strerror}", _CANNOT_EXECUTE) from None
+
+
+def find(command: str) -> str:
+    """Return the path of `command`. Ends the program with a message, as a shell would, when there is none."""
+    if executable := shutil.which(command):
+        return executable
+    if Path(command).is_file():
+        raise _failure(f"{command} is not executable; a Python file: otel-tts run -- python {command}", _CANNOT_EXECUTE)
+    raise _failure(f"{command} was not found; is it installed in this environment, and on PATH?", _NOT_FOUND)
+
+
+def launch_environment(environ: Mapping[str, str]) -> MutableMapping[str, str]:
+    """Return what has to be set so that a Python started with it, and those that it starts, loads this distribution."""
+    from opentelemetry.instrumentation import auto_instrumentation
+
+    first = str(Path(auto_instrumentation.__file__).resolve().parent)  # its sitecustomize.py does the loading
+    paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != first]
+    here = str(Path.cwd())  # as with the launcher: programs with an executable of their own look there
+    return {**_CHOICE, "PYTHONPATH": os.pathsep.join(_unique([first, here, *paths]))}
+
+
+def _unique(paths: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
+
+
+def _failure(message: str, code: int) -> typer.Exit:
+    print(f"otel-tts run: {message}", file=sys.stderr)
+    return typer.Exit(code)

@@ -1,0 +1,191 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`otel-tts stack`: the backends on this machine, without containers."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from otel_tts.cli.output import print_json, say, stdout
+from otel_tts.stack import build as builds
+from otel_tts.stack import ports, servers
+from otel_tts.stack.errors import StackError, UsageError
+from otel_tts.stack.progress import Terminal
+from otel_tts.stack.run import Stack, Status
+
+app = typer.Typer(
+    name="stack",
+    help="The backends on this machine: Collector, Tempo, Loki, Prometheus and Alertmanager, without containers.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="Where data, logs and process files are kept.",
+        show_default="~/.local/state/otel-tts",
+    ),
+]
+
+
+@app.command()
+def build() -> None:
+    """Build the servers from their Go modules, those that are not built yet.
+
+    Needs Go, 15 GB of disk for Go's caches and, the first time, some twenty minutes on two cores. It can be broken off
+    and run again. Built servers are kept in ~/.cache/otel-tts (OTEL_TTS_CACHE_DIR).
+    """
+    console = stdout()
+    with _explained(), Terminal(console) as progress:
+        wanted = builds.missing()
+        folders = builds.build(progress)
+    if not wanted:
+        console.print("All servers are built already.")
+    for server in servers.SERVERS:
+        _say(console, f"  {server.title} {server.version}: {folders[server.name]}")
+
+
+@app.command()
+def up(
+    state: StateOption = None,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--port", metavar="NAME=NUMBER", help="Another port than the default; repeatable. `status` shows the names."
+        ),
+    ] = None,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Take ports that are free, none of the defaults.")
+    ] = False,
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            "--webhook",
+            metavar="URL",
+            help="Where Alertmanager sends alerts.",
+            show_default="`otel-tts relay` on this machine",
+        ),
+    ] = None,
+) -> None:
+    """Start the servers and wait until all are ready; build first what is not built.
+
+    They run on after this command and listen on this machine only. Doing it again starts what does not run.
+    """
+    console = stdout()
+    stack = Stack(state)
+    with _explained():
+        if free_ports and port:
+            raise UsageError("--free-ports and --port exclude each other.")
+        chosen = ports.free() if free_ports else ports.parse(port) if port else None
+        with Terminal(console) as progress:
+            started = stack.up(chosen, webhook, progress)
+    _say(
+        console, f"Started {', '.join(server.title for server in started)}." if started else "All servers run already."
+    )
+    _show(console, stack.status())
+    _say_next(console, stack, state)
+
+
+@app.command()
+def status(
+    state: StateOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show how each server is. Exit status 0 when all are ready, 1 otherwise."""
+    stack = Stack(state)
+    found = stack.status()
+    if as_json:
+        print_json({"state": str(stack.state), "servers": [_plain(one) for one in found]})
+    else:
+        console = stdout()
+        _show(console, found)
+        _say(console, f"State folder: {stack.state}")
+    if not all(one.ready for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def down(state: StateOption = None) -> None:
+    """Stop the servers. Their data stays in the state folder."""
+    console = stdout()
+    stack = Stack(state)
+    with _explained(), Terminal(console) as progress:
+        stopped = stack.down(progress=progress)
+    if not stopped:
+        _say(console, f"No server of {stack.state} runs.")
+
+
+@contextmanager
+def _explained() -> Generator[None]:
+    """Turn what goes wrong into a message and an exit status: 2 for wrong use, 1 for the rest."""
+    try:
+        yield
+    except StackError as failure:
+        say(str(failure))
+        raise typer.Exit(2 if isinstance(failure, UsageError) else 1) from None
+    except KeyboardInterrupt:
+        say("Broken off. Run the same command again to go on.")
+        raise typer.Exit(130) from None
+
+
+def _show(console: Console, found: list[Status]) -> None:
+    wide = console.width >= 110
+    table = Table(box=None, pad_edge=False)
+    for heading in ("server", "state", "pid", "port", "address", *(["for"] if wide else [])):
+        table.add_column(heading, no_wrap=True)
+    for one in found:
+        first = [one.server.name, _state(one), str(one.pid or "")]
+        for port in one.server.ports:
+            table.add_row(*first, port.name, one.addresses[port.name], *([port.role] if wide else []))
+            first = ["", "", ""]
+    console.print(table)
+
+
+def _state(one: Status) -> str:
+    if one.ready:
+        return "[green]ready"
+    return "[yellow]not ready" if one.running else "[red]not running"
+
+
+def _say_next(console: Console, stack: Stack, state: Path | None) -> None:
+    endpoint = stack.url("otlp_http")
+    where = f" --state {shlex.quote(str(state))}" if state else ""
+    lines = (
+        "What next:",
+        f"  export OTEL_EXPORTER_OTLP_ENDPOINT={endpoint} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        "                             in the shell of the service that speaks",
+        f"  otel-tts demo --endpoint {endpoint}",
+        "                             sends what such a service would",
+        f"  otel-tts stack down{where}",
+        "                             stops the servers; data stays in " + str(stack.state),
+    )
+    for line in lines:
+        _say(console, line)
+
+
+def _plain(one: Status) -> dict[str, object]:
+    return {
+        "name": one.server.name,
+        "title": one.server.title,
+        "version": one.version,
+        "running": one.running,
+        "ready": one.ready,
+        "pid": one.pid,
+        "addresses": dict(one.addresses),
+        "log": str(one.log),
+    }
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

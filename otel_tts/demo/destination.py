@@ -1,0 +1,43 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""An OTLP/HTTP endpoint: whether it is there, and how a request is found behind it."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import quote, urlsplit
+
+from otel_tts.demo.environment import SERVICE
+from otel_tts.demo.errors import DemoError
+from otel_tts.names import REQUEST_ID
+
+
+def check(endpoint: str) -> str:
+    """Return `endpoint` without a trailing slash. Raises ValueError for what is no URL, DemoError if nobody answers."""
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{endpoint!r} is not an OTLP/HTTP base URL such as http://127.0.0.1:4318")
+    if parts.path.rstrip("/").endswith(("/v1/traces", "/v1/metrics", "/v1/logs")):
+        raise ValueError(f"{endpoint!r} names one signal; give the base URL, without /v1/…")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname, port), timeout=5.0).close()
+    except OSError as error:
+        raise DemoError(
+            f"Nothing answers at {endpoint}: {error.strerror or error}.\n"
+            "Start the backends with `otel-tts stack up`, or give the address of your Collector's OTLP/HTTP receiver."
+        ) from None
+    return endpoint.rstrip("/")
+
+
+def ways_to_find(request_id: str) -> list[str]:
+    """Lines that tell how the request is found in the stack's servers, by hand or in Grafana."""
+    by_id = f'{{ span.{REQUEST_ID} = "{request_id}" }}'
+    exemplars = "-d query=tts_request_duration_seconds_bucket -d start=$(date -d -1hour +%s) -d end=$(date +%s)"
+    return [
+        f"Grafana, Explore, Tempo (TraceQL):   {by_id}",
+        f"Tempo:       curl 'http://127.0.0.1:3200/api/search?q={quote(by_id)}'",
+        f'Grafana, Explore, Loki (LogQL):      {{service_name="{SERVICE}"}} | {REQUEST_ID} = "{request_id}"',
+        f'the lines of one trace:              {{service_name="{SERVICE}"}} | trace_id = "…"',
+        f"Prometheus:  curl http://127.0.0.1:9090/api/v1/query_exemplars {exemplars}",
+    ]
