@@ -33,7 +33,7 @@ class Synthesis(LateSpan):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
-        "announced", "busy", "chunks", "depth", "engine", "failed_stage", "first_byte", "folded", "kit", "open_stages",
+        "announced", "busy", "depth", "engine", "failed_stage", "first_byte", "folded", "kit", "open_stages",
         "prev", "recording", "rejected", "request", "source", "stage_count", "stages", "stuck", "sums", "voice",
         "wall",
     )  # fmt: skip
@@ -65,7 +65,7 @@ class Synthesis(LateSpan):
         self.events, self.links = [], ()
         self.status = self.t1 = self.prev = None
         self.stages, self.open_stages, self.folded, self.sums = [], [], {}, {}
-        self.stage_count = self.busy = self.chunks = self.depth = self.wall = 0
+        self.stage_count = self.busy = self.depth = self.wall = 0
         self.first_byte = self.recording = self.source = None
         self.failed_stage: str | None = None
         self.voice = (None, None)
@@ -219,7 +219,6 @@ class Synthesis(LateSpan):
 
     def delivered(self, at: int, frames: int | None) -> None:
         """Note that audio left at `at`: the first time is the time to first byte, each feeds the player's model."""
-        self.chunks += 1
         if self.first_byte is None and frames != 0:
             self.first_byte = at
         if self.recording is not None:

@@ -55,6 +55,7 @@ class Recording:
 
     __slots__ = (
         "_blocks", "_dtype", "_layout", "_meter", "_pieces", "_playout", "_rate", "_size", "_times", "deliveries",
+        "size",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,8 @@ class Recording:
         self._blocks: list[tuple[Numbers, int | None]] = []
         self._size = 0
         self.deliveries = 0
+        self.size: int | None = 0
+        """Bytes of the samples as they came; None when a chunk hid its own."""
 
     def add(self, samples: Any, sample_rate: int | None = None) -> int | None:
         """Take samples (see `AudioMeter.add`), copied here: the caller may reuse them. Return their frames if known."""
@@ -82,6 +85,7 @@ class Recording:
         if array is None or array.dtype.kind not in "iuf":
             self._measure()  # what waits comes first
             self._meter.add(samples, sample_rate)
+            self.size = None
         else:
             self._keep(np.array(array))
             self._dtype = array.dtype if array.ndim == 1 else None
@@ -139,6 +143,8 @@ class Recording:
         self._playout.chunk(at / 1e9, None if frames is None or not self._rate else frames / self._rate)
 
     def _keep(self, samples: Numbers) -> None:
+        if self.size is not None:
+            self.size += samples.nbytes
         if pending.reserve(samples.nbytes):
             self._size += samples.nbytes
             self._blocks.append((samples, self._rate))

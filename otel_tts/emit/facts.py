@@ -51,6 +51,8 @@ def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:
         value = getattr(facts, field)
         if value is not None:
             attrs[name] = value
+    if names.AUDIO_SIZE not in attrs and synthesis.recording is not None and synthesis.recording.size is not None:
+        attrs[names.AUDIO_SIZE] = synthesis.recording.size
     engine = synthesis.engine
     anomalies = judge(
         facts,

@@ -230,6 +230,8 @@ class Recorder:
         presets = synthesis.engine.presets if synthesis.engine is not None else frozenset[str]()
         synthesis.voice = exported, _ = self.voices.name(str(voice), presets)
         synthesis.attrs[names.VOICE] = exported
+        if voice in presets:
+            synthesis.attrs.setdefault(names.VOICE_SOURCE, "preset")
 
     def _materialise(self, record: LateSpan) -> None:
         synthesis: Any = record
