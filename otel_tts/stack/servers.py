@@ -1,0 +1,180 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The table of servers: what each is built from, which ports it listens on, how it is started and when it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+# The directory of `tools/` whose builder makes the Collector out of builder.yaml.
+COLLECTOR = "otelcol"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A TCP port of a server. `name` is what `--port` and the configurations call it."""
+
+    name: str
+    default: int
+    role: str
+    http: bool = True
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server.
+
+    `arguments` are formatted with the ports by name and with `collector` (folder of configurations), `rendered`
+    (folder of rendered files), `state` (folder of its data) and `bind`. `check` is the binary and the arguments
+    that verify its configuration without starting it. `stop_seconds` is how long it may take to stop.
+    """
+
+    name: str
+    title: str
+    version: str
+    image: str
+    binaries: tuple[str, ...]
+    ports: tuple[Port, ...]
+    ready: tuple[str, str]  # the port's name and the path that answers 200 when it can work
+    arguments: tuple[str, ...]
+    check: tuple[str, ...]
+    stop_seconds: float = 30.0
+
+    @property
+    def binary(self) -> str:
+        """The file name of the server itself; the others are its tools."""
+        return self.binaries[0]
+
+    @property
+    def tools(self) -> str:
+        """Its Go module, a folder in collector/tools."""
+        return self.name
+
+
+# In the order in which they are started: who sends comes after who receives.
+SERVERS: tuple[Server, ...] = (
+    Server(
+        name="tempo",
+        title="Tempo",
+        version="2.9.0",
+        image="grafana/tempo:2.9.0",
+        binaries=("tempo",),
+        ports=(
+            Port("tempo_http", 3200, "traces: search, TraceQL, by id"),
+            Port("tempo_grpc", 9095, "between Tempo's own parts", http=False),
+            Port("tempo_otlp", 4417, "spans from the Collector", http=False),
+        ),
+        ready=("tempo_http", "/ready"),
+        arguments=("-config.file={collector}/tempo.yaml", "-config.expand-env=true"),
+        check=("tempo", "-config.file={collector}/tempo.yaml", "-config.expand-env=true", "-config.verify=true"),
+        # After a query within the last half minute Tempo 2.9 never stops: its queue of requests waits for a clean-up
+        # that was stopped before it (modules/frontend/queue/queue.go). What it stores is on disk in the first second.
+        stop_seconds=10.0,
+    ),
+    Server(
+        name="loki",
+        title="Loki",
+        version="3.7.8",
+        image="grafana/loki:3.7.8",
+        binaries=("loki",),
+        ports=(
+            Port("loki_http", 3100, "logs: LogQL"),
+            Port("loki_grpc", 9096, "between Loki's own parts", http=False),
+        ),
+        ready=("loki_http", "/ready"),
+        arguments=("-config.file={collector}/loki.yaml", "-config.expand-env=true"),
+        check=("loki", "-config.file={collector}/loki.yaml", "-config.expand-env=true", "-verify-config=true"),
+    ),
+    Server(
+        name="alertmanager",
+        title="Alertmanager",
+        version="0.31.1",
+        image="prom/alertmanager:v0.31.1",
+        binaries=("alertmanager", "amtool"),
+        ports=(Port("alertmanager", 9093, "alerts: grouping, silences"),),
+        ready=("alertmanager", "/-/ready"),
+        arguments=(
+            "--config.file={rendered}/alertmanager.yml",
+            "--storage.path={state}/alertmanager",
+            "--web.listen-address={bind}:{alertmanager}",
+            "--cluster.listen-address=",
+        ),
+        check=("amtool", "check-config", "{rendered}/alertmanager.yml"),
+    ),
+    Server(
+        name="prometheus",
+        title="Prometheus",
+        version="3.14.0",
+        image="prom/prometheus:v3.14.0",
+        binaries=("prometheus", "promtool"),
+        ports=(Port("prometheus", 9090, "metrics: PromQL, rules"),),
+        ready=("prometheus", "/-/ready"),
+        arguments=(
+            "--config.file={rendered}/prometheus.yml",
+            "--storage.tsdb.path={state}/prometheus",
+            # The monthly report reads a month back; the size keeps it bounded.
+            "--storage.tsdb.retention.time=90d",
+            "--storage.tsdb.retention.size=10GB",
+            "--web.listen-address={bind}:{prometheus}",
+            "--web.enable-otlp-receiver",
+            "--web.enable-lifecycle",
+            "--enable-feature=exemplar-storage",
+        ),
+        check=("promtool", "check", "config", "{rendered}/prometheus.yml"),
+    ),
+    Server(
+        name=COLLECTOR,
+        title="OpenTelemetry Collector",
+        version="0.158.0",
+        image="otel/opentelemetry-collector-contrib:0.158.0",
+        binaries=("otelcol-tts",),
+        ports=(
+            Port("otlp_grpc", 4317, "OTLP over gRPC, from your services", http=False),
+            Port("otlp_http", 4318, "OTLP over HTTP, from your services"),
+            Port("collector_health", 13133, "is the Collector up"),
+            Port("collector_metrics", 8888, "the Collector's own metrics"),
+        ),
+        ready=("collector_health", "/"),
+        arguments=("--config={collector}/otelcol.yaml",),
+        check=("otelcol-tts", "validate", "--config={collector}/otelcol.yaml"),
+    ),
+)
+
+BY_NAME: Mapping[str, Server] = {server.name: server for server in SERVERS}
+PORTS: Mapping[str, Port] = {port.name: port for server in SERVERS for port in server.ports}
+DEFAULT_PORTS: Mapping[str, int] = {name: port.default for name, port in PORTS.items()}
+
+
+def owner(port: str) -> Server:
+    """The server that listens on the port of this name."""
+    return next(server for server in SERVERS if any(candidate.name == port for candidate in server.ports))
+
+
+def environment(state: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    """The variables that otelcol.yaml, tempo.yaml and loki.yaml read, for servers that all run on this machine."""
+    listening = {f"STACK_{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    return listening | {
+        "STACK_STATE": str(state),
+        "STACK_BIND": LOOPBACK,
+        "STACK_TEMPO": f"{LOOPBACK}:{ports['tempo_otlp']}",
+        "STACK_LOKI": f"http://{LOOPBACK}:{ports['loki_http']}",
+        "STACK_PROMETHEUS": f"http://{LOOPBACK}:{ports['prometheus']}",
+    }
+
+
+def command(
+    template: tuple[str, ...], state: Path, rendered: Path, collector: Path, ports: Mapping[str, int]
+) -> list[str]:
+    """Fill in a server's arguments."""
+    values: dict[str, object] = {
+        "state": state,
+        "rendered": rendered,
+        "collector": collector,
+        "bind": LOOPBACK,
+        **ports,
+    }
+    return [part.format(**values) for part in template]

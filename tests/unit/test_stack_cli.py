@@ -1,0 +1,121 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of the stack, as far as it goes without servers: exit statuses and messages."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from otel_tts.cli.stack import app
+from otel_tts.stack import build, process, servers
+from otel_tts.stack.run import Stack
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def no_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("OTEL_TTS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def test_status_of_a_stack_that_never_ran(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    result = runner.invoke(app, ["status", "--state", str(state), "--json"])
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["state"] == str(state)
+    assert [one["name"] for one in found["servers"]] == [server.name for server in servers.SERVERS]
+    assert not any(one["running"] or one["ready"] or one["pid"] for one in found["servers"])
+    assert not state.exists(), "asking must not create anything"
+
+
+def test_status_as_a_table_names_the_ports(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["status", "--state", str(tmp_path)], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert "not running" in result.stdout
+    assert all(name in result.stdout for name in servers.PORTS)
+
+
+def test_down_of_a_stack_that_never_ran(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["down", "--state", str(tmp_path / "state")])
+    assert result.exit_code == 0
+    assert "No server" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "nosuch=1"], "nosuch"),
+        (["--port", "loki_http=99999"], "65535"),
+        (["--port", "loki_http=9090"], "9090"),
+        (["--port", "loki_http=1", "--free-ports"], "exclude each other"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_an_explanation(tmp_path: Path, no_go: None, arguments: list[str], said: str) -> None:
+    result = runner.invoke(app, ["up", "--state", str(tmp_path / "state"), *arguments])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_state_folder_that_is_a_file_is_wrong_use(tmp_path: Path, no_go: None) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    result = runner.invoke(app, ["up", "--free-ports", "--state", str(file)])
+    assert result.exit_code == 2
+    assert str(file) in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["build"], ["up", "--free-ports"]])
+def test_without_go_they_fail_with_1_and_say_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_go: None, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "https://go.dev/dl/" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_taken_port_is_said_before_twenty_minutes_of_building(tmp_path: Path, no_go: None) -> None:
+    with socket.create_server((servers.LOOPBACK, 0)) as holder:
+        option = f"prometheus={holder.getsockname()[1]}"
+        result = runner.invoke(app, ["up", "--state", str(tmp_path / "state"), "--port", option])
+    assert result.exit_code == 1
+    assert "Prometheus" in result.stderr
+    assert "go.dev" not in result.stderr
+
+
+def test_a_server_that_ends_while_starting_is_named_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for server in servers.SERVERS:
+        (folder / server.binary).write_text("#!/bin/sh\necho 'disk on fire'\nexit 3\n", encoding="utf-8")
+        (folder / server.binary).chmod(0o755)
+    monkeypatch.setattr(build, "binaries", lambda: {server.name: folder for server in servers.SERVERS})
+    state = tmp_path / "state"
+    result = runner.invoke(app, ["up", "--free-ports", "--state", str(state)])
+    assert result.exit_code == 1
+    assert "ended while starting" in result.stderr
+    assert "disk on fire" in result.stderr
+    assert str(state / "logs") in result.stderr
+    assert runner.invoke(app, ["down", "--state", str(state)]).exit_code == 0
+    assert not any(one.running for one in Stack(state).status())
+
+
+def test_down_spares_a_process_that_only_has_the_number(tmp_path: Path) -> None:
+    """The process file of a server that ended long ago, whose number is now that of this test."""
+    import os
+
+    stack = Stack(tmp_path)
+    (tmp_path / "run").mkdir()
+    process.save(tmp_path / "run" / "loki.json", process.Process(os.getpid(), 1.0, "/usr/bin/loki", "3.7.8"))
+    assert stack.down() == []

@@ -1,0 +1,47 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""One template each for Prometheus and Alertmanager; the containers' copies are what it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from otel_tts.stack import places, ports, render
+
+
+@pytest.mark.parametrize("name", render.TEMPLATES)
+def test_committed_files_for_containers_are_what_the_template_gives(name: str) -> None:
+    committed = (places.configurations() / "compose" / name).read_text(encoding="utf-8")
+    assert committed == render.text(name, render.COMPOSE), "run: python -m otel_tts.stack.render"
+
+
+def test_native_files_hold_the_ports_and_addresses_asked_for(tmp_path: Path) -> None:
+    chosen = ports.defaults({"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003, "tempo_http": 1004})
+    render.write(tmp_path, render.native(chosen, webhook="http://127.0.0.1:1/hook"))
+
+    prometheus = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
+    targets = {
+        target for job in prometheus["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
+    }
+    assert targets == {"127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003", "127.0.0.1:1004", "127.0.0.1:3100"}
+    assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:1002"]
+    assert prometheus["rule_files"] == [places.rules()]
+
+    alertmanager = yaml.safe_load((tmp_path / "alertmanager.yml").read_text(encoding="utf-8"))
+    assert alertmanager["receivers"][0]["webhook_configs"][0]["url"] == "http://127.0.0.1:1/hook"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alertmanager.yml", "prometheus.yml"]
+
+
+def test_a_value_cannot_leave_its_quotes() -> None:
+    value = 'http://127.0.0.1/?a="b"\\c'
+    values = {**render.COMPOSE, "webhook": value}
+    rendered = yaml.safe_load(render.text("alertmanager.yml", values))
+    assert rendered["receivers"][0]["webhook_configs"][0]["url"] == value
+
+
+def test_a_template_that_asks_for_something_unknown_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        render.text("prometheus.yml", {})
