@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --pre
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench docs lock clean stack-build stack-up stack-status stack-down
+.PHONY: help demo test lint bench docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,12 +32,17 @@ lint: $(DEV) ## ruff, pyright, layers between the modules, generated documents
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
+	@if $(BIN)/python -c 'import grafana_foundation_sdk' 2>/dev/null; then $(BIN)/python -m dashboards.build --check; \
+	else echo "make lint: no grafana-foundation-sdk for this Python (it needs 3.11), the dashboards are not compared"; fi
 
 bench: $(DEV) ## measure what a request costs
-	$(BIN)/pytest tests/bench -m bench -s
+	$(BIN)/python -m tests.bench
 
 docs: $(DEMO) ## write docs/settings.md and docs/names.md from the tables in otel_tts
 	$(BIN)/python docs/generate.py
+
+dashboards: $(DEV) ## write dashboards/generated from the builders
+	$(BIN)/python -m dashboards.build
 
 lock: $(DEV) ## renew dev.lock and demo.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --extra demo --extra config --group dev pyproject.toml -o dev.lock

@@ -25,12 +25,14 @@ class Request:
     """One request at the edge of the process: `started` is perf_counter_ns, `span` its SERVER span once there is one.
 
     `synthesis` is the newest synthesis made for it: encoding its audio afterwards is still one of its stages.
+    `complete` says that the whole response has been handed to the server.
     """
 
     id: str
     started: int
     span: Span | None = None
     synthesis: Any = None
+    complete: bool = False
 
 
 current: Final[ContextVar[Request | None]] = ContextVar("otel_tts_request", default=None)

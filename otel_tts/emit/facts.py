@@ -88,7 +88,7 @@ def _note_times(synthesis: Synthesis, facts: AudioFacts | None) -> None:
         attrs[names.TIME_TO_FIRST_BYTE] = first
         if facts is not None and facts.leading_silence is not None:
             attrs[names.TIME_TO_FIRST_AUDIO] = first + facts.leading_silence
-    if facts is not None and facts.duration:
+    if facts is not None and facts.duration and synthesis.busy:
         attrs[names.REAL_TIME_FACTOR] = busy_seconds(synthesis) / facts.duration
 
 

@@ -109,6 +109,7 @@ def _with_edge(original: Application) -> Application:
         finally:
             if token is not None:
                 _leave(token)
+                contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
 
     __call__._otel_tts_edge = True  # type: ignore[attr-defined]
     return __call__
@@ -127,7 +128,8 @@ def _enter(scope: Scope, send: Send) -> tuple[Token[request.Request | None] | No
     if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
         _adopt(current, span)
     heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
-    return request.current.set(current), _identifying(send, current.id.encode(), heads)
+    current.complete = kind == "websocket"
+    return request.current.set(current), _identifying(send, current, heads)
 
 
 def _leave(token: Token[request.Request | None]) -> None:
@@ -135,6 +137,13 @@ def _leave(token: Token[request.Request | None]) -> None:
         request.current.reset(token)
     except ValueError:  # closed from another context, as an abandoned coroutine is
         pass
+
+
+def _end_abandoned_stream(current: request.Request) -> None:
+    """The client went away: its stream will not be stepped again, but its generator may wait long for the collector."""
+    synthesis = current.synthesis
+    if not current.complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
+        synthesis.finish(GeneratorExit())
 
 
 def _adopt(current: request.Request, span: trace.Span) -> None:
@@ -148,17 +157,22 @@ def _may_accept_with_headers(scope: Scope) -> bool:
     return str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.1"
 
 
-def _identifying(send: Send, request_id: bytes, heads: frozenset[str]) -> Send:
+def _identifying(send: Send, current: request.Request, heads: frozenset[str]) -> Send:
+    request_id = current.id.encode()
+
     async def send_with_id(message: Message) -> None:
-        if message["type"] in heads:
+        kind = message["type"]
+        if kind in heads:
             message = contain("asgi.header", _add_header, message, request_id) or message
         await send(message)
+        if kind == "http.response.body" and not message.get("more_body", False):
+            current.complete = True
 
     return send_with_id
 
 
 def _add_header(message: Message, request_id: bytes) -> Message:
-    headers = list(message.get("headers") or ())
+    headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
     if not any(bytes(name).lower() == HEADER for name, _ in headers):
         headers.append((HEADER, request_id))
     return {**message, "headers": headers}

@@ -92,7 +92,7 @@ def test_containers_have_the_flags_of_the_native_servers(compose: dict[str, Any]
 def test_nothing_is_published_to_the_network_unless_asked_for(compose: dict[str, Any]) -> None:
     published = [port for service in compose["services"].values() for port in service.get("ports", [])]
     assert published
-    assert all(port.startswith("${OTEL_TTS_PUBLISH:-127.0.0.1}:") for port in published)
+    assert all(port.startswith("${STACK_PUBLISH:-127.0.0.1}:") for port in published)
 
 
 def test_every_volume_is_declared(compose: dict[str, Any]) -> None:
