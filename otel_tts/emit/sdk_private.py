@@ -1,0 +1,186 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The private names of OpenTelemetry's SDK that the gate, shutdown and fork rely on; only this file touches them.
+
+tests/unit/emit/test_sdk_private.py pins what each does upstream. Where a name is gone the function says so by its
+result and one log line says what is lost; the service goes on. (Late spans have their own such file, span_private.py.)
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.version import __version__ as sdk_version
+
+_logger = logging.getLogger("otel_tts")
+
+_ABSENT: Final = object()
+_MULTI: Final = {TracerProvider: "_active_span_processor", LoggerProvider: "_multi_log_record_processor"}
+_LIST: Final = ("_span_processors", "_log_record_processors")
+_ATEXIT: Final = ("_atexit_handler", "_at_exit_handler")
+_EXPORTING: Final = (BatchSpanProcessor, SimpleSpanProcessor, BatchLogRecordProcessor, SimpleLogRecordProcessor)
+
+_told: set[str] = set()
+
+
+def _tell_lost(name: str, loss: str) -> None:
+    """Say once that a private name is gone and what that costs."""
+    if name not in _told:
+        _told.add(name)
+        _logger.warning("otel-tts: opentelemetry-sdk %s no longer has %s: %s", sdk_version, name, loss)
+
+
+# --- processors and exporters ----------------------------------------------------------------------------------------
+
+
+def span_processors(provider: Any) -> tuple[Any, ...]:
+    """Return the span processors of an SDK provider, nested ones too; nothing for other providers."""
+    return tuple(_flatten(getattr(provider, _MULTI[TracerProvider], None)))
+
+
+def log_processors(provider: Any) -> tuple[Any, ...]:
+    """Return the log record processors of an SDK provider, nested ones too."""
+    return tuple(_flatten(getattr(provider, _MULTI[LoggerProvider], None)))
+
+
+def _flatten(processor: Any) -> Iterator[Any]:
+    for name in _LIST:
+        inner = getattr(processor, name, None)
+        if isinstance(inner, (tuple, list)):
+            for one in inner:  # pyright: ignore[reportUnknownVariableType]
+                yield from _flatten(one)
+            return
+    if processor is not None:
+        yield processor
+
+
+def is_opaque(provider: Any) -> bool:
+    """Whether this is an SDK provider whose processors or readers cannot be listed: nothing of it can be gated."""
+    if isinstance(provider, MeterProvider):
+        name, opaque = "_measurement_consumer._reader_storages", _storages(provider) is None
+    else:
+        name = next((name for kind, name in _MULTI.items() if isinstance(provider, kind)), None)
+        opaque = name is not None and not any(hasattr(getattr(provider, name, None), inner) for inner in _LIST)
+    if opaque:
+        _tell_lost(f"{type(provider).__name__}.{name}", "its exporters cannot be gated, so this signal is not exported")
+    return opaque
+
+
+def exports(processor: Any) -> bool:
+    """Whether a processor is one of the SDK's that export."""
+    return isinstance(processor, _EXPORTING)
+
+
+def exporter_of(holder: Any) -> Any | None:
+    """Return the exporter behind a batch or simple processor or a periodic reader, or None where there is none."""
+    slot = _exporter_slot(holder)
+    return None if slot is None else getattr(*slot)
+
+
+def replace_exporter(processor: Any, exporter: Any) -> bool:
+    """Put `exporter` in the place of a processor's own. False where that cannot be done."""
+    slot = _exporter_slot(processor)
+    if slot is None:
+        return False
+    try:
+        setattr(*slot, exporter)
+    except AttributeError:
+        return False
+    return exporter_of(processor) is exporter
+
+
+def _exporter_slot(holder: Any) -> tuple[Any, str] | None:
+    """Return the object and the attribute that hold an exporter: a batch processor keeps it in an inner one."""
+    inner = getattr(holder, "_batch_processor", None)
+    for owner, name in ((inner, "_exporter"), (holder, "_exporter"), (holder, "span_exporter")):
+        if callable(getattr(getattr(owner, name, None), "export", None)):
+            return owner, name
+    if exports(holder):
+        _tell_lost(f"{type(holder).__name__}'s exporter", "it cannot be gated, so this processor is shut down")
+    return None
+
+
+# --- metric readers --------------------------------------------------------------------------------------------------
+
+
+def metric_readers(provider: Any) -> tuple[Any, ...]:
+    """Return every reader of an SDK meter provider, those added later too; nothing for other providers."""
+    return tuple(_storages(provider) or ())
+
+
+def _storages(provider: Any) -> dict[Any, Any] | None:
+    return getattr(getattr(provider, "_measurement_consumer", None), "_reader_storages", None)
+
+
+def receiver_of(reader: Any) -> Callable[..., None] | None:
+    """Return what a reader calls with collected metrics: documented for overriding, though its name is private."""
+    return getattr(reader, "_receive_metrics", None)
+
+
+def replace_receiver(reader: Any, receive: Callable[..., None]) -> bool:
+    """Let `receive` take collected metrics in the reader's place."""
+    try:
+        reader._receive_metrics = receive
+    except AttributeError:
+        return False
+    return receiver_of(reader) is receive
+
+
+def reset_metric_state_after_fork(provider: Any) -> bool:
+    """Let a forked child's metrics start from zero, with locks of its own. False where that cannot be done.
+
+    The SDK gives a child a new resource, but copies the counts so far: parent 5, fork, child +1 would be reported as
+    5 and 6. It also leaves locks that another thread of the parent may have held at the fork.
+    """
+    consumer: Any = getattr(provider, "_measurement_consumer", None)
+    storages = _storages(provider)
+    if storages is None:
+        if isinstance(provider, MeterProvider):
+            _tell_lost("MeterProvider's storages", "forked children count the parent's metrics again")
+        return False
+    consumer._lock = threading.Lock()
+    whole = True
+    for reader, storage in storages.items():
+        if not hasattr(storage, "_instrument_view_instrument_matches"):
+            _tell_lost("MetricReaderStorage's matches", "forked children count the parent's metrics again")
+            whole = False
+            continue
+        storage._lock = threading.RLock()
+        storage._instrument_view_instrument_matches = {}
+        if hasattr(reader, "_export_lock"):
+            reader._export_lock = threading.Lock()
+    for meter in list(getattr(provider, "_meters", {}).values()):
+        for name in ("_instrument_registration_lock", "_instrument_ids_lock"):
+            if hasattr(meter, name):
+                setattr(meter, name, threading.Lock())
+    return whole
+
+
+# --- the end of the process ------------------------------------------------------------------------------------------
+
+
+def unregister_atexit(provider: Any) -> bool:
+    """Take back the provider's own ``atexit`` shutdown, where something with a time limit takes its place.
+
+    True when there was one.
+    """
+    for name in _ATEXIT:
+        handler = getattr(provider, name, _ABSENT)
+        if handler is _ABSENT:
+            continue
+        if handler is not None:
+            atexit.unregister(handler)  # pyright: ignore[reportArgumentType]
+            setattr(provider, name, None)
+        return handler is not None
+    if isinstance(provider, (TracerProvider, MeterProvider, LoggerProvider)):
+        _tell_lost(f"{type(provider).__name__}._atexit_handler", "the process may take longer to end")
+    return False
