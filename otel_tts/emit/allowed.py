@@ -145,7 +145,6 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
     "http.route": Rule(ROUTE_FORM),
     "http.request.method": one_of(*METHODS),
     "http.response.status_code": NUMBER,
-    "url.scheme": one_of("http", "https", "ws", "wss"),
     "network.protocol.name": TOKEN,
     "network.protocol.version": Rule(r"[0-9]{1,2}(\.[0-9]{1,2})?"),
     "server.port": NUMBER,

@@ -96,7 +96,6 @@ def test_no_listed_key_carries_a_text(policy: Policy, key: str, text: str) -> No
         ("request_id", b"abc"),
         ("tts.voice", None),
         ("tts.voice", {"a": "b"}),
-        ("url.scheme", "gopher"),
     ],
 )
 def test_values_of_another_form_go(policy: Policy, key: str, value: Any) -> None:
