@@ -5,19 +5,21 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-import wrapt
+from opentelemetry import trace
 from opentelemetry._logs import NoOpLoggerProvider
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
-from otel_tts import names
+from otel_tts import names, request
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
 from otel_tts.engine import Chunk, Engine, Entry
+from otel_tts.record import LateSpan
 from otel_tts.settings import Settings
 from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis, current
@@ -35,6 +37,9 @@ class synthesis:
     `model`, `engine`, `voice`, `language` name things; `text` is measured (its length) and not kept; `request_id`
     replaces the web request's. The span is current inside the block; a stream belongs into the decorated generator,
     since a block around a ``yield`` would leave its span current in the caller.
+
+    A decorator that cannot work raises TypeError where it is written. What runs in a request never raises: an
+    argument of the wrong type is left out, a fault of ours is contained.
     """
 
     def __init__(
@@ -49,15 +54,16 @@ class synthesis:
         text_argument: str | None = None,
         sample_rate: int | None = None,
     ) -> None:
-        self._model = model
+        _check_parentheses("synthesis", model)
+        self._model = _text_of(model)
         self._facts = {
-            names.MODEL: model,
-            names.ENGINE: engine,
-            names.PROVIDER: engine,
-            names.TEXT_LENGTH: len(text) if text is not None else None,
-            names.VOICE: voice,
-            names.TEXT_LANGUAGE: language,
-            names.REQUEST_ID: accept(request_id),
+            names.MODEL: self._model,
+            names.ENGINE: _text_of(engine),
+            names.PROVIDER: _text_of(engine),
+            names.TEXT_LENGTH: len(text) if isinstance(text, str) else None,
+            names.VOICE: _text_of(voice),
+            names.TEXT_LANGUAGE: _text_of(language),
+            names.REQUEST_ID: request.accept_id(_text_of(request_id)) if request_id is not None else None,
         }
         self._text_argument, self._sample_rate = text_argument, sample_rate
         self._open: Synthesis | None = None
@@ -84,6 +90,11 @@ class synthesis:
     def __call__(self, function: F) -> F:
         from otel_tts.instrumentation.entries import call_entry
 
+        if self._facts[names.TEXT_LENGTH] is not None or self._facts[names.REQUEST_ID] is not None:
+            raise TypeError(
+                "@otel_tts.synthesis: text and request_id belong to one call; name the text_argument instead"
+            )
+        _check_argument(function, self._text_argument)
         name = self._facts[names.ENGINE] or function.__module__.partition(".")[0]
         engine = Engine(name=str(name), module="", distribution="", entries=(), model=self._model)
         entry = Entry(
@@ -104,17 +115,20 @@ class synthesis:
 class stage:
     """A stage of the current synthesis: ``with otel_tts.stage("vocoder"):`` or ``@otel_tts.stage("vocoder")``.
 
-    Outside of a synthesis it does nothing. See `otel_tts.Stage` for the names of the usual stages.
+    Outside of a synthesis it does nothing, and ``as`` gives a span that takes everything and keeps nothing. See
+    `otel_tts.Stage` for the names of the usual stages. `attributes` leave only where their names are listed
+    (OTEL_TTS_ALLOW_ATTRIBUTES).
     """
 
     def __init__(self, name: str, **attributes: Any) -> None:
+        _check_parentheses("stage", name)
         self._name, self._attributes = name, attributes
         self._open: Stage | None = None
 
-    def __enter__(self) -> Stage | None:
+    def __enter__(self) -> trace.Span:
         inside = current()
         self._open = inside.stage(self._name, **self._attributes).__enter__() if inside is not None else None
-        return self._open
+        return self._open if self._open is not None else trace.INVALID_SPAN
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -122,7 +136,7 @@ class stage:
         if self._open is not None:
             self._open.__exit__(kind, error, traceback)
 
-    async def __aenter__(self) -> Stage | None:
+    async def __aenter__(self) -> trace.Span:
         return self.__enter__()
 
     async def __aexit__(
@@ -134,27 +148,59 @@ class stage:
         from otel_tts.instrumentation.stages import run_stage
 
         def run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return run_stage(self._name, wrapped, args, kwargs)
+            return run_stage(self._name, wrapped, args, kwargs, attributes=self._attributes)
 
         return _like(function, run)
 
 
 def _like(function: F, run: Callable[..., Any]) -> F:
     """Return a proxy of `function` that looks like it to ``inspect`` and binds like it to instances."""
-    wrapper: Any = wrapt.FunctionWrapper(function, run)
+    from otel_tts.instrumentation.proxies import Hook
+
+    wrapper: Any = Hook(function, run)
     return wrapper
 
 
-def accept(request_id: str | None) -> str | None:
-    """Return a request id that was given as it is where it is harmless, another in its place where not."""
-    from otel_tts import request
-
-    return request.accept_id(request_id) if request_id is not None else None
+def _text_of(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
-@functools.cache
-def _silent() -> Recorder:
-    """Stands in while otel-tts is not configured: the blocks work, nothing is made."""
-    return Recorder(
-        NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider(), Settings(log_format="none"), interval=None
-    )
+def _check_parentheses(name: str, first: object) -> None:
+    if callable(first) or isinstance(first, (classmethod, staticmethod)):
+        raise TypeError(f"@otel_tts.{name} is written with parentheses: @otel_tts.{name}(...)")
+
+
+def _check_argument(function: Callable[..., Any], argument: str | None) -> None:
+    """A misspelled argument would be a length that is never known: said where the decorator is written."""
+    if argument is None:
+        return
+    try:
+        parameters = inspect.signature(getattr(function, "__func__", function)).parameters
+    except (TypeError, ValueError):
+        return
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    if argument not in parameters and not takes_any:
+        raise TypeError(
+            f"@otel_tts.synthesis: {function.__qualname__} has no argument {argument!r}; it has {', '.join(parameters)}"
+        )
+
+
+class _Silent(Recorder):
+    """Stands in while otel-tts is not configured: the blocks work, nothing is made, nothing is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider(), Settings(log_format="none"), interval=None
+        )
+
+    def begin(self, synthesis: Synthesis) -> None:
+        pass
+
+    def finish(self, record: LateSpan) -> None:
+        pass
+
+    def hold_late(self, stage: Stage) -> None:
+        pass
+
+
+_silent = functools.cache(_Silent)

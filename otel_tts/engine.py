@@ -27,14 +27,16 @@ class Call:
 
 Reader = str | Callable[[Call], Any]
 """Where a fact stands: ``"text"`` is the argument of that name, ``"self.voice"`` an attribute path from the instance
-(``"self.config.sample_rate"``); a function of the `Call` where a path cannot say it. Unknown is None."""
+(``"self.config.sample_rate"``); a function of the `Call` where a path cannot say it. Unknown is None, and so is
+whatever is no plain value: a tensor is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Where an entry's result (or each item that it yields) has its samples and their rate.
 
-    `samples` is an attribute or an index of the result; None: the result itself. `rate` likewise, or a number.
+    `samples` is an attribute, a key or an index of the result; None: the result itself. `rate` likewise, or the rate
+    itself in Hz (from 1000 on). Samples may be a list of arrays: they count as one after the other.
     """
 
     samples: str | int | None = None
@@ -77,7 +79,8 @@ class Seam:
 class Engine:
     """A table for one engine.
 
-    `module` is the import that triggers the hooks, `distribution` the installed package that has the version.
+    `module` is the import that triggers the hooks, `distribution` the installed package that has the version (``""``
+    where there is none).
     `onnx` names the stage that a run of onnxruntime inside this engine is. `scale` is the full scale of float
     samples. `seconds_per_character` (shortest, longest) marks audio as truncated or too long for its text.
     `load` lists callables that load a model: their time goes to ``tts.model.load.duration``.

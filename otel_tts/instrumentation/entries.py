@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+import weakref
+from collections.abc import Callable, Coroutine, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+from opentelemetry.context import Context
 
 from otel_tts import names
+from otel_tts.audio.reading import rate_of
 from otel_tts.emit import recorder
 from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.engine import Call, Engine, Entry, Reader
@@ -39,66 +46,93 @@ def call_entry(
     if kind == ASYNC_GENERATOR:
         return iterate_async(wrapped(*args, **kwargs), call)
     if kind == COROUTINE:
-        return _run_async(call, wrapped, args, kwargs)
+        return _await(wrapped(*args, **kwargs), call, call)
     return _run(call, wrapped, args, kwargs)
 
 
 def _run(call: _EntryCall, wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a plain function. A generator that it returns (IndexTTS's ``stream_return``) goes on as a stream."""
+    """Call a plain function. What it returns to iterate or to await (IndexTTS's ``stream_return``) goes on inside."""
     synthesis, own = contain("entry", call.begin) or (None, False)
     if synthesis is None:
         return wrapped(*args, **kwargs)
-    token, began = contain("entry", _enter, synthesis), now()
+    entered = contain("entry", _enter, synthesis)
     error: BaseException | None = None
-    streams = False
+    rest: Any = None
     try:
         result = wrapped(*args, **kwargs)
-        if inspect.isgenerator(result):
-            streams = True
-            return iterate(result, _Continued(call, synthesis, own))
+        rest = contain("entry", _rest_of, result, call, synthesis, own)
     except BaseException as left:
         error = left
         raise
     else:
-        contain("entry", call.returned, synthesis, result)
-        return result
+        if rest is None:
+            contain("entry", call.returned, synthesis, result)
+        return result if rest is None else rest
     finally:
-        contain("entry", _exit, synthesis, token, began, own)
-        if own and not streams:
+        contain("entry", _exit, synthesis, entered, own)
+        if own and rest is None:
             contain("entry", synthesis.finish, error)
 
 
-async def _run_async(
-    call: _EntryCall, wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    synthesis, own = contain("entry", call.begin) or (None, False)
+def _rest_of(result: Any, call: _EntryCall, synthesis: Synthesis, own: bool) -> Any:
+    """Return what goes on inside `synthesis` in place of a generator or coroutine; None for any other result."""
+    listener = _Continued(call, synthesis, own)
+    rest: Any = None
+    if inspect.isgenerator(result):
+        rest = iterate(result, listener)
+    elif inspect.isasyncgen(result):
+        rest = iterate_async(result, listener)
+    elif inspect.iscoroutine(result):
+        rest = _await(result, listener, call)
+    if rest is not None:
+        weakref.finalize(rest, listener.dropped).atexit = False
+    return rest
+
+
+async def _await(coroutine: Coroutine[Any, Any, Any], starter: _EntryCall | _Continued, call: _EntryCall) -> Any:
+    synthesis, own = contain("entry", starter.begin) or (None, False)
     if synthesis is None:
-        return await wrapped(*args, **kwargs)
-    token, began = contain("entry", _enter, synthesis), now()
+        return await coroutine
+    entered = contain("entry", _enter, synthesis)
     error: BaseException | None = None
+    rest: Any = None
     try:
-        result = await wrapped(*args, **kwargs)
-        contain("entry", call.returned, synthesis, result)
-        return result
+        result = await coroutine
+        rest = contain("entry", _rest_of, result, call, synthesis, own)
     except BaseException as left:
         error = left
         raise
+    else:
+        if rest is None:
+            contain("entry", call.returned, synthesis, result)
+        return result if rest is None else rest
     finally:
-        contain("entry", _exit, synthesis, token, began, own)
-        if own:
+        contain("entry", _exit, synthesis, entered, own)
+        if own and rest is None:
             contain("entry", synthesis.finish, error)
 
 
-def _enter(synthesis: Synthesis) -> Any:
+_Entered = tuple[Context, Any, int]
+"""The context inside (a synthesis that is over by the time of `_exit` no longer has it), its token, the time."""
+
+
+def _enter(synthesis: Synthesis) -> _Entered | None:
+    inside = synthesis.ctx
+    if inside is None:  # over since we looked # pyright: ignore[reportUnnecessaryComparison]
+        return None
+    token = enter_context(inside)
     synthesis.depth += 1
-    return enter_context(synthesis.ctx)
+    return inside, token, now()
 
 
-def _exit(synthesis: Synthesis, token: Any, began: int, own: bool) -> None:
+def _exit(synthesis: Synthesis, entered: _Entered | None, own: bool) -> None:
+    if entered is None:
+        return
+    inside, token, began = entered
+    leave_context(inside, token)
     synthesis.depth -= 1
     if own:
         synthesis.busy += now() - began
-    leave_context(synthesis.ctx, token)
 
 
 _IDENTITY: Final = frozenset({names.ENGINE_VERSION, names.PROVIDER, names.MODEL})
@@ -132,7 +166,8 @@ class _EntryCall:
         if kit is None:
             return None, False
         call = Call(self._instance, _bind(self._wrapped, self._args, self._kwargs))
-        self._rate = _as_int(_rate_of(self.entry.sample_rate, call)) or self.engine.sample_rate
+        rate = self.entry.sample_rate
+        self._rate = rate_of(rate if isinstance(rate, int) else _read(rate, call)) or self.engine.sample_rate
         outer = current()
         if outer is not None:
             self._join(outer, call)
@@ -145,12 +180,27 @@ class _EntryCall:
     def _join(self, outer: Synthesis, call: Call) -> None:
         """An own ``with otel_tts.synthesis()`` learns the engine; an outer entry of a table knows it already."""
         self._delivers = not outer.depth
-        if outer.engine is None:
-            outer.engine = self.engine
-            named = names.ENGINE in outer.attrs
-            for name, value in self._facts(call).items():
-                if not (named and name in _IDENTITY):
-                    outer.attrs.setdefault(name, value)
+        if self._delivers:
+            self._add_up(outer, call)
+        if outer.engine is not None:
+            return
+        outer.engine = self.engine
+        named = names.ENGINE in outer.attrs
+        for name, value in self._facts(call).items():
+            if not (named and name in _IDENTITY):
+                outer.attrs.setdefault(name, value)
+        if not named and self.engine.name not in outer.kit.warm:
+            outer.kit.warm.add(self.engine.name)
+            outer.attrs[names.COLD_START] = True
+
+    def _add_up(self, outer: Synthesis, call: Call) -> None:
+        """Several calls inside one own block are one text and one piece of audio, unless the caller said what is."""
+        if isinstance(outer.source, Entry):
+            outer.source = None
+        length = _length(_read(self.entry.text, call))
+        if length is not None and outer.attrs.get(names.TEXT_LENGTH, 0) == outer.text_seen:
+            outer.text_seen += length
+            outer.attrs[names.TEXT_LENGTH] = outer.text_seen
 
     def _facts(self, call: Call) -> dict[str, Any]:
         engine, entry = self.engine, self.entry
@@ -158,19 +208,21 @@ class _EntryCall:
             names.ENGINE: engine.name,
             names.ENGINE_VERSION: self.version,
             names.PROVIDER: engine.name,
-            names.MODEL: _read(entry.model, call) or engine.model,
+            names.MODEL: _fact(entry.model, call) or engine.model,
             names.TEXT_LENGTH: _length(_read(entry.text, call)),
-            names.TEXT_LANGUAGE: _read(entry.language, call),
-            names.VOICE: _read(entry.voice, call),
+            names.TEXT_LANGUAGE: _fact(entry.language, call),
+            names.VOICE: _fact(entry.voice, call),
         }
         for name, reader in entry.facts.items():
-            facts[name] = _read(reader, call)
+            facts[name] = _fact(reader, call)
         if self._streams:
             facts[names.STREAM] = True
         return {name: value for name, value in facts.items() if value is not None}
 
     def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
         """A chunk of a stream: its samples, and its delivery where the caller gets it from this entry."""
+        if item is None:
+            return None
         frames = self._read_samples(synthesis, item)
         if not self._delivers:
             return None
@@ -191,31 +243,40 @@ class _EntryCall:
 
     def ended(self, synthesis: Synthesis) -> None:
         """A stream came to its end; one that never yielded made empty audio."""
-        if self._delivers and self._chunk is not None and synthesis.recording is None:
+        if self._chunk is not None and synthesis.recording is None:
             synthesis.audio((), self._rate, source=self.entry)
 
     def _read_samples(self, synthesis: Synthesis, result: Any) -> int | None:
         chunk = self._chunk
         if chunk is None:
             return None
-        where = chunk.rate
-        rate = self._rate if where is None else _as_int(where if where.__class__ is float else _pick(result, where))
-        return synthesis.audio(
-            result if chunk.samples is None else _pick(result, chunk.samples), rate or self._rate, source=self.entry
-        )
+        rate = rate_of(_pick(result, chunk.rate)) or self._rate
+        samples = result if chunk.samples is None else _pick(result, chunk.samples)
+        pieces = _pieces_of(samples)
+        if pieces is None:
+            return synthesis.audio(samples, rate, source=self.entry)
+        frames = [synthesis.audio(piece, rate, source=self.entry) for piece in pieces]
+        return None if None in frames else sum(cast("list[int]", frames))
 
 
 class _Continued:
-    """A generator returned by a plain entry: the same synthesis goes on while it is iterated."""
+    """A generator or coroutine returned by a plain entry: the same synthesis goes on while it runs."""
 
     def __init__(self, call: _EntryCall, synthesis: Synthesis, own: bool) -> None:
         self._call, self._synthesis, self._own = call, synthesis, own
+        self._begun = False
 
     def begin(self) -> tuple[Synthesis | None, bool]:
-        self._synthesis.set_attribute(names.STREAM, True)
+        self._begun = True
         return self._synthesis, self._own
 
+    def dropped(self) -> None:
+        """Nobody holds it any more; one that never ran could not end its synthesis."""
+        if self._own and not self._begun:
+            contain("entry", self._synthesis.finish, GeneratorExit())
+
     def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
+        synthesis.attrs[names.STREAM] = True
         return self._call.item(synthesis, item, at)
 
     def ended(self, synthesis: Synthesis) -> None:
@@ -226,8 +287,11 @@ class _Continued:
 
 
 @functools.lru_cache(maxsize=256)
-def _signature(function: Any) -> inspect.Signature:
-    return inspect.signature(function)
+def _parameters(function: Any) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except ValueError:  # compiled, without a signature: what is given by name is known all the same
+        return ()
 
 
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
@@ -235,39 +299,74 @@ _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 
 def _bind(wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
     """Return the arguments by name; a call that does not fit its signature fails by itself a moment later."""
+    if not args:
+        return kwargs or _NO_ARGUMENTS
     function = getattr(wrapped, "__func__", wrapped)
-    parameters = list(_signature(function).parameters)
+    parameters = contain("reader", _parameters, function) or ()
     if function is not wrapped:
         parameters = parameters[1:]
-    return {**dict(zip(parameters, args, strict=False)), **kwargs} if args or kwargs else _NO_ARGUMENTS
+    return {**dict(zip(parameters, args, strict=False)), **kwargs}
 
 
 def _read(reader: Reader | None, call: Call) -> Any:
-    """Return the fact that `reader` points at, None where it is not there."""
+    """Return what `reader` points at, None where it is not there."""
     if reader is None:
         return None
     if not isinstance(reader, str):
         return contain("reader", reader, call)
     if not reader.startswith("self."):
         return call.arguments.get(reader)
-    found = call.instance
-    for part in reader.split(".")[1:]:
+    return contain("reader", _follow, call.instance, reader)
+
+
+def _follow(instance: Any, path: str) -> Any:
+    found = instance
+    for part in path.split(".")[1:]:
         found = getattr(found, part, None)
     return found
 
 
-def _rate_of(rate: Reader | int | None, call: Call) -> Any:
-    return rate if isinstance(rate, int) else _read(rate, call)
+def _fact(reader: Reader | None, call: Call) -> Any:
+    """Return what `reader` points at as an attribute's value; None for anything that is none.
+
+    A tensor is not asked for its number, and no object for its text: that may wait for a device, or say too much.
+    """
+    value: Any = _read(reader, call)
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, np.generic):
+        value = cast("np.generic[Any]", value).item()
+    if isinstance(value, Path):
+        value = str(value)
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in cast("list[object]", value)):
+        return tuple(cast("list[str]", value))
+    return None
 
 
-def _pick(result: Any, where: str | int | float) -> Any:
-    if isinstance(where, str):
+_LOWEST_RATE: Final = 1000
+"""Hz. A smaller number in `Chunk.rate` is an index."""
+
+
+def _pick(result: Any, where: str | int | float | None) -> Any:
+    """Return the attribute, key or item `where` of `result`, a rate that is given as a number, or None."""
+    if isinstance(where, str) and not isinstance(result, Mapping):
         return getattr(result, where, None)
-    return result[int(where)]
+    if where is None or isinstance(where, float) or (isinstance(where, int) and where >= _LOWEST_RATE):
+        return where
+    try:
+        return cast("Any", result)[where]
+    except (LookupError, TypeError):
+        return None
 
 
-def _as_int(value: Any) -> int | None:
-    return int(value) if value else None
+def _pieces_of(samples: Any) -> list[Any] | None:
+    """Return a list's arrays (a batch, or one for each sentence); None for an array, and for a list of numbers."""
+    if not isinstance(samples, (list, tuple)):
+        return None
+    pieces: list[Any] = list(cast("list[Any]", samples))
+    return pieces if pieces and len(getattr(pieces[0], "shape", ())) else None
 
 
 def _length(text: Any) -> int | None:

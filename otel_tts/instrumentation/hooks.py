@@ -22,6 +22,7 @@ from otel_tts.emit import recorder
 from otel_tts.engine import Engine, Entry, Seam
 from otel_tts.guard import contain, note_fault
 from otel_tts.instrumentation.entries import call_entry
+from otel_tts.instrumentation.proxies import hook
 from otel_tts.instrumentation.stages import run_stage
 from otel_tts.record import now
 
@@ -38,8 +39,22 @@ class EngineStatus:
     missing: tuple[str, ...]
 
 
-_wrapped: Final[dict[tuple[str, str], Any]] = {}
-"""What has been wrapped, by module and dotted name: the original, for `unwrap_all`."""
+@dataclass(frozen=True)
+class _Wrapped:
+    """What stands where, for `unwrap_all`. `own` is False where the parent inherited the original."""
+
+    parent: Any
+    attribute: str
+    original: Any
+    hook: Any
+    own: bool
+
+
+_wrapped: Final[dict[tuple[str, str], _Wrapped]] = {}
+"""By module and dotted name."""
+
+_round = 0
+"""Counts `unwrap_all`: a module that is imported only afterwards is left alone."""
 
 
 def watch(engine: Engine) -> None:
@@ -59,8 +74,11 @@ def wrap_after_import(module: str, target: str, wrapper: Callable[..., Any]) -> 
 
 
 def _when_imported(module: str, target: str, wrapper: Callable[..., Any]) -> None:
+    registered_in = _round
+
     def patch(_: Any) -> None:
-        contain("hook", _wrap, module, target, wrapper)
+        if registered_in == _round:
+            contain("hook", _wrap, module, target, wrapper)
 
     wrapt.register_post_import_hook(patch, module)
 
@@ -76,15 +94,26 @@ def _wrap(module: str, target: str, wrapper: Callable[..., Any]) -> None:
             module, target,
         )  # fmt: skip
         return
-    _wrapped[module, target] = (parent, attribute, vars(parent).get(attribute, original))
-    wrapt.wrap_function_wrapper(parent, attribute, wrapper)
+    own = attribute in vars(parent)
+    placed = hook(parent, attribute, wrapper)
+    _wrapped[module, target] = _Wrapped(parent, attribute, original, placed, own)
 
 
 def unwrap_all() -> None:
-    """Put every original back (tests, uninstrument). Instances keep nothing of ours."""
-    for parent, attribute, original in _wrapped.values():
-        setattr(parent, attribute, original)
-    _wrapped.clear()
+    """Put every original back (tests, uninstrument). Instances keep nothing of ours.
+
+    Where somebody has patched over our hook since, it is his now: putting the original back would undo his patch.
+    """
+    global _round
+    _round += 1
+    for key, wrapped in list(_wrapped.items()):
+        if vars(wrapped.parent).get(wrapped.attribute) is not wrapped.hook:
+            continue
+        if wrapped.own:
+            setattr(wrapped.parent, wrapped.attribute, wrapped.original)
+        else:
+            delattr(wrapped.parent, wrapped.attribute)
+        del _wrapped[key]
 
 
 # --- the three kinds of wrapper -------------------------------------------------------------------------
@@ -98,10 +127,10 @@ def _entry_wrapper(engine: Engine, entry: Entry, version: str | None) -> Callabl
 
 
 def _seam_wrapper(seam: Seam) -> Callable[..., Any]:
-    name, fold = seam.stage, seam.fold
+    name, fold, device = seam.stage, seam.fold, seam.device
 
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return run_stage(name, wrapped, args, kwargs, fold=fold)
+        return run_stage(name, wrapped, args, kwargs, fold=fold, device=device)
 
     return wrapper
 
@@ -125,9 +154,9 @@ def _load_wrapper(engine: Engine) -> Callable[..., Any]:
 
 
 def installed_version(distribution: str) -> str | None:
-    """Return the installed version of `distribution`, or None."""
+    """Return the installed version of `distribution`, or None; a source checkout has no distribution: ``""``."""
     try:
-        return metadata.version(distribution)
+        return metadata.version(distribution) if distribution else None
     except metadata.PackageNotFoundError:
         return None
 

@@ -19,7 +19,7 @@ def kind_of(function: Callable[..., Any]) -> str:
     """Return PLAIN, COROUTINE, GENERATOR or ASYNC_GENERATOR for a function or bound method."""
     try:
         return _kind_of(getattr(function, "__func__", function))
-    except TypeError:  # a callable that cannot be hashed
+    except Exception:  # a callable that cannot be hashed, or whose attributes raise
         return PLAIN
 
 

@@ -76,6 +76,7 @@ def _adopt_handler(module: Any) -> None:
     handler = module.LoggingHandler
     if _active and not any(owner is handler for owner, _, _ in _originals):
         _replace(handler, "emit", _exporting(handler.emit))
+        _replace(handler, "flush", _flushing(handler.flush))
 
 
 def _exporting(original: Any) -> Any:
@@ -88,6 +89,17 @@ def _exporting(original: Any) -> Any:
         original(self, record)
 
     return emit
+
+
+def _flushing(original: Any) -> Any:
+    @functools.wraps(original)
+    def flush(self: logging.Handler) -> None:
+        try:
+            original(self)
+        except RuntimeError:  # it starts a thread, which Python 3.12 refuses at exit; all has been flushed by then
+            pass
+
+    return flush
 
 
 def _for_export(record: logging.LogRecord) -> logging.LogRecord:

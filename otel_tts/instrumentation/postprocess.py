@@ -48,9 +48,15 @@ def _run_program(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dic
 
 
 def _encodes_audio(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    command = args[0] if args else kwargs.get("args")
-    program = command.split(None, 1)[0] if isinstance(command, str) else command[0] if command else ""
-    return os.path.basename(os.fspath(program)) in _PROGRAMS
+    command: Any = args[0] if args else kwargs.get("args")
+    if isinstance(command, (list, tuple)):  # anything else that can be iterated would be used up by looking
+        program: Any = command[0] if command else ""  # pyright: ignore[reportUnknownVariableType]
+    else:
+        program = command
+    if not isinstance(program, (str, bytes, os.PathLike)):
+        return False
+    words = os.fsdecode(program).split(None, 1)  # pyright: ignore[reportUnknownArgumentType]
+    return bool(words) and os.path.basename(words[0]) in _PROGRAMS
 
 
 def _as_stage(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from typing import Any
 
 from otel_tts import names
@@ -24,21 +24,28 @@ def run_stage(
     *,
     synthesis: Synthesis | None = None,
     fold: bool = False,
+    attributes: Mapping[str, Any] | None = None,
+    device: str | None = None,
 ) -> Any:
-    """Call `call` as a stage of `synthesis` (default: the current one); outside of any, just call it."""
+    """Call `call` as a stage of `synthesis` (default: the current one); outside of any, just call it.
+
+    `device` ``"cpu"``: it does nothing on a device, or has waited for it when it returns.
+    """
     if synthesis is None:
         synthesis = contain("stage", current)
         if synthesis is None:
             return call(*args, **kwargs)
     kind = kind_of(call)
-    if kind == GENERATOR:
-        return _stream(Stage(synthesis, name, fold=fold), call(*args, **kwargs))
-    if kind == ASYNC_GENERATOR:
-        return _stream_async(Stage(synthesis, name, fold=fold), call(*args, **kwargs))
-    if kind == COROUTINE:
-        return _await(Stage(synthesis, name, fold=fold), call, args, kwargs)
-    stage = contain("stage", Stage(synthesis, name, fold=fold).__enter__)
+    stage = contain("stage", Stage, synthesis, name, dict(attributes) if attributes else None, fold, device)
     if stage is None:
+        return call(*args, **kwargs)
+    if kind == GENERATOR:
+        return _stream(stage, call(*args, **kwargs))
+    if kind == ASYNC_GENERATOR:
+        return _stream_async(stage, call(*args, **kwargs))
+    if kind == COROUTINE:
+        return _await(stage, call(*args, **kwargs))
+    if contain("stage", stage.__enter__) is None:
         return call(*args, **kwargs)
     try:
         result = call(*args, **kwargs)
@@ -49,12 +56,11 @@ def run_stage(
     return result
 
 
-async def _await(stage: Stage, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    opened = contain("stage", stage.__enter__)
-    if opened is None:
-        return await call(*args, **kwargs)
+async def _await(stage: Stage, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    if contain("stage", stage.__enter__) is None:
+        return await coroutine
     try:
-        result = await call(*args, **kwargs)
+        result = await coroutine
     except BaseException as error:
         contain("stage", stage.__exit__, type(error), error, None)
         raise
@@ -70,12 +76,14 @@ def _stream(stage: Stage, source: Generator[Any, Any, Any]) -> Generator[Any, An
     try:
         while True:
             token, began = enter_context(stage.ctx), now()
+            stage.resume()
             try:
                 if thrown is not None:
                     item = source.throw(thrown)
                 else:
                     item = next(source) if sent is None else source.send(sent)
             finally:
+                stage.pause()
                 busy += now() - began
                 leave_context(stage.ctx, token)
             thrown = None
@@ -99,16 +107,30 @@ def _stream(stage: Stage, source: Generator[Any, Any, Any]) -> Generator[Any, An
 
 async def _stream_async(stage: Stage, source: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
     opened = contain("stage", stage.open)
-    error: BaseException | None = None
+    busy, error, sent, thrown = 0, None, None, None
     try:
         while True:
             token = enter_context(stage.ctx) if opened is not None else None
+            began = now()
+            if opened is not None:
+                stage.resume()
             try:
-                item = await source.__anext__()
+                if thrown is not None:
+                    item = await source.athrow(thrown)
+                else:
+                    item = await (source.__anext__() if sent is None else source.asend(sent))
             finally:
                 if opened is not None:
+                    stage.pause()
                     leave_context(stage.ctx, token)
-            yield item
+                busy += now() - began
+            thrown = None
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as given:
+                sent, thrown = None, given
     except StopAsyncIteration:
         return
     except BaseException as left:
@@ -118,4 +140,5 @@ async def _stream_async(stage: Stage, source: AsyncGenerator[Any, Any]) -> Async
         if error is not None:
             await source.aclose()
         if opened is not None:
+            stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
             contain("stage", stage.close, error)

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import metadata
 
 from otel_tts.engine import Engine
 from otel_tts.guard import contain
 from otel_tts.instrumentation.engines import hibari, piper
+
+_logger = logging.getLogger("otel_tts")
 
 ENGINES: tuple[Engine, ...] = (hibari.ENGINE, piper.ENGINE)
 """The tables that come with otel-tts."""
@@ -16,5 +19,17 @@ ENGINES: tuple[Engine, ...] = (hibari.ENGINE, piper.ENGINE)
 
 def all_engines() -> tuple[Engine, ...]:
     """Return our tables and those of installed packages; one that cannot be loaded is noted and left out."""
-    brought = (contain(f"engine {point.name}", point.load) for point in metadata.entry_points(group="otel_tts_engine"))
-    return (*ENGINES, *(engine for engine in brought if isinstance(engine, Engine)))
+    points = contain("engines", metadata.entry_points, group="otel_tts_engine") or ()
+    brought = (_load(point) for point in points)
+    return (*ENGINES, *(engine for engine in brought if engine is not None))
+
+
+def _load(point: metadata.EntryPoint) -> Engine | None:
+    found: object = contain(f"engine {point.name}", point.load)
+    if found is None or isinstance(found, Engine):
+        return found
+    _logger.warning(
+        "otel-tts: the entry point %s = %s is no otel_tts.Engine and is left out; let it name one",
+        point.name, point.value,
+    )  # fmt: skip
+    return None

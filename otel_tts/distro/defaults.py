@@ -1,0 +1,61 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""OTEL_* variables that the user has not set, lent to the SDK while it reads its environment.
+
+Afterwards they are taken back: os.environ is what child processes inherit, and a child may run another program, from
+another virtual environment, with another distribution. A child of ours lends them to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Final
+from urllib.parse import urlsplit
+
+DEFAULTS: Final = {
+    "OTEL_PYTHON_CONFIGURATOR": "otel_tts",  # the one that belongs to our Distro, whatever else is installed
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_METRICS_EXPORTER": "otlp",
+    "OTEL_LOGS_EXPORTER": "otlp",
+    "OTEL_METRICS_EXEMPLAR_FILTER": "trace_based",
+    # Spans are made after the request, some dozens at a time: the SDK's 2048 would lose those of a burst.
+    "OTEL_BSP_MAX_QUEUE_SIZE": "16384",
+    "OTEL_BLRP_MAX_QUEUE_SIZE": "16384",
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
+}
+
+STAYING: Final = {
+    # Read at each app's start; true would add a second exporter to the same providers, and every span would go twice.
+    "FASTAPI_OTEL_AUTO_CONFIGURE": "false",
+}
+
+_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
+_GRPC_PORT: Final = 4317
+
+_lent: dict[str, str] = {}
+
+
+def lend(environ: MutableMapping[str, str]) -> None:
+    """Set what is not set."""
+    for name, value in {**DEFAULTS, _PROTOCOL: protocol(environ)}.items():
+        if name not in environ:
+            environ[name] = _lent[name] = value
+    for name, value in STAYING.items():
+        environ.setdefault(name, value)
+
+
+def take_back(environ: MutableMapping[str, str]) -> None:
+    """Remove what was lent and has not been changed since."""
+    for name, value in _lent.items():
+        if environ.get(name) == value:
+            del environ[name]
+    _lent.clear()
+
+
+def protocol(environ: MutableMapping[str, str]) -> str:
+    """Return http/protobuf, or grpc where the endpoint is on the port that speaks only that."""
+    try:
+        port = urlsplit(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")).port
+    except ValueError:
+        port = None
+    return "grpc" if port == _GRPC_PORT else "http/protobuf"

@@ -1,0 +1,114 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The private parts of OpenTelemetry's own set-up that this package relies on, and nothing else in it touches.
+
+tests/unit/distro/test_sdk_components.py pins what each does upstream.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import opentelemetry.sdk._configuration as sdk
+from opentelemetry.sdk.resources import Resource
+
+from otel_tts.distro.pipeline import SIGNALS, Pipeline
+
+Configurator = sdk._OTelSDKConfigurator  # its docstring asks distributions to subclass it
+
+
+def build(signals: Iterable[str], resource_attributes: Mapping[str, Any] | None = None) -> None:
+    """Make and set the global providers of `signals` from OTEL_* variables, and leave the others alone."""
+    signals = frozenset(signals)
+    resource = Resource.create(dict(resource_attributes or {}))
+    wanted: list[Any] = [sdk._get_exporter_names(signal) if signal in signals else [] for signal in SIGNALS]
+    span_exporters, metric_exporters, log_exporters = sdk._import_exporters(*wanted)
+    if "traces" in signals:
+        sdk._init_tracing(span_exporters, sampler=sdk._import_sampler(sdk._get_sampler()), resource=resource)
+    if "metrics" in signals:
+        sdk._init_metrics(metric_exporters, resource)
+    if "logs" in signals:
+        sdk._init_logging(log_exporters, resource, setup_logging_handler=False)
+
+
+def add_to_resource(pipeline: Pipeline, attributes: Mapping[str, Any]) -> None:
+    """Add `attributes` to the resource of the providers made here: a configuration file knows nothing of detectors.
+
+    Uses what the SDK itself calls after a fork.
+    """
+    for signal in SIGNALS:
+        update = getattr(pipeline.provider(signal), "_update_resource", None)
+        if update is not None and signal not in pipeline.joined:
+            update(Resource(dict(attributes)))
+
+
+def resource_of(provider: Any) -> Mapping[str, Any]:
+    """Return the attributes of a provider's resource, or nothing where it has none."""
+    resource = getattr(provider, "resource", None) or getattr(provider, "_resource", None)
+    if resource is None:
+        resource = getattr(getattr(provider, "_sdk_config", None), "resource", None)
+    return getattr(resource, "attributes", {})
+
+
+def settle_http_conventions() -> None:
+    """Read OTEL_SEMCONV_STABILITY_OPT_IN now: it is read once, at the first app, and may be taken back by then."""
+    from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
+
+    _OpenTelemetrySemanticConventionStability._initialize()
+
+
+def waiting_in(processor: Any) -> int:
+    """Return how many items wait in a batch processor's queue; 0 for others."""
+    return len(getattr(getattr(processor, "_batch_processor", None), "_queue", ()))
+
+
+def count_drops(processor: Any, note: Callable[[int], None]) -> bool:
+    """Let `note` hear how many items a batch processor drops because its queue is full. False where that is impossible.
+
+    The SDK counts them itself only with OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, which also makes every span count
+    its own start and end.
+    """
+    inner: Any = getattr(processor, "_batch_processor", None)
+    counts = getattr(inner, "_metrics", None)
+    if counts is None or isinstance(counts, _Drops):
+        return counts is not None
+    inner._metrics = _Drops(counts, note)
+    return True
+
+
+def renew_connections(exporter: Any) -> bool:
+    """Let an OTLP/HTTP exporter of a forked child open connections of its own. False where it is another exporter.
+
+    The SDK's child goes on with its parent's keep-alive connection: two processes on one TCP stream, each reading the
+    other's answers.
+    """
+    client = getattr(exporter, "_client", None)
+    session = getattr(getattr(client, "_transport", None), "_session", None)
+    adapters = getattr(session, "adapters", None)
+    if session is None or adapters is None:
+        return False
+    for prefix, adapter in list(adapters.items()):
+        if type(adapter).__module__ == "requests.adapters":  # a user's own subclass may not survive the copy
+            _parents.append(adapter)
+            session.mount(prefix, copy.copy(adapter))  # copies the settings, not the pool
+    return True
+
+
+_parents: list[Any] = []
+"""Kept from the collector: closing the parent's pool takes a lock that some thread of the parent may have held."""
+
+
+class _Drops:
+    """Stands in for a batch processor's metrics and passes everything on."""
+
+    def __init__(self, counts: Any, note: Callable[[int], None]) -> None:
+        self._note = note
+        self._drop = counts.drop_items
+        self.finish_items = counts.finish_items
+        self.register_queue_size = counts.register_queue_size
+
+    def drop_items(self, count: int, error_type: str = "queue_full") -> None:
+        self._note(count)
+        self._drop(count, error_type)

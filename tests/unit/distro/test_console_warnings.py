@@ -1,0 +1,73 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+
+from otel_tts.distro import console_warnings
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger without handlers: pytest's own, put there for each test's call, show everything."""
+    root = logging.getLogger()
+    console_warnings.install()
+    console_warnings.install()
+    yield root
+    console_warnings.uninstall()
+    root.handlers.clear()
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().err.splitlines()
+
+
+def test_opentelemetrys_own_troubles_are_shown_once(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    root.handlers.clear()
+    logging.getLogger("opentelemetry.sdk.x").warning("trouble")
+    assert shown(capsys) == ["WARNING opentelemetry.sdk.x: trouble"]
+
+
+def test_with_somebody_elses_handler_ours_is_silent(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    root.handlers.clear()
+    root.addHandler(logging.NullHandler())
+    logging.getLogger("opentelemetry.sdk.x").warning("trouble")
+    logging.getLogger("otel_tts").info("started")
+    assert shown(capsys) == []
+
+
+def test_the_exporting_handler_hides_nobodys_warning(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    root.handlers.clear()
+    root.addHandler(LoggingHandler())
+    logging.getLogger("app").warning("hidden")
+    assert shown(capsys) == []  # what OpenTelemetry does
+    console_warnings.keep_last_resort()
+    console_warnings.keep_last_resort()
+    logging.getLogger("app").warning("shown")
+    logging.getLogger("app").info("too little")
+    logging.getLogger("otel_tts").warning("ours")
+    assert shown(capsys) == ["shown", "WARNING ours"]
+
+
+def test_basic_config_works_beside_it(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    """The handler itself is moved aside by its instrumentation; nothing of ours is on the root logger."""
+    root.handlers.clear()
+    logging.basicConfig(format="own: %(message)s")
+    logging.getLogger("app").warning("shown")
+    assert shown(capsys) == ["own: shown"]
+
+
+def test_a_closed_stderr_is_no_error(root: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.handlers.clear()
+    import io
+    import sys
+
+    closed = io.StringIO()
+    closed.close()
+    for stream in (closed, None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        logging.getLogger("otel_tts").warning("x")
