@@ -126,6 +126,12 @@ On the synthesis's span.
 
 {attributes(names.MEMORY_ATTRIBUTES)}
 
+## Attributes of metric points only
+
+Beside those above and `{names.REASON}`.
+
+{attributes(names.LABEL_ATTRIBUTES)}
+
 ## Metrics
 
 A label has a bounded number of values; the rest are `{names.OTHER}`. In Prometheus, dots become underscores and the

@@ -86,6 +86,7 @@ STREAM: Final = "tts.stream"
 COLD_START: Final = "tts.cold_start"
 OUTCOME: Final = "tts.outcome"
 ERROR_TYPE: Final = "error.type"
+DEVICE: Final = "tts.device"
 DEVICE_FALLBACK: Final = "tts.device.fallback"
 COST: Final = "tts.cost"
 COST_CURRENCY: Final = "tts.cost.currency"
@@ -119,6 +120,7 @@ TIMING_STATUS: Final = "gpu.timing.status"
 GPU_ELAPSED: Final = "gpu.elapsed"
 GPU_QUEUE_DELAY: Final = "gpu.queue_delay"
 GPU_CLOCK_UNCERTAINTY: Final = "gpu.clock.uncertainty"
+GPU_SYNC_WAIT: Final = "gpu.sync.wait"
 HW_ID: Final = "hw.id"
 
 MEMORY_EVENT: Final = "gpu.memory"
@@ -129,6 +131,21 @@ MEMORY_ALLOCATED_DELTA: Final = "gpu.memory.allocated.delta"
 MEMORY_RESERVED_DELTA: Final = "gpu.memory.reserved.delta"
 MEMORY_SLACK_RATIO: Final = "gpu.memory.slack_ratio"
 MEMORY_ATTRIBUTION: Final = "gpu.memory.attribution"
+MEMORY_DEVICE_ALLOCS: Final = "gpu.memory.num_device_alloc"
+MEMORY_DEVICE_FREES: Final = "gpu.memory.num_device_free"
+MEMORY_RETRIES: Final = "gpu.memory.num_alloc_retries"
+MEMORY_SYNCS: Final = "gpu.memory.num_sync_all_streams"
+MEMORY_OOMS: Final = "gpu.memory.num_ooms"
+MEMORY_OOM: Final = "gpu.memory.oom"
+MEMORY_REQUESTED: Final = "gpu.memory.requested"
+MEMORY_DEVICE_FREE: Final = "gpu.memory.device.free"
+MEMORY_DEVICE_TOTAL: Final = "gpu.memory.device.total"
+
+ESTIMATE: Final = "tts.estimate"
+HW_TYPE: Final = "hw.type"
+HW_PARENT: Final = "hw.parent"
+HW_STATE: Final = "hw.state"
+GPU_TASK: Final = "hw.gpu.task"
 
 REASON: Final = "reason"
 
@@ -165,6 +182,7 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(COLD_START, "boolean", "", "the first synthesis of this engine in this process"),
     Attribute(OUTCOME, "string", "", "ok, anomalous, error, cancelled or rejected"),
     Attribute(ERROR_TYPE, "string", "", "the exception's class"),
+    Attribute(DEVICE, "string", "", "what the engine says it runs on: cpu, cuda, …"),
     Attribute(DEVICE_FALLBACK, "boolean", "", "ran on the CPU after having run on a device"),
     Attribute(COST, "double", "{currency}", "estimate: share of device time times the price of a GPU hour"),
     Attribute(COST_CURRENCY, "string", "", "the currency of tts.cost"),
@@ -208,6 +226,7 @@ STAGE_ATTRIBUTES: Final = (
     Attribute(GPU_ELAPSED, "double", "s", "time between the stage's first and last device event"),
     Attribute(GPU_QUEUE_DELAY, "double", "s", "time between the host's call and the device's start"),
     Attribute(GPU_CLOCK_UNCERTAINTY, "double", "s", "bound on the error of device time mapped to host time"),
+    Attribute(GPU_SYNC_WAIT, "double", "s", "what the sync clock cost: waiting for the device at the stage's ends"),
     Attribute(HW_ID, "string", "", "the device: GPU or MIG UUID"),
 )
 
@@ -219,9 +238,26 @@ MEMORY_ATTRIBUTES: Final = (
     Attribute(MEMORY_RESERVED_DELTA, "int", "By", "change of the reservation over the stage"),
     Attribute(MEMORY_SLACK_RATIO, "double", "1", "share of the reservation that no tensor uses"),
     Attribute(MEMORY_ATTRIBUTION, "string", "", "exclusive, or shared where requests overlapped"),
+    Attribute(MEMORY_DEVICE_ALLOCS, "int", "{allocation}", "blocks asked of the driver during the stage; absent for 0"),
+    Attribute(MEMORY_DEVICE_FREES, "int", "{free}", "blocks given back to the driver during the stage; absent for 0"),
+    Attribute(MEMORY_RETRIES, "int", "{retry}", "allocations that flushed the allocator's cache first; absent for 0"),
+    Attribute(MEMORY_SYNCS, "int", "{synchronization}", "times the allocator waited for all streams; absent for 0"),
+    Attribute(MEMORY_OOMS, "int", "{error}", "allocations that failed during the stage; absent for 0"),
+    Attribute(MEMORY_OOM, "boolean", "", "the stage or the request ended for want of device memory"),
+    Attribute(MEMORY_REQUESTED, "int", "By", "the allocation that failed"),
+    Attribute(MEMORY_DEVICE_FREE, "int", "By", "free on the device when it failed"),
+    Attribute(MEMORY_DEVICE_TOTAL, "int", "By", "memory of the device, or the limit that was set"),
 )
 
-ATTRIBUTES: Final = REQUEST_ATTRIBUTES + AUDIO_ATTRIBUTES + STAGE_ATTRIBUTES + MEMORY_ATTRIBUTES
+LABEL_ATTRIBUTES: Final = (
+    Attribute(ESTIMATE, "string", "", "how it was estimated: timeshare of the device's clock, or timeshare_host"),
+    Attribute(HW_TYPE, "string", "", "always gpu"),
+    Attribute(HW_PARENT, "string", "", "the GPU that a MIG instance is a part of"),
+    Attribute(HW_STATE, "string", "", "ok or failed"),
+    Attribute(GPU_TASK, "string", "", "always general"),
+)
+
+ATTRIBUTES: Final = REQUEST_ATTRIBUTES + AUDIO_ATTRIBUTES + STAGE_ATTRIBUTES + MEMORY_ATTRIBUTES + LABEL_ATTRIBUTES
 
 ANOMALIES: Final[dict[str, str]] = {
     "empty": "no samples",
@@ -301,9 +337,43 @@ MEMORY_LEAK: Final = Metric("tts.gpu.memory.leak", "gauge", "By", (HW_ID,), "byt
 STAGE_MEMORY_PEAK: Final = Metric(
     "tts.gpu.memory.peak", "histogram", "By", (ENGINE, STAGE), "highest allocation during a stage", BYTES_EDGES
 )
-GPU_TIME: Final = Metric("tts.gpu.time", "counter", "s", (ENGINE, MODEL), "device time, fair share; an estimate")
-GPU_ENERGY: Final = Metric("tts.gpu.energy", "counter", "J", (ENGINE, MODEL), "energy, fair share; an estimate")
-GPU_COST: Final = Metric(COST, "counter", "{currency}", (ENGINE, MODEL, COST_CURRENCY), "cost, an estimate")
+GPU_TIME: Final = Metric(
+    "tts.gpu.time", "counter", "s", (ENGINE, MODEL, ESTIMATE), "device time, fair share; an estimate"
+)
+GPU_ENERGY: Final = Metric(
+    "tts.gpu.energy", "counter", "J", (ENGINE, MODEL, ESTIMATE), "energy, fair share; an estimate"
+)
+GPU_ENERGY_IDLE: Final = Metric(
+    "tts.gpu.energy.idle", "counter", "J", (HW_ID,), "energy that no request is charged with: the device's idle draw"
+)
+GPU_COST: Final = Metric(COST, "counter", "{currency}", (ENGINE, MODEL, COST_CURRENCY, ESTIMATE), "cost, an estimate")
+GPU_PROCESS_MEMORY: Final = Metric(
+    "tts.gpu.process.memory",
+    "gauge",
+    "By",
+    (HW_ID, HW_PARENT),
+    "device memory of this process, as the driver counts it",
+)
+GPU_THROTTLED: Final = Metric(
+    "tts.gpu.throttled", "gauge", "1", (HW_ID, REASON), "1 while the device lowers its clocks for that reason"
+)
+HW_MEMORY_LIMIT: Final = Metric(
+    "hw.gpu.memory.limit", "updowncounter", "By", (HW_ID, HW_PARENT), "memory of the device"
+)
+HW_MEMORY_USAGE: Final = Metric(
+    "hw.gpu.memory.usage", "updowncounter", "By", (HW_ID, HW_PARENT), "memory in use, all processes"
+)
+HW_MEMORY_UTILIZATION: Final = Metric("hw.gpu.memory.utilization", "gauge", "1", (HW_ID, HW_PARENT), "usage / limit")
+HW_UTILIZATION: Final = Metric(
+    "hw.gpu.utilization", "gauge", "1", (HW_ID, GPU_TASK), "share of time with any kernel running, however small"
+)
+HW_POWER: Final = Metric("hw.power", "gauge", "W", (HW_ID, HW_TYPE), "power draw")
+HW_TEMPERATURE: Final = Metric("hw.temperature", "gauge", "Cel", (HW_ID, HW_TYPE), "temperature of the chip")
+HW_ENERGY: Final = Metric("hw.energy", "counter", "J", (HW_ID, HW_TYPE), "energy since the driver was loaded")
+HW_ERRORS: Final = Metric(
+    "hw.errors", "counter", "{error}", (HW_ID, HW_TYPE, ERROR_TYPE), "memory errors: corrected and uncorrected"
+)
+HW_STATUS: Final = Metric("hw.status", "updowncounter", "1", (HW_ID, HW_TYPE, HW_STATE), "1 for ok or for failed: lost")
 DROPPED: Final = Metric("otel_tts.dropped", "counter", "{item}", (REASON,), "telemetry that could not be kept")
 REDACTED: Final = Metric("otel_tts.redacted", "counter", "{item}", (REASON,), "removed by the privacy gate")
 FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "errors inside otel-tts, all contained")
@@ -311,7 +381,9 @@ FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "error
 METRICS: Final = (
     REQUESTS, REQUEST_DURATION, STAGE_DURATION, QUEUE_DURATION, REQUESTS_ACTIVE, FIRST_AUDIO, FIRST_BYTE, RTF,
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
-    STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_COST, DROPPED, REDACTED, FAULTS,
+    STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
+    HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
+    HW_ERRORS, HW_STATUS, DROPPED, REDACTED, FAULTS,
 )  # fmt: skip
 
 OTHER: Final = "other"

@@ -13,10 +13,11 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from numpy import generic
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode
 
 from otel_tts import names
 
@@ -29,6 +30,7 @@ set_item: Any = dict.__setitem__  # pyright: ignore[reportUnknownVariableType]
 make_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownVariableType]
 
 _PLAIN: Final = frozenset((str, int, float, bool))
+_DROP: Final = SamplingResult(Decision.DROP)
 
 Event = tuple[str, "dict[str, Any] | None", "int | None", int]
 """Name, attributes, the caller's own timestamp (ns since the epoch) or None, and ours (perf_counter_ns)."""
@@ -109,6 +111,15 @@ class LateSpan(trace.Span):
     def end(self, end_time: int | None = None) -> None:
         """Nothing: who opened it ends it, so that a stray ``end()`` of a current span cannot cut it short."""
 
+    def give_up(self) -> None:
+        """Be a span that is not recording and never was: what stays of one that could not be opened."""
+        self.sc, self.res = INVALID_SPAN_CONTEXT, _DROP
+        self.t0 = self.t1 = now()
+
+    def unlink(self) -> None:
+        """Break the cycle with its contexts, so that nothing is left to the cyclic collector."""
+        self.ctx = self.parent = None  # pyright: ignore[reportAttributeAccessIssue]
+
     def note(self, name: str, attributes: dict[str, Any]) -> None:
         """Add an event of ours: `attributes` are plain values that nobody changes afterwards."""
         self.events.append((name, attributes, None, now()))
@@ -143,4 +154,6 @@ def location_of(error: BaseException) -> dict[str, Any]:
 
 
 def _freeze(value: Any) -> Any:
+    if isinstance(value, generic):  # numpy's numbers, which the SDK would refuse
+        return value.item()  # pyright: ignore[reportUnknownVariableType]
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

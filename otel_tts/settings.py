@@ -75,6 +75,12 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _currency(value: str) -> str:
+    if len(value) != 3 or not value.isascii() or not value.isalpha():
+        raise ValueError("must be three letters, as in EUR")
+    return value.upper()
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -212,6 +218,23 @@ SETTINGS: Final = (
         "seconds of deficit at which a stream is not continuous",
         "seconds",
     ),
+    Setting(
+        "OTEL_TTS_NVML_INTERVAL",
+        "nvml_interval",
+        _number(0, 3600),
+        1.0,
+        "seconds between two looks at the GPU's power, memory and temperature; 0: none, another exporter does it",
+        "seconds",
+    ),
+    Setting(
+        "OTEL_TTS_GPU_PRICE",
+        "gpu_price",
+        _number(0, 1e6),
+        0.0,
+        "price of an hour of one GPU, for tts.cost; 0: no cost is told",
+        "number",
+    ),
+    Setting("OTEL_TTS_CURRENCY", "currency", _currency, "USD", "currency of that price, as ISO 4217", "three letters"),
 )
 
 
@@ -238,6 +261,9 @@ class Settings:
     clicks_per_second: float = 3.0
     dc_offset: float = 0.01
     underrun: float = 0.1
+    nvml_interval: float = 1.0
+    gpu_price: float = 0.0
+    currency: str = "USD"
     problems: tuple[str, ...] = field(default=(), compare=False)
 
 

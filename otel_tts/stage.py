@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from opentelemetry.trace import SpanContext
 
 from otel_tts import names
 from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
+from otel_tts.guard import note_fault
 from otel_tts.record import LateSpan, make_tuple, now, set_item
 
 if TYPE_CHECKING:
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
     from otel_tts.synthesis import Synthesis
 
 
+Where = str | Sequence[Any] | None
+"""What a stage runs on: ``"cpu"`` is never a device, a sequence names streams, else it is the current stream."""
+
+
 class Stage(LateSpan):
     """Opened with ``with synthesis.stage("vocoder") as stage:``; `mark` is the clock's own note between its ends."""
 
-    __slots__ = ("count", "fold", "mark", "nested", "prev", "root", "stage")
+    __slots__ = ("count", "counted", "fold", "mark", "memory", "nested", "prev", "root", "since", "stage", "where")
 
     root: Synthesis
     stage: str
@@ -31,40 +37,60 @@ class Stage(LateSpan):
     count: int
     fold: bool
     """All stages of this kind in a request are one span."""
+    counted: bool
+    """Its time is in the sums of its synthesis."""
+    since: int
+    """When the first of the stages of this kind began that overlap up to this one."""
     mark: Any
+    memory: Any
+    """As `mark`, of the device's memory."""
+    where: Where
     prev: Token[Context] | None
 
-    def __init__(self, root: Synthesis, stage: str, attrs: dict[str, Any] | None = None, fold: bool = False) -> None:
+    def __init__(
+        self,
+        root: Synthesis,
+        stage: str,
+        attrs: dict[str, Any] | None = None,
+        fold: bool = False,
+        where: Where = None,
+    ) -> None:
         self.root, self.stage = root, stage
         self.name = names.STAGE_PREFIX + stage
         self.attrs = attrs if attrs is not None else {}
         self.attrs[names.STAGE] = stage
         self.events, self.links = [], ()
-        self.status = self.t1 = self.prev = self.mark = None
-        self.count, self.fold = 1, fold
+        self.status = self.t1 = self.prev = self.mark = self.memory = None
+        self.count, self.counted, self.fold, self.where = 1, False, fold, where
 
     def open(self) -> Stage:
         """Begin without making it current: a generator's stage is current only while the generator runs."""
         root = self.root
         current = current_context()
         span: Any = current.get(SPAN_KEY)
-        parent: SpanContext = span.get_span_context() if span is not None else root.sc
-        if not parent[5]:
-            parent = root.sc
+        parent: SpanContext | None = span.get_span_context() if span is not None else None
+        if parent is None or parent[0] != root.sc[0]:  # a thread without our context, or with another request's
+            span, parent, current = root, root.sc, Context(current)
+            set_item(current, SPAN_KEY, root)
         kit = root.kit
-        if kit.inherits:
-            flags, state = parent[3], parent[4]
-            self.res = kit.inherited[flags & 1]
+        if root.silent:
+            self.res, self.sc = root.res, parent
         else:
-            flags, state, self.res = kit.sample(current, parent, parent[0], self.name, self.attrs)
-        self.sc = make_tuple(SpanContext, (parent[0], kit.new_span_id(), False, flags, state, True))
+            if kit.inherits:
+                flags, state = parent[3], parent[4]
+                self.res = kit.inherited[flags & 1]
+            else:
+                flags, state, self.res = kit.sample(current, parent, parent[0], self.name, self.attrs)
+            self.sc = make_tuple(SpanContext, (parent[0], kit.new_span_id(), False, flags, state, True))
         inside = Context(current)
         set_item(inside, SPAN_KEY, self)
         self.parent, self.ctx = current, inside
-        self.nested = bool(root.open_stages)
+        self.nested = span.__class__ is Stage
         root.open_stages.append(self)
-        clock = kit.clock
-        self.t0 = now()
+        clock, memory = kit.clock, kit.memory
+        if memory is not None:
+            self.memory = memory.begin(self)
+        self.t0 = self.since = now()
         if clock is not None:
             self.mark = clock.begin(self)
         return self
@@ -77,19 +103,45 @@ class Stage(LateSpan):
         if clock is not None:
             clock.end(self)
         self.t1 = now()
+        if self.memory is not None and (memory := self.root.kit.memory) is not None:
+            memory.end(self, self.memory)
         self.root.close_stage(self)
 
+    def pause(self) -> None:
+        """A generator's stage is suspended: what its stream does until `resume` is somebody else's."""
+        clock = self.root.kit.clock
+        if clock is not None and self.mark is not None:
+            clock.pause(self)
+
+    def resume(self) -> None:
+        """Go on after `pause`; nothing where it is not paused."""
+        clock = self.root.kit.clock
+        if clock is not None and self.mark is not None:
+            clock.resume(self)
+
     def __enter__(self) -> Stage:
-        self.open()
-        self.prev = enter_context(self.ctx)
+        try:
+            self.open()
+            self.prev = enter_context(self.ctx)
+        except Exception as fault:
+            note_fault("stage", fault)
+            self.give_up()
+            if self in self.root.open_stages:
+                self.root.open_stages.remove(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self.prev is None:  # it could not be opened
+            return
         leave_context(self.ctx, self.prev)
         self.prev = None
-        self.close(error)
+        try:
+            self.close(error)
+        except Exception as fault:
+            note_fault("stage", fault)
+            self.t1 = self.t1 or self.t0
 
     async def __aenter__(self) -> Stage:
         return self.__enter__()

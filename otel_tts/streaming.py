@@ -12,16 +12,15 @@ The loops are written out rather than shared: per chunk they may cost two clock 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from otel_tts.audio.deferred import Take
 from otel_tts.emit.span_private import enter_context, leave_context, restore_context
 from otel_tts.guard import contain, note_fault
 from otel_tts.record import now
 from otel_tts.synthesis import Synthesis
-
-Take = Callable[[Any, int], None]
 
 
 class Listener(Protocol):
@@ -34,7 +33,8 @@ class Listener(Protocol):
     def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
         """A chunk is about to be handed to the caller, at `at` (perf_counter_ns).
 
-        May return what takes the following ones, where that is all there is to do with them.
+        May return how to take the following ones without being asked, where that is all there is to do with them.
+        Not called for chunks after the first delivered one while nobody listens to samples.
         """
         ...
 
@@ -43,13 +43,18 @@ class Listener(Protocol):
         ...
 
 
+_NOTHING: Final = Take(type(None), None, id, id, 0)
+"""No short way: each chunk is the listener's."""
+
+
 def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[Any, Any, Any]:
     """Step through `source` inside its synthesis; yields and returns what it does, raises what it raises."""
     synthesis, own = contain("stream", listener.begin) or (None, False)
     if synthesis is None:
         return (yield from source)
-    inside, advance, resume, take = synthesis.ctx, source.__next__, None, None
+    inside, advance, resume = synthesis.ctx, source.__next__, None
     busy, error = 0, None
+    kind, dtype, keep, note, room = _NOTHING
     synthesis.depth += own  # an own stream's context is current in its steps only
     try:
         while True:
@@ -66,10 +71,12 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
                 if not own:
                     synthesis.depth -= 1
             try:
-                if take is not None:
-                    take(item, at)
-                else:
-                    take = listener.item(synthesis, item, at)
+                if room and type(item) is kind and item.dtype is dtype and item.ndim == 1:
+                    keep(item.tobytes())
+                    note(at)
+                    room -= 1
+                elif synthesis.recording is not None or synthesis.first_byte is None:
+                    kind, dtype, keep, note, room = listener.item(synthesis, item, at) or _NOTHING
             except Exception as fault:
                 note_fault("chunk", fault)
             resume = None
@@ -89,11 +96,13 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
         raise
     finally:
         resume = None
-        if error is not None:
-            busy += _close(source, inside)
-        if own:
-            synthesis.busy += busy
-            contain("stream", synthesis.finish, error)
+        try:
+            if error is not None:
+                busy += _close(source, inside)
+        finally:  # closing runs the engine's own clean-up, which may raise
+            if own:
+                synthesis.busy += busy
+                contain("stream", synthesis.finish, error)
 
 
 def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
@@ -142,8 +151,10 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
         error = left
         raise
     finally:
-        if error is not None:
-            await source.aclose()
-        if own and synthesis is not None:
-            synthesis.busy += busy
-            contain("stream", synthesis.finish, error)
+        try:
+            if error is not None:
+                await source.aclose()
+        finally:
+            if own and synthesis is not None:
+                synthesis.busy += busy
+                contain("stream", synthesis.finish, error)

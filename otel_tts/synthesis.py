@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
 
 from otel_tts import names, request
 from otel_tts.audio.deferred import Recording
 from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
-from otel_tts.guard import note_fault
+from otel_tts.guard import contain, note_fault
 from otel_tts.record import LateSpan, make_tuple, now, set_item, type_name
 from otel_tts.stage import Stage
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 """Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
 
+_MAKERS: Final = (names.Stage.ACOUSTIC_MODEL, names.Stage.MODEL)
 _REFUSALS: Final = (ValueError, TypeError, LookupError)
 
 
@@ -34,8 +38,8 @@ class Synthesis(LateSpan):
 
     __slots__ = (
         "announced", "busy", "depth", "engine", "failed_stage", "first_byte", "folded", "kit", "open_stages",
-        "prev", "recording", "rejected", "request", "source", "stage_count", "stages", "stuck", "sums", "voice",
-        "wall",
+        "prev", "recording", "rejected", "request", "segments", "silent", "source", "stage_count", "stages", "stuck",
+        "sums", "text_seen", "voice", "wall",
     )  # fmt: skip
 
     kit: Recorder
@@ -45,8 +49,12 @@ class Synthesis(LateSpan):
     open_stages: list[Stage]
     folded: dict[str, Stage]
     sums: dict[str, int]
-    """Nanoseconds in each stage, nested repetitions of the same stage counted once."""
+    """Nanoseconds in each stage, nested and parallel repetitions of the same stage counted once."""
+    segments: int
+    """Repetitions of the stage that makes the audio."""
     request: request.Request | None
+    silent: bool
+    """There is no SDK, or it has disabled us: the surrounding span stays the current one for everybody else."""
     voice: tuple[str | None, str | None]
     """The voice as it may be exported, and as it may be a metric label; made from the attribute off the path."""
     wall: int
@@ -59,17 +67,19 @@ class Synthesis(LateSpan):
     """Who feeds the samples: the first entry that has some, so that nested entries do not count twice."""
     depth: int
     """Entries of engines' tables now open inside."""
+    text_seen: int
+    """Characters that engines were given inside an own block, one call after the other."""
 
     def __init__(self, kit: Recorder, attrs: dict[str, Any], engine: Engine | None = None) -> None:
         self.kit, self.attrs, self.engine = kit, attrs, engine
         self.events, self.links = [], ()
         self.status = self.t1 = self.prev = None
         self.stages, self.open_stages, self.folded, self.sums = [], [], {}, {}
-        self.stage_count = self.busy = self.depth = self.wall = 0
+        self.stage_count = self.segments = self.busy = self.depth = self.text_seen = self.wall = 0
         self.first_byte = self.recording = self.source = None
         self.failed_stage: str | None = None
         self.voice = (None, None)
-        self.announced = self.rejected = self.stuck = False
+        self.announced = self.rejected = self.silent = self.stuck = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -86,9 +96,13 @@ class Synthesis(LateSpan):
         attrs[names.OUTPUT_TYPE] = "speech"
         span: Any = current.get(SPAN_KEY)
         outer: SpanContext | None = span.get_span_context() if span is not None else None
-        trace_id = outer[0] if outer is not None and outer[5] else kit.new_trace_id()
-        flags, state, self.res = kit.sample(current, outer, trace_id, self.name, attrs)
-        self.sc = make_tuple(SpanContext, (trace_id, kit.new_span_id(), False, flags, state, True))
+        if kit.spans.enabled():
+            trace_id = outer[0] if outer is not None and outer[5] else kit.new_trace_id()
+            flags, state, self.res = kit.sample(current, outer, trace_id, self.name, attrs)
+            self.sc = make_tuple(SpanContext, (trace_id, kit.new_span_id(), False, flags, state, True))
+        else:
+            self.silent, self.res = True, kit.inherited[0]
+            self.sc = outer if outer is not None else INVALID_SPAN_CONTEXT
         inside = Context(current)
         set_item(inside, SPAN_KEY, self)
         set_item(inside, SYNTHESIS_KEY, self)
@@ -121,17 +135,25 @@ class Synthesis(LateSpan):
             self.fail(error)
 
     def __enter__(self) -> Synthesis:
-        self.start()
-        self.prev = enter_context(self.ctx)
+        try:
+            self.start()
+            self.prev = enter_context(self.ctx)
+        except Exception as fault:
+            note_fault("synthesis", fault)
+            self.silent = True
+            self.give_up()
+            self.kit.open.pop(id(self), None)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self.prev is None:  # it could not be begun
+            return
         leave_context(self.ctx, self.prev)
         self.prev = None
         self.busy += now() - self.t0
-        self.finish(error)
+        contain("synthesis", self.finish, error)
 
     async def __aenter__(self) -> Synthesis:
         return self.__enter__()
@@ -143,19 +165,28 @@ class Synthesis(LateSpan):
 
     # --- stages --------------------------------------------------------------------------------------------------
 
-    def stage(self, stage: str, **attributes: Any) -> Stage:
-        """Return the stage named `stage` (see `otel_tts.Stage`), to be used with ``with`` or ``async with``."""
-        return Stage(self, stage, attributes)
+    def stage(
+        self, stage: str, *, device: str | None = None, streams: Sequence[Any] | None = None, **attributes: Any
+    ) -> Stage:
+        """Return the stage named `stage` (see `otel_tts.Stage`), to be used with ``with`` or ``async with``.
+
+        `device` ``"cpu"``: it does nothing on a device, which its clock cannot find out by itself. `streams`: what it
+        runs on where that is not the thread's current stream.
+        """
+        return Stage(self, stage, attributes, where=streams or device)
 
     def close_stage(self, stage: Stage) -> None:
         """Take a finished stage: keep it as a span of its own up to the limit, fold it into one of its kind beyond."""
-        took = (stage.t1 or stage.t0) - stage.t0
+        ended = stage.t1 or stage.t0
+        took = ended - stage.t0
         try:
             self.open_stages.remove(stage)
         except ValueError:
             pass
-        if not any(other.stage == stage.stage for other in self.open_stages):
-            self.sums[stage.stage] = self.sums.get(stage.stage, 0) + took
+        if self.t1 is None:
+            self._add_up(stage, ended)
+            if not stage.nested and stage.stage in _MAKERS:
+                self.segments += 1
         if stage.status is not None and self.failed_stage is None:
             self.failed_stage = stage.stage
         self.stage_count += 1
@@ -167,6 +198,15 @@ class Synthesis(LateSpan):
                 self.kit.finish_late(self, stage)
         else:
             self.kit.hold_late(stage)
+
+    def _add_up(self, stage: Stage, ended: int) -> None:
+        """Add to the sums what stages of this kind took together: nested and parallel ones count once."""
+        stage.counted = True
+        for other in self.open_stages:
+            if other.stage == stage.stage:
+                other.since = min(other.since, stage.since)  # the last one to end adds them all
+                return
+        self.sums[stage.stage] = self.sums.get(stage.stage, 0) + ended - stage.since
 
     def _fold(self, stage: Stage, took: int) -> bool:
         """Add to the first folded stage of its kind that has not been emitted; False where `stage` is that first."""
@@ -181,6 +221,9 @@ class Synthesis(LateSpan):
         first.count += 1
         first.attrs[names.STAGE_SEGMENTS] = first.count
         first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
+        if self.kit.clock is not None and (first.mark is not None or stage.mark is not None):
+            self.kit.clock.fold(first, stage, stage.fold)
+        stage.unlink()
         return True
 
     # --- facts ---------------------------------------------------------------------------------------------------
@@ -209,25 +252,33 @@ class Synthesis(LateSpan):
         if self.source is not None and source != "own":
             return None
         scale = self.engine.scale if self.engine is not None and source != "own" else None
-        self.source, self.recording = source, Recording(sample_rate, scale, self.kit.thresholds)
+        if self.source is not None or self.recording is None:
+            self.recording = Recording(sample_rate, scale, self.kit.thresholds)
+        self.source = source  # without one before, the next engine call of an own block goes on with the recording
         return self.recording
 
     def chunk(self, samples: Any, sample_rate: int | None = None) -> None:
         """Note a chunk of a stream at the moment when it is handed over: as `audio`, and the player's clock."""
         self.attrs[names.STREAM] = True
-        self.delivered(now(), self.audio(samples, sample_rate))
+        contain("chunk", self.delivered, now(), self.audio(samples, sample_rate))
 
     def delivered(self, at: int, frames: int | None) -> None:
         """Note that audio left at `at`: the first time is the time to first byte, each feeds the player's model."""
         if self.first_byte is None and frames != 0:
             self.first_byte = at
         if self.recording is not None:
-            self.recording.delivered(at, frames)
+            contain("audio", self.recording.delivered, at, frames)
 
     def set(self, **facts: Any) -> Synthesis:
-        """Set facts by their short names: ``voice=``, ``language=``, ``text_length=``, ``format=``, ``size=``, …"""
+        """Set facts by their short names: ``voice=``, ``language=``, ``text_length=``, ``format=``, ``size=``, …
+
+        An unknown name is left out and said once in the log: this runs in requests, where a slip must not cost one.
+        """
         for short, value in facts.items():
-            self.set_attribute(_SHORT[short], value)
+            if short in _SHORT:
+                self.set_attribute(_SHORT[short], value)
+            else:
+                _say_unknown(short if short.isidentifier() else "?")
         return self
 
     def reject(self) -> None:
@@ -249,6 +300,13 @@ _SHORT: Final = {
     "reference_cache_hit": names.REFERENCE_CACHE_HIT,
     "stream": names.STREAM,
 }
+
+
+@functools.lru_cache(maxsize=16)
+def _say_unknown(short: str) -> None:
+    logging.getLogger("otel_tts").warning(
+        "otel-tts: Synthesis.set() has no fact %.40s and leaves it out; it has %s", short, ", ".join(_SHORT)
+    )
 
 
 def _refuses(error: BaseException) -> bool:

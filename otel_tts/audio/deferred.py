@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -23,28 +24,53 @@ _MAX_PIECE: Final = 64 * 1024
 """Bytes of a small chunk; a larger one is kept as an array of its own."""
 
 
+class Take(NamedTuple):
+    """How to take a chunk without a call of ours: where it is a one-dimensional `kind` of just this `dtype`,
+    ``keep(chunk.tobytes()); note(at)``, at most `room` times. Every other chunk goes the long way.
+    """
+
+    kind: type
+    dtype: Any
+    keep: Callable[[bytes], object]
+    note: Callable[[int], object]
+    room: int
+
+
 class _Pending:
     """Bytes that wait, over all recordings."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.bytes = 0
+        self._reserved = 0
+        self._returned: collections.deque[int] = collections.deque()
+
+    @property
+    def bytes(self) -> int:
+        with self._lock:
+            return self._settle()
 
     def reserve(self, size: int) -> bool:
         with self._lock:
-            if self.bytes + size > MAX_PENDING:
+            if self._settle() + size > MAX_PENDING:
                 return False
-            self.bytes += size
+            self._reserved += size
             return True
 
     def release(self, size: int) -> None:
-        with self._lock:
-            self.bytes = max(0, self.bytes - size)
+        """Give back. Without the lock: a collected recording may call this while its own thread holds it."""
+        if size:
+            self._returned.append(size)
 
     def renew(self) -> None:
         """After a fork: the parent's audio is the parent's, and its lock may have been held."""
         self._lock = threading.Lock()
-        self.bytes = 0
+        self._returned.clear()
+        self._reserved = 0
+
+    def _settle(self) -> int:
+        while self._returned:
+            self._reserved = max(0, self._reserved - self._returned.popleft())
+        return self._reserved
 
 
 pending: Final = _Pending()
@@ -96,25 +122,15 @@ class Recording:
         self._join_pieces()
         self._play(at, frames)
 
-    def taker(self, like: Any) -> Callable[[Any, int], None]:
-        """Return `add` and `delivered` in one for chunks like `like`: per chunk a copy and two list entries.
+    def taker(self, like: Any) -> Take | None:
+        """Return what does the work of `add` and `delivered` for chunks like `like`; None where there is no short way.
 
-        A chunk of another kind takes the long way. Written as a closure: attribute look-ups would be a third
-        of its cost (docs/overhead.md).
+        `add` has been called with `like`.
         """
         if like.__class__ is not np.ndarray or like.dtype is not self._dtype or like.nbytes > _MAX_PIECE:
-            return lambda samples, at: self.delivered(at, self.add(samples))
-        array, dtype = np.ndarray, like.dtype
-        keep, note, times, limit = self._pieces.append, self._times.append, self._times, _MAX_PIECES
-
-        def take(samples: Any, at: int) -> None:
-            if samples.__class__ is array and samples.dtype is dtype and samples.ndim == 1 and len(times) < limit:
-                keep(samples.tobytes())
-                note(at)
-            else:
-                self.delivered(at, self.add(samples))
-
-        return take
+            return None
+        room = _MAX_PIECES - len(self._times)
+        return Take(np.ndarray, like.dtype, self._pieces.append, self._times.append, room) if room > 0 else None
 
     def facts(self) -> AudioFacts:
         """Measure what waits and return what is known."""
@@ -134,7 +150,7 @@ class Recording:
         for at, piece in zip(self._times, self._pieces, strict=True):
             self._play(at, len(piece) // width)
         joined = np.frombuffer(b"".join(self._pieces), self._dtype)
-        self._pieces.clear()  # emptied in place: takers hold these lists
+        self._pieces.clear()  # emptied in place: a Take holds these lists
         self._times.clear()
         self._keep(joined)
 
@@ -162,4 +178,4 @@ class Recording:
             pending.release(size)
 
     def __del__(self) -> None:
-        pending.release(self._size)
+        pending.release(getattr(self, "_size", 0))  # absent where __init__ failed

@@ -29,7 +29,9 @@ class Console:
         at = f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
         ids = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
         if self._form == "json":
-            line = json.dumps({"time": at, "level": level, "event": event, **fields, **ids}, ensure_ascii=False)
+            line = json.dumps(
+                {"time": at, "level": level, "event": event, **fields, **ids}, ensure_ascii=False, default=str
+            )
         else:
             line = f"{at} {level} {body} trace_id={ids['trace_id']} span_id={ids['span_id']}"
         try:

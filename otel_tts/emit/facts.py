@@ -35,8 +35,8 @@ def settle(synthesis: Synthesis) -> None:
         _note_audio(synthesis, facts)
     _note_stream(synthesis)
     _note_times(synthesis, facts)
-    if names.SEGMENT_COUNT not in attrs and (segments := _segments(synthesis)):
-        attrs[names.SEGMENT_COUNT] = segments
+    if synthesis.segments:
+        attrs.setdefault(names.SEGMENT_COUNT, synthesis.segments)
     attrs[names.OUTCOME] = _outcome(attrs)
 
 
@@ -90,13 +90,6 @@ def _note_times(synthesis: Synthesis, facts: AudioFacts | None) -> None:
             attrs[names.TIME_TO_FIRST_AUDIO] = first + facts.leading_silence
     if facts is not None and facts.duration and synthesis.busy:
         attrs[names.REAL_TIME_FACTOR] = busy_seconds(synthesis) / facts.duration
-
-
-def _segments(synthesis: Synthesis) -> int:
-    """Repetitions of the stage that makes the audio."""
-    makers = (names.Stage.ACOUSTIC_MODEL, names.Stage.MODEL)
-    kept = sum(1 for stage in synthesis.stages if stage.stage in makers and not stage.nested)
-    return kept + sum(stage.count - 1 for key, stage in synthesis.folded.items() if key in makers)
 
 
 def _outcome(attrs: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ Each goes out as an OTLP record and as a line on stderr. Bodies are made from th
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +15,12 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 
 from otel_tts import names
 from otel_tts.emit.console import Console
+from otel_tts.emit.privacy import REDACTED
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
 
 if TYPE_CHECKING:
+    from otel_tts.record import LateSpan
     from otel_tts.synthesis import Synthesis
 
 _INFO: Final = (SeverityNumber.INFO, "INFO")
@@ -81,10 +84,19 @@ class Lines:
         }
         self._write(synthesis, names.REQ_STUCK, fields, _WARN, now)
 
+    def memory(self, record: LateSpan, stamp: int, attributes: dict[str, Any]) -> None:
+        """A gpu.memory event as a log record; not on stderr."""
+        self._logger.emit(
+            LogRecord(
+                timestamp=stamp, observed_timestamp=stamp, context=record.ctx, severity_number=_INFO[0],
+                severity_text=_INFO[1], body=names.MEMORY_EVENT, event_name=names.MEMORY_EVENT, attributes=attributes,
+            )
+        )  # fmt: skip
+
     def _write(
         self, synthesis: Synthesis, event: str, fields: dict[str, Any], severity: tuple[SeverityNumber, str], at: int
     ) -> None:
-        shown = {key: value for key, value in fields.items() if value is not None}
+        shown = {_word(key): _safe(key, value) for key, value in fields.items() if value is not None}
         stamp = synthesis.wall + at
         body = " ".join([event, *(f"{key}={_text(value)}" for key, value in shown.items())])
         self._logger.emit(
@@ -110,6 +122,23 @@ _ATTRIBUTE: Final = {
 def _pick(synthesis: Synthesis, fields: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     attrs = synthesis.attrs
     return {field: attrs[name] for field, name in fields if name in attrs}
+
+
+_is_word: Final = re.compile(r"[A-Za-z0-9_.:/+@,%<>-]{1,128}").fullmatch
+
+
+def _safe(field: str, value: Any) -> Any:
+    """Return a value as a line may show it. stderr has no gate: what own code gave as a name may be what was said.
+
+    A voice is a preset, listed in OTEL_TTS_VOICES, or hashed by now.
+    """
+    if field == "voice" or isinstance(value, (bool, int, float)):
+        return value
+    return _word(value) if isinstance(value, str) else REDACTED
+
+
+def _word(text: str) -> str:
+    return text if _is_word(text) else REDACTED
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from otel_tts import guard, names
 from otel_tts.emit import privacy
+from otel_tts.emit.points import Points
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _FROM_ATTRIBUTES: Final = (names.FIRST_BYTE, names.FIRST_AUDIO, names.RTF, names.AUDIO_SECONDS)
 """Histograms of the attribute that has the metric's own name; only audio that was delivered counts."""
+_REQUESTS_LABELS: Final = frozenset({names.ENGINE, names.MODEL})
+"""Labels whose values come with requests."""
 _DELIVERED: Final = frozenset({names.Outcome.OK, names.Outcome.ANOMALOUS})
 
 
@@ -43,12 +46,15 @@ class Instruments:
         self._anomalies = self._counter(names.AUDIO_ANOMALIES)
         self._load = self._histogram(names.MODEL_LOAD)
         self._peak = self._histogram(names.STAGE_MEMORY_PEAK)
+        self._fallbacks = self._counter(names.DEVICE_FALLBACKS)
         self._delivered = [(self._histogram(metric), metric.name) for metric in _FROM_ATTRIBUTES]
         self._observe(names.REQUESTS_ACTIVE, self._count_active)
         self._observe(names.OPEN_AGE, self._measure_open_stages)
         self._observe(names.DROPPED, lambda: _by_reason(recorder.dropped + privacy.dropped))
         self._observe(names.REDACTED, lambda: _by_reason(privacy.redacted))
         self._observe(names.FAULTS, lambda: _by_reason(guard.faults))
+        for metric, points in recorder.gpu.observed():
+            self._observe(metric, lambda points=points: self._bounded(points()))
 
     def record(self, synthesis: Synthesis) -> None:
         """Record every point of a finished synthesis."""
@@ -57,7 +63,7 @@ class Instruments:
         engine = self._label(names.ENGINE, attrs.get(names.ENGINE))
         both = {**engine, **self._label(names.MODEL, attrs.get(names.MODEL))}
         voice = self._label(names.VOICE, synthesis.voice[1])
-        self._requests.add(1, {**both, **voice, names.OUTCOME: outcome}, context)
+        self._requests.record(1, {**both, **voice, names.OUTCOME: outcome}, context)
         self._duration.record(
             (synthesis.t1 - synthesis.t0) / 1e9, {**both, names.OUTCOME: outcome}, context  # pyright: ignore[reportOptionalOperand]
         )  # fmt: skip
@@ -65,7 +71,7 @@ class Instruments:
             histogram = self._queue_duration if stage == names.Stage.QUEUE else self._stage_duration
             labels = engine if stage == names.Stage.QUEUE else {**engine, **self._label(names.STAGE, stage)}
             histogram.record(nanoseconds / 1e9, labels, context)
-        if (length := attrs.get(names.TEXT_LENGTH)) is not None:
+        if isinstance(length := attrs.get(names.TEXT_LENGTH), (int, float)):
             self._text.record(length, both, context)
         if outcome in _DELIVERED:
             for histogram, name in self._delivered:
@@ -73,14 +79,17 @@ class Instruments:
                     histogram.record(value, both, context)
         if (underrun := attrs.get(names.STREAM_UNDERRUN)) is not None:
             self._underrun.record(underrun, engine, context)
+        if attrs.get(names.DEVICE_FALLBACK):
+            self._fallbacks.add(1, engine, context)
         for anomaly in attrs.get(names.AUDIO_ANOMALY, ()):
-            self._anomalies.add(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
+            self._anomalies.record(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
 
     def record_stage(self, synthesis: Synthesis, stage: Stage) -> None:
-        """Record a stage that ended after its synthesis."""
+        """Record a stage that was opened after its synthesis ended; of folded ones the sum."""
         engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
         labels = {**engine, **self._label(names.STAGE, stage.stage)}
-        self._stage_duration.record((stage.t1 - stage.t0) / 1e9, labels, stage.ctx)  # pyright: ignore[reportOptionalOperand]
+        took: float = (stage.t1 - stage.t0) / 1e9  # pyright: ignore[reportOptionalOperand, reportUnknownVariableType]
+        self._stage_duration.record(stage.attrs.get(names.STAGE_HOST_DURATION, took), labels, stage.ctx)
 
     def record_peak(self, synthesis: Synthesis, stage: Stage) -> None:
         """Record a stage's peak of device memory, where it is known."""
@@ -104,6 +113,16 @@ class Instruments:
             seen.add(value)
         return {key: value}
 
+    def _bounded(self, points: Iterable[tuple[float, dict[str, str]]]) -> Iterable[Observation]:
+        """Make observations of values and labels; engines and models beyond the bound are one point."""
+        sums: dict[tuple[tuple[str, str], ...], float] = {}
+        for value, labels in points:
+            for key in _REQUESTS_LABELS & labels.keys():
+                labels = labels | self._label(key, labels[key])
+            key = tuple(labels.items())
+            sums[key] = sums.get(key, 0) + value
+        return [Observation(value, dict(labels)) for labels, value in sums.items()]
+
     def _count_active(self) -> Iterable[Observation]:
         by_engine = collections.Counter(s.attrs.get(names.ENGINE) for s in list(self._recorder.open.values()))
         for engine in {*self._recorder.warm, *by_engine}:
@@ -120,11 +139,13 @@ class Instruments:
             yield Observation(age, {**self._label(names.ENGINE, engine), **self._label(names.STAGE, stage)})
 
     def _counter(self, metric: names.Metric) -> Any:
-        return self._meter.create_counter(metric.name, metric.unit, metric.meaning)
+        return Points(self._meter.create_counter(metric.name, metric.unit, metric.meaning))
 
     def _histogram(self, metric: names.Metric) -> Any:
-        return self._meter.create_histogram(
-            metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.edges
+        return Points(
+            self._meter.create_histogram(
+                metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.edges
+            )
         )
 
     def _observe(self, metric: names.Metric, read: Callable[[], Iterable[Observation]]) -> None:

@@ -29,12 +29,15 @@ from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
-from otel_tts.guard import note_fault
+from otel_tts.gpu.kit import GpuKit
+from otel_tts.guard import contain, note_fault
 from otel_tts.settings import Settings
+from otel_tts.timing.sums import add_up
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
+    from otel_tts.gpu.allocator import MemoryEvent, StageMemory
     from otel_tts.record import LateSpan
     from otel_tts.stage import Stage
     from otel_tts.synthesis import Synthesis
@@ -45,6 +48,12 @@ _STUCK_EVERY: Final = 10
 """Looks between two searches for stuck requests: once a second."""
 _LATE_AFTER: Final = 1.0
 """Seconds that a stage after its synthesis waits for more of its kind: a file may be written chunk by chunk."""
+DEVICE_PATIENCE: Final = 30.0
+"""Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
+DEVICE_AT_EXIT: Final = 1.0
+"""The same when the process ends or somebody flushes."""
+_REFUSALS: Final = 64
+"""Requests that a look at the device asks for in vain at most."""
 _BREATH_EVERY: Final = 50
 """Records after which a long drain pauses, so that the exporters' own queues are not flooded."""
 
@@ -79,10 +88,16 @@ class Recorder:
         self.voices = VoiceNames(settings)
         self.dropped: collections.Counter[str] = collections.Counter()
         self.open: dict[int, Synthesis] = {}
+        self.overlaps = 0
+        """How often a synthesis began while another one was open."""
+        self.gpu = GpuKit(settings)
+        self.memory: StageMemory | None = None
+        """What notes the device's memory at a stage's ends; None until the application has initialised CUDA."""
         self.warm: set[str] = set()
         self._started: collections.deque[Synthesis] = collections.deque()
         self._finished: collections.deque[LateSpan] = collections.deque()
         self._late: collections.deque[Stage] = collections.deque()
+        self._on_device: collections.deque[LateSpan] = collections.deque()
         self.instruments = Instruments(meter_provider, settings, self)
         self.lines = Lines(logger_provider, settings)
         self._lock = threading.Lock()
@@ -114,7 +129,12 @@ class Recorder:
             self.warm.add(engine)
             synthesis.attrs[names.COLD_START] = True
         self.open[id(synthesis)] = synthesis
-        self._started.append(synthesis)
+        if len(self.open) > 1:
+            self.overlaps += 1
+        if self.memory is None:
+            self.memory = self.gpu.find_memory()
+        if len(self._started) < self.settings.queue_size:  # beyond it the line leaves with the finished record
+            self._started.append(synthesis)
 
     def finish(self, record: LateSpan) -> None:
         """Take a finished synthesis or a stage that outlived its synthesis."""
@@ -124,7 +144,11 @@ class Recorder:
         elif len(self._finished) >= self.settings.queue_size:
             self.dropped["queue_full"] += 1
         else:
+            if self.clock is not None:
+                contain("clock", self._ask_device, record)
             self._finished.append(record)
+            if self._closed:  # meanwhile: nobody else will look
+                self.drain(breathe=False)
 
     def finish_late(self, synthesis: Synthesis, stage: Stage) -> None:
         """Take a stage that ended after its synthesis: whoever removes it from the list emits it."""
@@ -136,7 +160,9 @@ class Recorder:
 
     def hold_late(self, stage: Stage) -> None:
         """Take a stage opened after its synthesis ended; it waits a second for more of its kind to fold into it."""
-        if len(self._late) >= self.settings.queue_size:
+        if self._closed:
+            self._handle_now(stage)
+        elif len(self._late) >= self.settings.queue_size:
             self.dropped["queue_full"] += 1
         else:
             self._late.append(stage)
@@ -152,16 +178,20 @@ class Recorder:
         wake = self._wake
         while not self._closed and wake is self._wake:
             wake.wait(interval)
-            self.drain(late_after=_LATE_AFTER)
+            if self.clock is not None:
+                contain("clock", self.clock.adopt_thread)
+            contain("drain", self.drain, late_after=_LATE_AFTER)
+            contain("gpu", self.look_at_gpu)
             looks += 1
             if looks % _STUCK_EVERY == 0:
-                self.report_stuck()
+                contain("stuck", self.report_stuck)
 
     def drain(self, timeout: float = 30.0, breathe: bool = True, late_after: float = 0.0) -> bool:
         """Turn everything that waits into spans, points and lines. False when `timeout` seconds did not suffice."""
         deadline = time.monotonic() + timeout
         self.spans.look_at_processors()
         self._release_late(late_after)
+        self._look_at_device()
         done = 0
         while self._started or self._finished:
             if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -180,11 +210,11 @@ class Recorder:
 
     def _release_late(self, after: float) -> None:
         limit = time.perf_counter_ns() - int(after * 1e9)
-        while self._late and (self._late[0].t1 or 0) <= limit:
-            try:
+        try:
+            while (self._late[0].t1 or 0) <= limit:
                 self._finished.append(self._late.popleft())
-            except IndexError:
-                return
+        except IndexError:  # empty, or somebody else drains too
+            pass
 
     def _take_one(self) -> bool:
         try:
@@ -198,10 +228,49 @@ class Recorder:
             record = self._finished.popleft()
         except IndexError:
             return False
-        self._safely("record", self._materialise, record)
+        if self._has_times(record, give_up=len(self._on_device) >= self.settings.queue_size):
+            self._safely("record", self._materialise, record)
+        else:
+            self._on_device.append(record)
         return True
 
+    def _ask_device(self, record: LateSpan) -> None:
+        if self.clock is not None:
+            self.clock.passed(_stages_of(record))
+
+    def _has_times(self, record: LateSpan, give_up: bool = False) -> bool:
+        """Whether the record's stages have their times; not while a device is still at work on one of them."""
+        clock = self.clock
+        return clock is None or contain("clock", clock.resolve, _stages_of(record), give_up) is not False
+
+    def _look_at_device(self, give_up: bool = False) -> None:
+        """Let go on what a device has passed by now, and what has waited for it too long."""
+        limit = time.perf_counter_ns() - int(DEVICE_PATIENCE * 1e9)
+        refused = 0
+        for _ in range(len(self._on_device)):
+            try:
+                record = self._on_device.popleft()
+            except IndexError:  # somebody else looks too
+                return
+            if self._has_times(record, give_up or (record.t1 or 0) < limit):
+                self._finished.append(record)
+                continue
+            self._on_device.append(record)
+            refused += 1
+            if refused == _REFUSALS:  # each has cost a question to the driver
+                return
+
+    def _await_device(self, timeout: float) -> None:
+        """Give a device at work on the last requests `timeout` seconds, without waiting inside its driver."""
+        deadline = time.monotonic() + timeout
+        self._look_at_device()
+        while self._on_device and time.monotonic() < deadline:
+            time.sleep(0.002)
+            self._look_at_device()
+
     def _handle_now(self, record: LateSpan) -> None:
+        contain("clock", self._ask_device, record)
+        self._has_times(record, give_up=True)
         with self._lock:
             self.spans.look_at_processors()
             self._safely("record", self._materialise, record)
@@ -224,14 +293,14 @@ class Recorder:
 
     def _name_voice(self, synthesis: Synthesis) -> None:
         """Replace a voice that may not leave by its keyed hash; asked twice, since it may be set late."""
-        voice = synthesis.attrs.get(names.VOICE)
-        if voice is None or voice == synthesis.voice[0]:
+        attrs = synthesis.attrs
+        if attrs.get(names.VOICE) is None:
             return
-        presets = synthesis.engine.presets if synthesis.engine is not None else frozenset[str]()
-        synthesis.voice = exported, _ = self.voices.name(str(voice), presets)
-        synthesis.attrs[names.VOICE] = exported
-        if voice in presets:
-            synthesis.attrs.setdefault(names.VOICE_SOURCE, "preset")
+        self.voices.settle(synthesis)
+        exported = attrs.get(names.VOICE)
+        synthesis.voice = exported, self.voices.label(synthesis)
+        if synthesis.engine is not None and exported in synthesis.engine.presets:
+            attrs.setdefault(names.VOICE_SOURCE, "preset")
 
     def _materialise(self, record: LateSpan) -> None:
         synthesis: Any = record
@@ -241,18 +310,28 @@ class Recorder:
         self._announce(synthesis)
         self._name_voice(synthesis)
         settle(synthesis)
+        if self.clock is not None and not synthesis.stuck:  # of a stuck one, stages have left already
+            synthesis.sums.update(add_up(synthesis.stages))
         self._emit_finished_stages(synthesis)
+        others = [other.t0 for other in list(self.open.values())]
+        self._note_memory(synthesis, synthesis.wall, contain("gpu", self.gpu.settle, synthesis, others))
         self.spans.emit(synthesis, synthesis.wall)
         self.instruments.record(synthesis)
         self.lines.ended(synthesis)
-        _unlink(synthesis)
+        synthesis.folded.clear()
+        synthesis.request = synthesis.recording = None
+        synthesis.unlink()
 
     def _emit_late_stage(self, stage: Stage) -> None:
         root = stage.root
         stage.attrs.setdefault(names.TIMING_MODE, timing.HOST)
+        self._settle_memory(stage, late=True)
         self.spans.emit(stage, root.wall)
-        self.instruments.record_stage(root, stage)
-        _unlink(stage)
+        if not stage.counted:
+            self.instruments.record_stage(root, stage)
+        if root.folded.get(stage.stage) is stage:
+            del root.folded[stage.stage]
+        stage.unlink()
 
     def _emit_finished_stages(self, synthesis: Synthesis) -> None:
         while synthesis.stages:
@@ -260,12 +339,34 @@ class Recorder:
                 stage = synthesis.stages.pop(0)
             except IndexError:
                 return
-            if self.clock is not None:
-                self.clock.resolve(stage)
+            if not self._has_times(stage, give_up=self._closed):  # it ended just now, or its request still runs
+                self._on_device.append(stage)
+                continue
             stage.attrs.setdefault(names.TIMING_MODE, timing.HOST)
+            self._settle_memory(stage)
             self.spans.emit(stage, synthesis.wall)
             self.instruments.record_peak(synthesis, stage)
-            _unlink(stage)
+            stage.unlink()
+
+    def _settle_memory(self, stage: Stage, late: bool = False) -> None:
+        mark, stage.memory = stage.memory, None
+        if mark is not None:
+            self._note_memory(stage, stage.root.wall, contain("gpu", self.gpu.settle_stage, stage, mark, late))
+
+    def _note_memory(self, record: LateSpan, wall: int, events: list[MemoryEvent] | None) -> None:
+        """Put memory events where OTEL_TTS_MEMORY_EVENTS wants them."""
+        where = self.settings.memory_events
+        for attributes, at in events or ():
+            if where != "logs":
+                record.events.append((names.MEMORY_EVENT, attributes, None, at))
+            if where != "span":
+                self.lines.memory(record, wall + at, attributes)
+
+    def look_at_gpu(self) -> None:
+        """Let the books of the devices be settled up to the oldest request that is not yet in them."""
+        with self._lock:
+            waiting = [*list(self.open.values()), *self._finished.copy(), *self._on_device.copy()]
+            self.gpu.look([record.t0 for record in waiting])
 
     def report_stuck(self) -> None:
         """Let a request that is open too long be seen: its finished stages leave, one line names the open stage."""
@@ -283,25 +384,39 @@ class Recorder:
         self._emit_finished_stages(stuck)
         self.lines.stuck(stuck)
 
+    def flush(self, timeout: float = 30.0) -> bool:
+        """As `drain`, and give devices at work a moment."""
+        began = time.monotonic()
+        self.drain(timeout, breathe=False)
+        self._await_device(min(DEVICE_AT_EXIT, timeout / 2))
+        return self.drain(max(0.0, timeout - (time.monotonic() - began)), breathe=False)
+
     def close(self, timeout: float = 3.0) -> bool:
         """Stop the thread after a last drain; what finishes later is handled at once on the caller's thread."""
+        deadline = time.monotonic() + timeout
         drained = self.drain(timeout, breathe=False)
+        self._await_device(min(DEVICE_AT_EXIT, timeout / 2))
+        self._look_at_device(give_up=True)
         self._closed = True
         self._wake.set()
-        return drained and self.drain(timeout, breathe=False)
+        contain("gpu", self.gpu.stop)
+        return drained and self.drain(max(0.0, deadline - time.monotonic()), breathe=False)
 
     @property
     def waiting(self) -> int:
         """Records that are not yet telemetry."""
-        return len(self._finished)
+        return len(self._finished) + len(self._on_device)
 
     # --- fork --------------------------------------------------------------------------------
 
     def _before_fork(self) -> None:
         # Our thread holds SDK locks only while it holds this one: a child forked meanwhile would wait for ever.
-        self._held = self._lock.acquire(timeout=1)
+        if self._lock.acquire(timeout=1):  # else: another thread forks, or an exporter is stuck
+            self._held = True
+        self.gpu.before_fork()
 
     def _after_fork_in_parent(self) -> None:
+        self.gpu.after_fork_in_parent()
         if self._held:
             self._held = False
             self._lock.release()
@@ -311,6 +426,11 @@ class Recorder:
         self._started.clear()  # the parent will send these
         self._finished.clear()
         self._late.clear()
+        self._on_device.clear()
+        if self.clock is not None:
+            self.clock.after_fork()
+        contain("gpu", self.gpu.renew)
+        self.memory = None
         self.open.clear()
         self.dropped.clear()
         pending.renew()
@@ -326,15 +446,15 @@ class _Drain(span_private.SpanProcessor):
         self._recorder = recorder
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._recorder.drain(timeout_millis / 1e3, breathe=False)
+        return self._recorder.flush(timeout_millis / 1e3)
 
     def shutdown(self) -> None:
         self._recorder.close()
 
 
-def _unlink(record: Any) -> None:
-    """Break the cycles between a record and its contexts, so that nothing is left to the cyclic collector."""
-    record.ctx = record.parent = None
+def _stages_of(record: Any) -> list[Stage]:
+    """Return the finished stages of a synthesis, or the stage itself that outlived its own."""
+    return [record] if hasattr(record, "root") else record.stages
 
 
 _installed: Recorder | None = None

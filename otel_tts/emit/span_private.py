@@ -63,6 +63,11 @@ def scope_of(tracer: Any) -> Any:
     return tracer._instrumentation_scope
 
 
+def is_enabled(tracer: Any) -> bool:
+    """Return whether the provider's tracer configurator leaves this tracer on."""
+    return getattr(tracer, "_is_enabled", lambda: True)()
+
+
 def local_samplers(sampler: ParentBased) -> tuple[Any, Any]:
     """Return what a ParentBased sampler asks for children of sampled and of unsampled local spans."""
     return sampler._local_parent_sampled, sampler._local_parent_not_sampled

@@ -9,27 +9,28 @@ our own tracer, whose id generator and sampler repeat the ids and the decision t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Event, ReadableSpan, Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult, StaticSampler
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from otel_tts import names
 from otel_tts.emit import span_private
+from otel_tts.guard import note_fault
 from otel_tts.version import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
-
     from otel_tts.record import LateSpan
 
 _PLAIN: Final = frozenset((str, int, float, bool))
 _UNSET: Final = Status(StatusCode.UNSET)
 _DROP: Final = SamplingResult(Decision.DROP)
+_NO_STATE: Final = TraceState()
 
 
 class SpanMaker:
@@ -37,18 +38,18 @@ class SpanMaker:
 
     inherited = (_DROP, SamplingResult(Decision.RECORD_AND_SAMPLE))
     """A stage's own result by its parent's flag: the root's must not be reused, its attributes would be copied."""
+    usual = (Decision.RECORD_AND_SAMPLE, Decision.DROP)
 
     def __init__(self, provider: Any) -> None:
         self._provider = provider
-        self._tracer: Any = (
-            provider.get_tracer(names.SCOPE, __version__) if isinstance(provider, TracerProvider) else None
-        )
+        tracer = provider.get_tracer(names.SCOPE, __version__) if isinstance(provider, TracerProvider) else None
+        self._tracer: Any = tracer if isinstance(tracer, Tracer) else None  # OTEL_SDK_DISABLED: neither of them
         ids: IdGenerator = RandomIdGenerator()
         self._sampler: Sampler | None = None
         if self._tracer is not None:
             ids = self._tracer.id_generator
             ids = ids.inner if isinstance(ids, _Reserved) else ids
-            self._sampler = provider.sampler  # pyright: ignore[reportAttributeAccessIssue]
+            self._sampler = provider.sampler
             self._ids, self._decided = _Reserved(ids), _Decided()
             self._tracer.id_generator, self._tracer.sampler = self._ids, self._decided
         self.new_span_id: Callable[[], int] = ids.generate_span_id
@@ -64,9 +65,18 @@ class SpanMaker:
         """Ask the provider's sampler; return flags, trace state and its answer."""
         random = self._random if parent is None or not parent[5] else parent[3] & 2
         if self._sampler is None:
-            return TraceFlags(random), None, _DROP
-        result = self._sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attrs, ())
-        return TraceFlags((1 if result.decision.is_sampled() else 0) | random), result.trace_state, result
+            return TraceFlags(random), _NO_STATE, _DROP
+        try:
+            result = self._sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attrs, ())
+        except Exception as error:
+            note_fault("sampler", error)
+            return TraceFlags(random), _NO_STATE, _DROP
+        flags = TraceFlags((1 if result.decision.is_sampled() else 0) | random)
+        return flags, result.trace_state or _NO_STATE, result
+
+    def enabled(self) -> bool:
+        """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
+        return self._tracer is not None and span_private.is_enabled(self._tracer)
 
     def look_at_processors(self) -> None:
         """Choose the way for the next records; asked again each time, since processors may be added at any time."""
@@ -76,7 +86,7 @@ class SpanMaker:
         """Make `record` a span; `wall` maps its times to the time of day."""
         if self._tracer is None or record.res.decision is Decision.DROP or record.t1 is None:
             return
-        sampled: Any = record.res.attributes
+        sampled: Any = record.res.attributes  # pyright: ignore[reportUnknownVariableType]
         attrs = {**sampled, **record.attrs} if sampled else record.attrs
         if self._straight and _is_simple(record, attrs, span_private.span_limits(self._tracer)):
             self._hand_over(record, attrs, wall, record.t1)
@@ -140,11 +150,20 @@ class _Decided(Sampler):
 
 def _inherits(sampler: Sampler | None) -> bool:
     """Whether a child of a local span always has its parent's decision, so that stages need not ask."""
-    if sampler is None or type(sampler) is StaticSampler:
+    if sampler is None:
         return True
-    return type(sampler) is ParentBased and all(
-        type(local) is StaticSampler for local in span_private.local_samplers(sampler)
+    if type(sampler) is StaticSampler:
+        return _static(sampler) in SpanMaker.usual
+    return type(sampler) is ParentBased and SpanMaker.usual == tuple(
+        _static(local) for local in span_private.local_samplers(sampler)
     )
+
+
+def _static(sampler: Sampler) -> Decision | None:
+    """Return what a sampler always decides, None for one that looks closer."""
+    if type(sampler) is not StaticSampler:
+        return None
+    return sampler.should_sample(Context(), 0, "").decision
 
 
 def _is_simple(record: LateSpan, attrs: dict[str, Any], limits: Any) -> bool:
@@ -153,14 +172,22 @@ def _is_simple(record: LateSpan, attrs: dict[str, Any], limits: Any) -> bool:
         record.links
         or limits.max_span_attribute_length is not None
         or limits.max_attribute_length is not None
-        or len(attrs) > limits.max_span_attributes
-        or len(record.events) > limits.max_events
+        or _exceeds(record.events, limits.max_events)
+        or not _are_simple(attrs, limits.max_span_attributes)
     ):
         return False
-    for value in attrs.values():
-        if value.__class__ not in _PLAIN and not _is_names(value):
+    return all(not event[1] or _are_simple(event[1], limits.max_event_attributes) for event in record.events)
+
+
+def _are_simple(attrs: dict[str, Any], limit: int | None) -> bool:
+    for key, value in attrs.items():
+        if (value.__class__ not in _PLAIN and not _is_names(value)) or key.__class__ is not str or not key:
             return False
-    return all(len(event[1] or ()) <= limits.max_event_attributes for event in record.events)
+    return not _exceeds(attrs, limit)
+
+
+def _exceeds(items: Sized, limit: int | None) -> bool:
+    return limit is not None and len(items) > limit
 
 
 def _is_names(value: Any) -> bool:

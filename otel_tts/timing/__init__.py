@@ -8,32 +8,22 @@ the stage's ends, and after the request the device's times. None stands for the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from otel_tts.timing.capture_guard import watch_torch
+from otel_tts.timing.clock import HOST, Clock
+from otel_tts.timing.events import EVENTS, Events
+from otel_tts.timing.sync import SYNC, Sync
 
-if TYPE_CHECKING:
-    from otel_tts.stage import Stage
-
-HOST = "host"
-
-
-class Clock(Protocol):
-    """What times a stage besides the host. No method may block the request or raise."""
-
-    mode: str
-
-    def begin(self, stage: Stage) -> object:
-        """Mark the stage's start on its stream; the result is kept as ``stage.mark``."""
-
-    def end(self, stage: Stage) -> None:
-        """Mark the stage's end."""
-
-    def resolve(self, stage: Stage) -> bool:
-        """Off the request's path: put device times on the stage. False while the device has not passed the marks."""
-        ...
+__all__ = ["EVENTS", "HOST", "SYNC", "Clock", "choose"]
 
 
 def choose(wanted: str) -> tuple[Clock | None, str]:
-    """Return the clock for the setting `wanted` and what to say about the choice (empty when it is as wanted)."""
-    if wanted in ("auto", HOST):
+    """Return the clock for the setting `wanted` and what to say about the choice (empty when it is as wanted).
+
+    ``auto`` and ``events`` decide at each stage: there may be no device yet, and a stage may never use one.
+    """
+    if wanted == HOST:
         return None, ""
-    return None, f"OTEL_TTS_CLOCK={wanted} is not available here; stages are timed on the host's clock"
+    watch_torch()
+    if wanted == SYNC:
+        return Sync(), "OTEL_TTS_CLOCK=sync waits for the device at both ends of each stage: for debugging only"
+    return Events(wanted=wanted == EVENTS), ""

@@ -26,6 +26,9 @@ WRONG = {
     "OTEL_TTS_CLICKS_PER_SECOND": ("-1", "from 0 to"),
     "OTEL_TTS_DC_OFFSET": ("1.5", "from 0 to 1"),
     "OTEL_TTS_UNDERRUN": ("inf", "from 0 to 60"),
+    "OTEL_TTS_NVML_INTERVAL": ("-1", "from 0 to 3600"),
+    "OTEL_TTS_GPU_PRICE": ("3 EUR", "a number"),
+    "OTEL_TTS_CURRENCY": ("euro", "three letters"),
 }
 BY_VARIABLE = {setting.variable: setting for setting in SETTINGS}
 

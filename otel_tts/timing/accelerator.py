@@ -1,0 +1,68 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Other accelerators through torch's common interface, where their events can be read without waiting: Intel's XPU.
+
+MPS is left to the host's clock: its ``elapsed_time`` may wait for the device. So are devices that nobody has looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class XpuBackend:
+    """torch.xpu and torch.Event, as of torch 2.6 to 2.13."""
+
+    kind = "xpu"
+
+    def __init__(self, torch: Any) -> None:
+        self._torch, self._xpu = torch, torch.xpu
+        self._device = torch.device("xpu")
+        self.is_ready = torch.xpu.is_initialized
+        self.current_device = torch.xpu.current_device
+        self.current_stream = torch.xpu.current_stream
+
+    @classmethod
+    def of(cls, torch: Any) -> XpuBackend | None:
+        """Return the backend of a torch that is built for XPU."""
+        xpu = getattr(torch, "xpu", None)
+        return cls(torch) if xpu is not None and getattr(torch.version, "xpu", None) else None
+
+    def device_of(self, stream: Any) -> int:
+        return stream.device_index
+
+    def uuid(self, device: int) -> str | None:
+        found = getattr(self._xpu.get_device_properties(device), "uuid", None)
+        return None if found is None else str(found)
+
+    def is_capturing(self) -> bool:
+        capturing = getattr(self._xpu, "is_current_stream_capturing", None)
+        return bool(capturing()) if capturing is not None else False
+
+    def new_event(self) -> Any:
+        return self._torch.Event(device=self._device, enable_timing=True)
+
+    def record(self, event: Any, stream: Any) -> None:
+        event.record(stream)
+
+    def query(self, event: Any) -> bool:
+        return event.query()
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        return start.elapsed_time(end)
+
+    def sync_stream(self, stream: Any) -> None:
+        stream.synchronize()
+
+    def memory_stats(self, device: int) -> Mapping[str, Any]:
+        read = getattr(self._torch._C, "_xpu_memoryStats", None)
+        return read(device) if read is not None and self.is_ready() else {}
+
+    def reset_peak(self, device: int) -> None:
+        reset = getattr(self._torch._C, "_xpu_resetPeakMemoryStats", None)
+        if reset is not None and self.is_ready():
+            reset(device)
+
+    def adopt_thread(self) -> None:
+        """Nothing: a query does not disturb a capture here."""

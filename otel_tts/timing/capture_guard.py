@@ -1,0 +1,102 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps our questions to the device out of CUDA graph captures.
+
+While a graph is captured in the default mode (global), one ``cudaEventQuery`` from any thread breaks the capture: see
+https://github.com/pytorch/pytorch/pull/104487, where a watchdog did it. So each capture that begins through torch is
+counted, process wide, and a capture begins only when nobody is asking. Captures made in C++ are not seen here; those of
+the calling thread's stream are seen by `Backend.is_capturing`.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any, Final
+
+import wrapt
+
+_PATIENCE: Final = 1.0
+"""Seconds that a capture waits at most for questions under way, which take microseconds."""
+
+
+class CaptureGuard:
+    """Many may ask at once; a capture waits for them and keeps new ones out."""
+
+    def __init__(self) -> None:
+        self._captures: set[Any] = set()
+        self._asking = 0
+        self._quiet = threading.Condition(threading.Lock())
+
+    @property
+    def capturing(self) -> bool:
+        """Whether a capture is open in this process."""
+        return bool(self._captures)
+
+    def enter(self) -> bool:
+        """Begin to ask; False while a graph is being captured. Pairs with `leave`."""
+        with self._quiet:
+            if self._captures:
+                return False
+            self._asking += 1
+            return True
+
+    def leave(self) -> None:
+        """End what `enter` began."""
+        with self._quiet:
+            self._asking -= 1
+            if not self._asking:
+                self._quiet.notify_all()
+
+    def begin(self, graph: Any) -> None:
+        """`graph` is about to be captured. A graph that is dropped half way counts no more."""
+        with self._quiet:
+            self._captures.add(self._key(graph))
+            self._quiet.wait_for(lambda: not self._asking, _PATIENCE)
+
+    def end(self, graph: Any) -> None:
+        """The capture of `graph` is over."""
+        self._captures.discard(self._key(graph))
+
+    def _key(self, graph: Any) -> Any:
+        return weakref.ref(graph, self._captures.discard)
+
+    def watch(self, graph_class: Any) -> None:
+        """Wrap the methods between which `graph_class` captures; ``torch.cuda.graph()`` calls them too."""
+        if isinstance(graph_class.__dict__.get("capture_begin"), wrapt.FunctionWrapper):
+            return
+        wrapt.wrap_function_wrapper(graph_class, "capture_begin", self._capture_begin)
+        wrapt.wrap_function_wrapper(graph_class, "capture_end", self._capture_end)
+
+    def _capture_begin(self, wrapped: Any, graph: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.begin(graph)
+        try:
+            return wrapped(*args, **kwargs)
+        except BaseException:
+            self.end(graph)
+            raise
+
+    def _capture_end(self, wrapped: Any, graph: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            self.end(graph)
+
+    def after_fork(self) -> None:
+        """In the child: the parent's captures and questions are not ours."""
+        self._captures, self._asking = set(), 0
+        self._quiet = threading.Condition(threading.Lock())
+
+
+guard: Final = CaptureGuard()
+"""The process's own."""
+
+_watching = False
+
+
+def watch_torch() -> None:
+    """Watch torch's graphs from its import on."""
+    global _watching
+    if not _watching:
+        _watching = True
+        wrapt.register_post_import_hook(lambda module: guard.watch(module.CUDAGraph), "torch.cuda.graphs")

@@ -1,0 +1,170 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Maps a device's time to the host's, with a bound that holds, from causality alone: no call that waits.
+
+An event is not passed before the host asked for it, nor after the host saw it passed. With G the event's time on the
+device's clock, its time on the host's is G + theta, so every event bounds theta on both sides; the intersection over
+all events is what is known. Bounds age by the drift that the two clocks may still have against each other. Pairs of
+close bounds some seconds apart give the drift itself, which is then taken out. docs/gpu.md has the whole argument.
+
+All times are nanoseconds; the host's are those of perf_counter_ns.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any, Final
+
+from otel_tts.timing.backend import Backend
+
+DRIFT: Final = 100e-6
+"""Allowed between the two clocks before it is known: 100 ppm."""
+MOST_DRIFT: Final = 1e-3
+"""Allowed after the clocks have contradicted each other: clock slewing reaches 500 ppm."""
+LEAST_DRIFT: Final = 5e-6
+"""Allowed once the drift is known and taken out: temperature."""
+AFTER_IDLE: Final = 20e-6
+"""The same after a pause."""
+RESOLUTION: Final = 1_100.0
+"""Of a time stamp: the documentation says 0.5 µs, devices tick once in up to 1.024 µs."""
+RENEW: Final = 4e9
+"""Age of the reference at which a newer event takes its place: elapsed times are float32, see `spacing`."""
+STALE: Final = 30e9
+"""Without any event for so long, what is known is worth less than beginning again."""
+APART: Final = 2e9
+"""Least distance of two calibrations that give the drift."""
+
+
+def spacing(ms: float) -> float:
+    """Return the distance between neighbouring float32 values at `ms` milliseconds, in nanoseconds."""
+    return math.ldexp(1.0, max(-126, math.frexp(abs(ms) or 1e-30)[1] - 1) - 23) * 1e6
+
+
+class Epoch:
+    """A stretch of device time: its reference event, where that lies, and the drift that is taken out of it."""
+
+    __slots__ = ("base", "clock", "next", "reference", "scale")
+
+    def __init__(self, clock: DeviceClock, reference: Any, base: float, scale: float) -> None:
+        self.clock, self.reference, self.base, self.scale = clock, reference, base, scale
+        self.next: Epoch | None = None
+
+    def read(self, event: Any) -> tuple[float, float, float]:
+        """Return the time of a passed `event` on the device's clock, its error, and the ms since the reference."""
+        ms = self.clock.backend.elapsed_ms(self.reference, event)
+        at, epoch = self.base + ms * 1e6 * (1 + self.scale), self
+        while epoch.next is not None and at > epoch.next.base:  # recorded before, passed after the next one began
+            at = epoch.next.base + (at - epoch.next.base) * (1 + epoch.next.scale) / (1 + epoch.scale)
+            epoch = epoch.next
+        return at, max(RESOLUTION, spacing(ms)), ms
+
+
+class DeviceClock:
+    """What is known of one device's clock since `reference` was recorded at `at`."""
+
+    def __init__(
+        self, backend: Backend, device: int, reference: Any, at: int, before: DeviceClock | None = None
+    ) -> None:
+        self.backend, self.device = backend, device
+        self.broken = False
+        """Two observations contradict each other: nothing recorded with this clock can be placed."""
+        self.touched = at
+        self.calibrate_after = -math.inf
+        self.renewals = 0
+        self._lock = threading.Lock()
+        self._most = self._drift = DRIFT
+        self._scale: float = 0.0
+        if before is not None and before.broken:
+            self._most = self._drift = min(2 * before._most, MOST_DRIFT)
+        elif before is not None:
+            self._most, self._drift, self._scale = before._most, max(before._drift, AFTER_IDLE), before._scale
+        self._next_drift = self._drift_before = self._drift
+        self._renewed = -math.inf
+        self._calibrated: tuple[float, float, float, Epoch] | None = None
+        self._low: tuple[float, float] = (float(at), float(at))
+        self._high: tuple[float, float] | None = None
+        self.epoch = Epoch(self, reference, 0.0, self._scale)
+
+    def is_stale(self, now: int) -> bool:
+        """Whether to begin again rather than to go on with this one."""
+        return self.broken or now - self.touched > STALE
+
+    # --- learning ----------------------------------------------------------------------------------------------------
+
+    def learn(self, at: float, error: float, before: int, done: int) -> None:
+        """An event of device time `at` was asked for at `before` and seen passed at `done`."""
+        low, high = before - at - error, done - at + error
+        with self._lock:
+            when = self._when(at, before, done)
+            known_low, known_high = self._bounds(when)
+            if low > known_high or high < known_low:
+                self.broken = True
+                return
+            if low >= known_low:
+                self._low = (low, when)
+            if high <= known_high:
+                self._high = (high, when)
+            self.touched = max(self.touched, done)
+
+    def calibrate(self, epoch: Epoch, event: Any, before: int, done: int) -> bool:
+        """As `learn` from an event that was watched until it was passed. True: the event has to be kept."""
+        at, error, ms = epoch.read(event)
+        self.learn(at, error, before, done)
+        self._note_drift((before + done) / 2 - at, (done - before) / 2 + error, done)
+        return self.renew(epoch, event, at, error, ms)
+
+    def _note_drift(self, theta: float, width: float, when: float) -> None:
+        with self._lock:
+            if self._calibrated is None or self._calibrated[3] is not self.epoch:
+                self._calibrated = (theta, width, when, self.epoch)
+                return
+            earlier, earlier_width, since, _ = self._calibrated
+            if when - since < APART:
+                return
+            rate, error = (theta - earlier) / (when - since), (width + earlier_width) / (when - since)
+            if abs(rate) > self._most + error:  # no crystal: a step, which `learn` will see
+                return
+            self._scale, self._next_drift = self.epoch.scale + rate, max(LEAST_DRIFT, 2 * error)
+            self._drift = min(self._most, max(LEAST_DRIFT, abs(rate) + 2 * error))  # this epoch keeps its scale
+
+    def renew(self, epoch: Epoch, event: Any, at: float, error: float, ms: float) -> bool:
+        """Make a passed event the new reference before float32 gets coarse. True: the event has to be kept."""
+        with self._lock:
+            if self.epoch is not epoch or ms * 1e6 <= RENEW:
+                return False
+            when = self._when(at, -math.inf, math.inf)
+            low, high = self._bounds(when)
+            self._low = (low - error, when)
+            if self._high is not None:
+                self._high = (high + error, when)
+            epoch.next = self.epoch = Epoch(self, event, at, self._scale)
+            # The new allowance holds only for what is observed from here on.
+            self._drift_before, self._drift, self._renewed = self._drift, self._next_drift, when
+            self.renewals += 1
+            return True
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def place(self, at: float, error: float, before: int, done: int) -> tuple[float, float]:
+        """Return the host time of an event and how far off it can be; never outside of what causality allows."""
+        with self._lock:
+            low, high = self._bounds(self._when(at, before, done))
+        if math.isinf(high):
+            high = done - at
+        host = min(max(at + (low + high) / 2, before), done)
+        earliest, latest = max(at + low, before), min(at + high, done)
+        return host, max(host - earliest, latest - host, 0.0) + error
+
+    def _when(self, at: float, before: float, done: float) -> float:
+        low = self._low[0]
+        middle = (low + self._high[0]) / 2 if self._high is not None else low
+        return min(max(at + middle, before), done)
+
+    def _bounds(self, when: float) -> tuple[float, float]:
+        low = self._low[0] - self._age(when, self._low[1])
+        return low, self._high[0] + self._age(when, self._high[1]) if self._high is not None else math.inf
+
+    def _age(self, one: float, other: float) -> float:
+        drift = self._drift if min(one, other) >= self._renewed else max(self._drift, self._drift_before)
+        return drift * abs(one - other)

@@ -1,0 +1,375 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The events clock: two timing events a stage on the stage's own stream, read after the device has passed them.
+
+Nothing waits for the device: recording queues, asking answers at once. A request's own last synchronisation (its
+``.cpu()``) has usually passed all events when the request ends; what it has not passed is asked for again later.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_tts import names
+from otel_tts.guard import note_fault
+from otel_tts.timing import host
+from otel_tts.timing.backend import Backend, find
+from otel_tts.timing.capture_guard import CaptureGuard, guard
+from otel_tts.timing.clock import HOST
+from otel_tts.timing.device_clock import DeviceClock
+from otel_tts.timing.device_clocks import DeviceClocks
+from otel_tts.timing.event_pool import EventPool, Exhausted
+from otel_tts.timing.marks import Marks, Point, Step, Window
+
+if TYPE_CHECKING:
+    from otel_tts.stage import Stage
+
+_logger = logging.getLogger("otel_tts")
+
+EVENTS: Final = "events"
+SPIN: Final = 20_000
+"""ns that the end of a request polls at most: an event recorded after the ``.cpu()`` is passed some µs later."""
+KEEP: Final = 16
+"""Steps of a stage whose events are kept before the oldest are read while it still runs."""
+MOST: Final = 512
+"""Steps of a stage that may wait for the device."""
+
+
+class Events:
+    """Used as `Clock` of a recorder. `wanted`: the setting asked for it, so say once where there is no device."""
+
+    def __init__(
+        self,
+        find: Callable[[], Backend | None] = find,
+        now: Callable[[], int] = time.perf_counter_ns,
+        guard: CaptureGuard = guard,
+        wanted: bool = False,
+    ) -> None:
+        self._find, self._now, self._guard, self._tell = find, now, guard, wanted
+        self._backend: Backend | None = None
+        self._pool: EventPool
+        self._clocks: DeviceClocks
+        self._abandoned: list[Any] = []
+
+    @property
+    def mode(self) -> str:
+        return HOST if self._backend is None else EVENTS
+
+    # --- on the request's path ---------------------------------------------------------------------------------------
+
+    def begin(self, stage: Stage) -> Marks | None:
+        where = stage.where
+        if where == "cpu" or stage.stage == names.Stage.QUEUE:
+            return None
+        if self._backend is None and not self._look():
+            return None
+        marks = Marks(self._pool, None if where.__class__ is str else where)
+        self._open(marks)
+        return marks
+
+    def end(self, stage: Stage) -> None:
+        marks: Marks | None = stage.mark
+        if marks is not None and marks.open is not None:
+            self._shut(marks)
+
+    pause = end
+
+    def resume(self, stage: Stage) -> None:
+        marks: Marks | None = stage.mark
+        if marks is not None and marks.open is None and marks.status is None:
+            self._open(marks)
+
+    def _look(self) -> bool:
+        """See whether the application has a device by now."""
+        try:
+            backend = self._find()
+        except Exception as error:
+            note_fault("clock", error)
+            backend = None
+        if backend is None:
+            if self._tell:
+                self._tell = False
+                _logger.warning(
+                    "otel-tts: OTEL_TTS_CLOCK asks for the device's clock, but torch has no device in use in this "
+                    "process; stages are timed on the host's clock until it has"
+                )
+            return False
+        self._pool = EventPool(backend)
+        self._clocks = DeviceClocks(backend, self._pool, self._now)
+        self._backend = backend  # last: other threads look at it first
+        return True
+
+    def _open(self, marks: Marks) -> None:
+        backend: Any = self._backend
+        step: list[Window] = []
+        try:
+            if self._guard.capturing or backend.is_capturing():
+                marks.status = host.CAPTURED
+                return
+            for stream in marks.streams or (backend.current_stream(),):
+                marks.device = device = backend.device_of(stream)
+                window = Window(stream)
+                step.append(window)
+                window.start_epoch = self._clocks.epoch(device, stream)
+                window.start = self._pool.take(device)
+                window.started = self._now()
+                backend.record(window.start, stream)
+            marks.open = step
+        except Exception as error:
+            self._blame(marks, error)
+            self._lose(marks.pool, step)
+
+    def _shut(self, marks: Marks) -> None:
+        step, marks.open = marks.open, None
+        if step is None:
+            return
+        backend: Any = self._backend
+        try:
+            if marks.pool is not self._pool or backend is None:
+                marks.status = host.FORKED
+            elif self._guard.capturing or backend.is_capturing():
+                marks.status = host.CAPTURED
+            else:
+                for window in step:
+                    device = window.start_epoch.clock.device
+                    window.end_epoch = self._clocks.epoch(device, window.stream)
+                    window.end = self._pool.take(device)
+                    window.ended = self._now()
+                    backend.record(window.end, window.stream)
+                marks.steps.append(step)
+        except Exception as error:
+            self._blame(marks, error)
+        if marks.status is not None:
+            self._lose(marks.pool, step)
+        elif len(marks.steps) > KEEP:
+            self._read_some(marks)
+
+    def _blame(self, marks: Marks, error: Exception) -> None:
+        """Note an error: the runtime's own are the application's to handle, and reach it at its next call."""
+        if isinstance(error, Exhausted):
+            marks.status = host.OVERFLOW
+            return
+        marks.status = host.error_status(error)
+        if not isinstance(error, RuntimeError):
+            note_fault("clock", error)
+
+    def passed(self, stages: Sequence[Stage]) -> bool:
+        waiting = [mark for stage in stages if (mark := stage.mark) is not None and mark.waits()]
+        if not waiting:
+            return True
+        if not self._guard.enter():
+            return False
+        try:
+            until = self._now() + SPIN
+            for marks in reversed(waiting):  # the newest first: usually one answer decides
+                while not self._has_passed(marks):
+                    if self._now() >= until:
+                        return False
+                marks.done = self._now()
+            self._calibrate(waiting[-1])
+            return True
+        finally:
+            self._guard.leave()
+
+    def _has_passed(self, marks: Marks) -> bool:
+        if marks.pool is not self._pool:
+            marks.status = host.FORKED
+            return True
+        query = self._clocks.backend.query
+        try:
+            newest = marks.steps[-1]
+            if len(marks.steps) == 1 and len(newest) == 1:
+                return query(newest[0].end)
+            asked: set[Any] = set()
+            for step in reversed(marks.steps):
+                for window in step:
+                    if window.stream not in asked:
+                        asked.add(window.stream)
+                        if not query(window.end):
+                            return False
+        except Exception as error:
+            self._blame(marks, error)
+        return True
+
+    def _calibrate(self, marks: Marks) -> None:
+        """The request's last stream is probably idle now: the best moment to learn about its device's clock."""
+        if marks.status is not None:
+            return
+        try:
+            self._clocks.calibrate(marks.steps[-1][-1].stream)
+        except Exception as error:
+            self._blame(marks, error)
+
+    # --- many steps in one stage -------------------------------------------------------------------------------------
+
+    def fold(self, first: Stage, stage: Stage, restart: bool) -> None:
+        marks: Marks | None = first.mark
+        more: Marks | None = stage.mark
+        if marks is None or more is None or marks.settled:  # one of them ran where no device was
+            for dropped in (marks, more):
+                if dropped is not None:
+                    self._drop(dropped)
+            first.mark = None
+            return
+        if restart and more.steps:
+            marks.restart = more.steps[0]
+        marks.steps += more.steps
+        marks.done, marks.status = None, marks.status or more.status
+        if len(marks.steps) > KEEP:
+            self._read_some(marks)
+
+    def _read_some(self, marks: Marks) -> None:
+        """Read the two oldest steps, which are passed long since where the device keeps up."""
+        if len(marks.steps) > MOST:
+            marks.status = host.OVERFLOW
+            self._drop(marks)
+            return
+        if marks.status is not None or not self._guard.enter():
+            return
+        try:
+            query = self._clocks.backend.query
+            for _ in range(2):
+                if not all(query(window.end) for window in marks.steps[0]):
+                    return
+                self._read(marks, marks.steps.pop(0), self._now())
+        except Exception as error:
+            self._blame(marks, error)
+        finally:
+            self._guard.leave()
+
+    # --- off the request's path --------------------------------------------------------------------------------------
+
+    def resolve(self, stages: Sequence[Stage], give_up: bool = False) -> bool:
+        marked = [stage for stage in stages if stage.mark is not None and not stage.mark.settled]
+        if not marked:
+            return True
+        if self._guard.enter():
+            try:
+                if not self._ask_again(marked) and not give_up:
+                    return False
+                for stage in marked:
+                    self._read_all(stage.mark)
+            finally:
+                self._guard.leave()
+        elif give_up:
+            for stage in marked:
+                stage.mark.status = stage.mark.status or host.CAPTURED
+                self._drop(stage.mark)
+        else:
+            return False
+        for stage in marked:  # after all were read, so that stages of one request are placed alike
+            self._settle(stage)
+        return True
+
+    def _ask_again(self, stages: Sequence[Stage]) -> bool:
+        """Whether the device has passed all; notes it for those that it has."""
+        all_passed = True
+        for stage in stages:
+            marks: Marks = stage.mark
+            if marks.waits():
+                if self._has_passed(marks):
+                    marks.done = self._now()
+                else:
+                    all_passed = False
+        return all_passed
+
+    def _read_all(self, marks: Marks) -> None:
+        if marks.status is None and marks.done is None and marks.steps:
+            marks.status = host.UNRESOLVED
+        try:
+            while marks.status is None and marks.steps:
+                self._read(marks, marks.steps.pop(0), marks.done or self._now())
+        except Exception as error:
+            self._blame(marks, error)
+        if marks.status is not None:
+            self._drop(marks)
+
+    def _read(self, marks: Marks, step: Step, done: int) -> None:
+        """Turn a step's passed events into numbers and give them back."""
+        if step is marks.restart or marks.first is None or marks.last is None:
+            marks.first, marks.last = {}, {}
+        extents: dict[DeviceClock, tuple[float, float]] = {}
+        for window in step:
+            clock, device = window.end_epoch.clock, window.end_epoch.clock.device
+            elapsed = clock.backend.elapsed_ms(window.start, window.end)
+            start, start_error, start_ms = window.start_epoch.read(window.start)
+            end, end_error, end_ms = window.end_epoch.read(window.end)
+            start_clock = window.start_epoch.clock
+            start_clock.learn(start, start_error, window.started, done)
+            clock.learn(end, end_error, window.ended, done)
+            marks.elapsed += elapsed
+            _lower(marks.first, start_clock, (start, start_error, window.started, done))
+            _raise(marks.last, clock, (end, end_error, window.ended, done))
+            begun, over = extents.get(clock, (end - elapsed * 1e6, end))
+            extents[clock] = (min(begun, end - elapsed * 1e6), max(over, end))
+            if not start_clock.renew(window.start_epoch, window.start, start, start_error, start_ms):
+                self._pool.give_back(device, window.start)
+            if not clock.renew(window.end_epoch, window.end, end, end_error, end_ms):
+                self._pool.give_back(device, window.end)
+        marks.spent += max(over - begun for begun, over in extents.values())
+        marks.runs += 1
+
+    def _drop(self, marks: Marks) -> None:
+        """Let go of events that will not be read."""
+        reuse = marks.status in (host.UNRESOLVED, host.OVERFLOW) and marks.pool is self._pool
+        for step in marks.steps:
+            if not reuse:  # nothing of a device in trouble is used again
+                self._lose(marks.pool, step)
+                continue
+            for window in step:
+                device = window.start_epoch.clock.device
+                self._pool.give_back(device, window.start)
+                self._pool.give_back(device, window.end)
+        marks.steps.clear()
+
+    @staticmethod
+    def _lose(pool: EventPool, step: Step) -> None:
+        pool.forget(sum((window.start is not None) + (window.end is not None) for window in step))
+
+    def _settle(self, stage: Stage) -> None:
+        """Put what was read on the stage."""
+        marks: Marks = stage.mark
+        marks.settled = True
+        first, last = marks.first, marks.last
+        if first and last and marks.status is None and any(clock.broken for clock in (*first, *last)):
+            marks.status = host.CLOCK_STEP
+        if not first or not last or marks.status is not None:
+            host.keep_host_times(stage, marks.status)
+            return
+        starts = [(*clock.place(*point), point[2]) for clock, point in first.items()]
+        ends = [clock.place(*point) for clock, point in last.items()]
+        start, start_bound, asked = min(starts)
+        end, end_bound = max(ends)
+        attrs = stage.attrs
+        attrs.setdefault(names.STAGE_HOST_DURATION, ((stage.t1 or stage.t0) - stage.t0) / 1e9)
+        attrs[names.TIMING_MODE] = EVENTS
+        attrs[names.GPU_ELAPSED] = marks.elapsed / 1e3
+        attrs[names.GPU_QUEUE_DELAY] = max(0.0, start - asked) / 1e9
+        attrs[names.GPU_CLOCK_UNCERTAINTY] = max(start_bound, end_bound) / 1e9
+        stage.t0 = round(start)
+        stage.t1 = max(stage.t0, round(end))
+
+    def adopt_thread(self) -> None:
+        if self._backend is not None:
+            self._backend.adopt_thread()
+
+    def after_fork(self) -> None:
+        # The device cannot be used here, and its objects not even be freed: they are kept, and never touched.
+        self._guard.after_fork()
+        if self._backend is not None:
+            self._abandoned += (self._pool, self._clocks)
+            self._backend = None
+            self._pool = EventPool(self._clocks.backend)
+
+
+def _lower(points: dict[DeviceClock, Point], clock: DeviceClock, point: Point) -> None:
+    if clock not in points or point[0] < points[clock][0]:
+        points[clock] = point
+
+
+def _raise(points: dict[DeviceClock, Point], clock: DeviceClock, point: Point) -> None:
+    if clock not in points or point[0] > points[clock][0]:
+        points[clock] = point

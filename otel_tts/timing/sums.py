@@ -1,0 +1,46 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The time that a request spent in each kind of stage, once the device's times are known."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from otel_tts import names
+from otel_tts.timing.clock import HOST
+
+if TYPE_CHECKING:
+    from otel_tts.stage import Stage
+
+
+def add_up(stages: Iterable[Stage]) -> dict[str, int]:
+    """Return the ns in each kind of stage that has device times; stages of a kind that overlap count once."""
+    kinds: collections.defaultdict[str, list[Stage]] = collections.defaultdict(list)
+    for stage in stages:
+        if stage.counted:
+            kinds[stage.stage].append(stage)
+    return {kind: _together(group) for kind, group in kinds.items() if any(map(_is_timed, group))}
+
+
+def _is_timed(stage: Stage) -> bool:
+    return stage.mark is not None and stage.attrs.get(names.TIMING_MODE, HOST) != HOST
+
+
+def _together(stages: Sequence[Stage]) -> int:
+    """Add what runs apart; one run after the other inside a span (a generator's) counts without the time between."""
+    total = 0
+    intervals: list[tuple[int, int]] = []
+    for stage in stages:
+        if _is_timed(stage) and getattr(stage.mark, "runs", 1) > 1:
+            total += round(stage.mark.spent)
+        elif stage.count > 1:
+            total += round(stage.attrs[names.STAGE_HOST_DURATION] * 1e9)
+        else:
+            intervals.append((stage.t0, stage.t1 or stage.t0))
+    covered = 0
+    for start, end in sorted(intervals):
+        total += max(0, end - max(start, covered))
+        covered = max(covered, end)
+    return total

@@ -1,0 +1,101 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of measurements: as a table for people, as Markdown for docs/overhead.md, as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+BEGIN = "<!-- written by python -m tests.bench --write -->"
+END = "<!-- end -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`value` is shown; `number` is for programs; `met` None where there is no target."""
+
+    section: str
+    what: str
+    value: str
+    number: float | None = None
+    target: str = ""
+    met: bool | None = None
+
+
+def at_most(section: str, what: str, number: float, limit: float, unit: str = "", detail: str = "") -> Row:
+    """A row with an upper bound as its target."""
+    shown = f"{number:.3g}{unit}" + (f" ({detail})" if detail else "")
+    return Row(section, what, shown, number, f"≤ {limit:g}{unit}", number <= limit)
+
+
+def plain(section: str, what: str, number: float, unit: str, detail: str = "") -> Row:
+    """A row without a target."""
+    return Row(section, what, f"{number:.3g} {unit}" + (f" ({detail})" if detail else ""), number)
+
+
+def exactly(section: str, what: str, differences: Sequence[str], good: str) -> Row:
+    """A row that is met when there are no differences."""
+    return Row(section, what, "; ".join(differences[:3]) or good, float(len(differences)), "equal", not differences)
+
+
+def machine() -> str:
+    """Where and on what was measured, without the machine's name."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("opentelemetry-sdk", "numpy"))
+    return (
+        f"{os.cpu_count()} cores ({_processor()}), {platform.system()}, Python {platform.python_version()}, {packages}"
+    )
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.machine()
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows for a terminal."""
+    lines: list[str] = []
+    section = None
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            lines += ["", section]
+        mark = {None: "  ", True: "ok", False: "NO"}[row.met]
+        lines.append(f"  {mark} {row.what:<62} {row.value}" + (f"   [{row.target}]" if row.target else ""))
+    return "\n".join(lines)
+
+
+def markdown(rows: Sequence[Row], quick: bool) -> str:
+    """The rows for docs/overhead.md."""
+    lines = [f"Measured on {machine()}{'; a short run (--quick)' if quick else ''}.", ""]
+    for section in dict.fromkeys(row.section for row in rows):
+        lines += [f"### {section}", "", "| what | measured | target |", "|---|---|---|"]
+        for row in rows:
+            if row.section == section:
+                missed = " **missed**" if row.met is False else ""
+                lines.append(f"| {row.what} | {row.value}{missed} | {row.target} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def write(path: Path, rows: Sequence[Row], quick: bool) -> None:
+    """Put the rows between the markers of `path`."""
+    text = path.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(f"{before}{BEGIN}\n\n{markdown(rows, quick)}\n\n{END}{after}", encoding="utf-8")
+
+
+def as_json(rows: Iterable[Row]) -> dict[str, Any]:
+    """The rows for programs."""
+    return {"machine": machine(), "rows": [asdict(row) for row in rows]}

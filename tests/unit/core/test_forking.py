@@ -1,0 +1,175 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Forks: each in a process of its own, so that a deadlock ends that process and not the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no os.fork on this system")
+
+HEAD = """
+import faulthandler, json, os, sys, threading, time, warnings
+faulthandler.dump_traceback_later(40, exit=True)
+warnings.simplefilter("ignore", DeprecationWarning)  # that a process with threads forks is the point
+from core.world import World
+here = World(interval=0.0005, queue_size=100_000)
+kit = here.recorder
+
+def one(name):
+    with here.synthesis(request_id=name) as synthesis:
+        for _ in range(3):
+            with synthesis.stage("model"):
+                pass
+        synthesis.audio([0.1] * 100, 16000)
+
+def left():
+    return sorted({span.attributes["request_id"] for span in here.spans if span.name == "text_to_speech"})
+
+def say(found):
+    print(json.dumps(found), flush=True)
+    os._exit(0)
+
+def in_child(work):
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        faulthandler.dump_traceback_later(20, exit=True)
+        os.write(write, json.dumps(work()).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return json.loads(said) if said else None, status
+"""
+
+
+def run(script: str) -> dict:
+    """Run `script` after the head; it prints one JSON object."""
+    ended = subprocess.run(
+        [sys.executable, "-c", HEAD + script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    return json.loads(ended.stdout)
+
+
+def test_a_child_sends_nothing_of_its_parents_and_its_own_requests_work() -> None:
+    said = run("""
+kit._interval = None; kit._closed = True; kit._wake.set(); time.sleep(0.05); kit._closed = False   # only drain() works
+for number in range(5):
+    one(f"parent-{number}")
+still_open = here.synthesis(request_id="open").start()
+kit.dropped["queue_full"] += 1
+waiting = kit.waiting
+
+def child():
+    from otel_tts.audio.deferred import pending
+    before = [kit.waiting, len(kit.open), pending.bytes, dict(kit.dropped)]
+    one("child")
+    kit.drain()
+    return [before, left(), kit.new_span_id() > 0]
+
+said, status = in_child(child)
+still_open.finish()
+kit.drain()
+say({"child": said, "status": status, "waiting": waiting, "parent": left()})
+""")
+    assert said["status"] == 0
+    assert said["waiting"] == 5
+    assert said["child"] == [[0, 0, 0, {}], ["child"], True]
+    assert said["parent"] == ["open", *(f"parent-{number}" for number in range(5))]
+
+
+def test_a_childs_thread_turns_records_into_telemetry_by_itself() -> None:
+    said = run("""
+one("parent")
+def child():
+    one("child")
+    until = time.monotonic() + 15
+    while "child" not in left() and time.monotonic() < until:
+        time.sleep(0.01)
+    return [left()[-1:] != [], "child" in left(), [t.name for t in threading.enumerate()].count("otel-tts")]
+said, status = in_child(child)
+say({"child": said, "status": status})
+""")
+    assert said == {"child": [True, True, 1], "status": 0}
+
+
+def test_fifty_forks_under_load_deadlock_no_child_and_harm_no_parent() -> None:
+    said = run("""
+sys.setswitchinterval(1e-5)
+stop, made = False, 0
+def load():
+    global made
+    while not stop:
+        one("load"); made += 1
+        time.sleep(0.0002)
+        if made % 100 == 0:
+            here.span_memory.clear(); here.log_memory.clear()
+thread = threading.Thread(target=load); thread.start()
+def child():
+    here.span_memory._lock = threading.Lock()   # the SDK's own test exporter knows nothing of forks
+    here.span_memory.clear()
+    one("child")
+    return [kit.drain(timeout=10), left()]
+results = []
+for _ in range(50):
+    time.sleep(0.002)
+    results.append(in_child(child))
+stop = True; thread.join()
+from otel_tts import guard
+say({"results": results, "made": made, "drained": kit.drain(), "dropped": kit.dropped, "faults": guard.faults})
+""")
+    assert said["results"] == [[[True, ["child"]], 0]] * 50
+    assert said["made"] > 50
+    assert (said["drained"], said["dropped"], said["faults"]) == (True, {}, {})
+
+
+def test_forks_from_several_threads_leave_the_recorder_working() -> None:
+    said = run("""
+statuses = []
+def forks():
+    for _ in range(10):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        statuses.append(os.waitpid(pid, 0)[1])
+threads = [threading.Thread(target=forks) for _ in range(3)]
+for thread in threads: thread.start()
+for number in range(50): one("busy")
+for thread in threads: thread.join()
+one("after")
+drained = kit.drain(timeout=10)
+say({"statuses": statuses, "drained": drained, "left": left(), "free": kit._lock.acquire(timeout=5)})
+""")
+    assert said == {"statuses": [0] * 30, "drained": True, "left": ["after", "busy"], "free": True}
+
+
+def test_a_fork_waits_for_a_stuck_exporter_only_a_moment() -> None:
+    said = run("""
+held = threading.Event()
+def hold():
+    with kit._lock:
+        held.set(); time.sleep(30)
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+def child():
+    kit.drain(timeout=5)
+    here.span_memory._lock = threading.Lock()
+    one("child")
+    return [kit.drain(timeout=5), left()]
+say(in_child(child))
+""")
+    assert said == [[True, ["child"]], 0]

@@ -1,0 +1,239 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""How a synthesis ended, by what left it and by what its audio was like."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+import otel_tts
+from otel_tts import guard
+from otel_tts.engine import Chunk, Engine, Entry
+from otel_tts.instrumentation.entries import call_entry
+
+RATE = 16000
+TONE = (0.5 * np.sin(np.arange(RATE // 2) / 20)).astype(np.float32)
+ENGINE = Engine(
+    name="e", module="m", distribution="d", entries=(), sample_rate=RATE, channels=1, seconds_per_character=(0.01, 0.2)
+)
+ENTRY = Entry("f", chunk=Chunk())
+
+
+def speak(function, text: str = "0123456789", entry: Entry = ENTRY):
+    return call_entry(ENGINE, entry, "1.0", function, None, (text,), {})
+
+
+def outcome(world) -> tuple[str, str | None]:
+    """Outcome and error type of the only synthesis; its span, point and line agree on them."""
+    world.drain()
+    attributes = world.spans[-1].attributes
+    (point,) = world.raw_points("tts.requests")
+    line = next(line for line in world.lines() if "REQ_SUCCESS" in line or "REQ_FAIL" in line)
+    found = attributes["tts.outcome"]
+    assert point.attributes["tts.outcome"] == found
+    assert f"status={found}" in line
+    assert ("REQ_SUCCESS" in line) is (found == "ok")
+    return found, attributes.get("error.type")
+
+
+def test_ok(world) -> None:
+    here = world()
+    assert speak(lambda text: TONE) is TONE
+    assert outcome(here) == ("ok", None)
+    assert "tts.audio.anomaly" not in here.spans[-1].attributes
+
+
+SILENT_FAILURES = {
+    "empty": np.zeros(0, np.float32),
+    "silent": np.zeros(RATE, np.float32),
+    "nan": np.where(np.arange(len(TONE)) == 99, np.nan, TONE),
+    "truncated": TONE[: RATE // 12],
+}
+
+
+@pytest.mark.parametrize("anomaly", SILENT_FAILURES)
+def test_a_silent_failure_is_anomalous(world, anomaly: str) -> None:
+    here = world()
+    speak(lambda text: SILENT_FAILURES[anomaly])
+    assert outcome(here) == ("anomalous", None)
+    assert anomaly in here.spans[-1].attributes["tts.audio.anomaly"]
+    assert here.points("tts.audio.anomalies")[(anomaly, "e")] == 1
+    assert here.lines()[1].startswith("ERROR REQ_FAIL") or "truncated" in here.lines()[1]
+
+
+HARMLESS = {
+    "clipped": np.clip(4 * TONE, -1, 1),
+    "dc_offset": 0.5 * TONE + np.float32(0.3),
+    "too_long": np.concatenate([TONE] * 8),
+    "wrong_channels": np.stack([TONE, TONE], axis=1),
+}
+
+
+@pytest.mark.parametrize("anomaly", HARMLESS)
+def test_other_anomalies_are_noted_on_a_request_that_stays_ok(world, anomaly: str) -> None:
+    here = world()
+    speak(lambda text: HARMLESS[anomaly])
+    assert outcome(here) == ("ok", None)
+    assert anomaly in here.spans[-1].attributes["tts.audio.anomaly"]
+
+
+def test_an_engine_that_returns_none_made_no_audio(world) -> None:
+    here = world()
+    assert speak(lambda text: None) is None
+    assert outcome(here) == ("anomalous", None)
+    assert here.spans[-1].attributes["tts.audio.anomaly"] == ("empty",)
+    assert here.spans[-1].attributes["tts.audio.duration"] == 0.0
+    assert "tts.real_time_factor" not in here.spans[-1].attributes
+
+
+def test_an_entry_without_samples_may_return_none(world) -> None:
+    here = world()
+    speak(lambda text: None, entry=Entry("f", chunk=None))
+    assert outcome(here) == ("ok", None)
+    assert "tts.audio.duration" not in here.spans[-1].attributes
+
+
+def test_an_engine_that_yields_nothing_made_no_audio(world) -> None:
+    here = world()
+
+    def nothing(text):
+        return
+        yield
+
+    assert list(speak(nothing)) == []
+    assert outcome(here) == ("anomalous", None)
+    assert here.spans[-1].attributes["tts.audio.anomaly"] == ("empty",)
+
+
+class Refused(Exception):
+    def __init__(self, status_code: int) -> None:
+        self.status_code = status_code
+
+
+def leave(error: BaseException, *, inside: str | None = None):
+    def engine(text):
+        if inside is None:
+            raise error
+        with otel_tts.stage(inside):
+            raise error
+
+    return engine
+
+
+@pytest.mark.parametrize(
+    "error, stage, expected",
+    [
+        (RuntimeError("x"), None, ("error", "RuntimeError")),
+        (RuntimeError("x"), "vocoder", ("error", "RuntimeError")),
+        (ValueError("x"), "vocoder", ("error", "ValueError")),
+        (MemoryError(), "vocoder", ("error", "MemoryError")),
+        (SystemExit(1), None, ("error", "SystemExit")),
+        (ValueError("x"), None, ("rejected", "ValueError")),
+        (TypeError("x"), None, ("rejected", "TypeError")),
+        (KeyError("voice"), None, ("rejected", "KeyError")),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "y"), None, ("rejected", "UnicodeDecodeError")),
+        (Refused(422), None, ("rejected", f"{Refused.__module__}.Refused")),
+        (Refused(429), "vocoder", ("error", f"{Refused.__module__}.Refused")),
+        (Refused(503), None, ("error", f"{Refused.__module__}.Refused")),
+        (asyncio.CancelledError(), "vocoder", ("cancelled", None)),
+        (asyncio.CancelledError(), None, ("cancelled", None)),
+        (KeyboardInterrupt(), None, ("cancelled", None)),
+        (GeneratorExit(), None, ("cancelled", None)),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, BaseException) else str(value),
+)
+def test_what_leaves_the_engine_decides(world, error, stage, expected) -> None:
+    here = world()
+    with pytest.raises(type(error)) as raised:
+        speak(leave(error, inside=stage))
+    assert raised.value is error
+    assert outcome(here) == expected
+    failed = here.spans[-1].status.status_code.name == "ERROR"
+    assert failed is (expected[0] == "error")
+    assert not guard.faults
+
+
+def test_the_line_of_a_failure_names_class_and_stage_and_not_the_message(world) -> None:
+    here = world()
+    with pytest.raises(RuntimeError):
+        speak(leave(RuntimeError("spoken"), inside="vocoder"))
+    here.drain()
+    assert here.lines()[1].startswith("ERROR REQ_FAIL ")
+    assert "error_type=RuntimeError stage=vocoder status=error" in here.lines()[1]
+    assert "spoken" not in " ".join(here.lines())
+
+
+def test_only_delivered_audio_counts_in_latencies(world) -> None:
+    here = world()
+
+    def breaks(text):
+        yield TONE
+        raise RuntimeError("x")
+
+    with pytest.raises(RuntimeError):
+        list(speak(breaks))
+    assert outcome(here) == ("error", "RuntimeError")
+    assert here.points("tts.real_time_factor") == here.points("tts.audio.duration") == {}
+    assert here.points("tts.request.duration").keys() == {("e", "error")}
+    assert here.spans[-1].attributes["tts.audio.duration"] == 0.5
+
+
+def test_an_own_refusal(world) -> None:
+    here = world()
+    with here.synthesis() as synthesis:
+        synthesis.reject()
+    assert outcome(here) == ("rejected", None)
+
+
+def test_an_own_refusal_stands_whatever_is_raised(world) -> None:
+    here = world()
+    with pytest.raises(RuntimeError), here.synthesis() as synthesis, synthesis.stage("vocoder"):
+        synthesis.reject()
+        raise RuntimeError("queue full")
+    assert outcome(here) == ("rejected", "RuntimeError")
+
+
+def test_truncation_accuses_nobody_whose_call_was_cancelled(world) -> None:
+    here = world()
+
+    def speaks(text):
+        yield TONE[: RATE // 16]
+        yield TONE
+
+    stream = speak(speaks)
+    next(stream)
+    stream.close()
+    assert outcome(here) == ("cancelled", None)
+    assert "truncated" not in here.spans[-1].attributes.get("tts.audio.anomaly", ())
+
+
+def test_a_coroutine_that_is_cancelled(world) -> None:
+    here = world()
+
+    async def engine(text):
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        task = asyncio.create_task(speak(engine))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert outcome(here) == ("cancelled", None)
+
+
+def test_a_coroutine_returns_its_audio(world) -> None:
+    here = world()
+
+    async def engine(text):
+        await asyncio.sleep(0)
+        return TONE
+
+    assert asyncio.run(speak(engine)) is TONE
+    assert outcome(here) == ("ok", None)
+    assert here.spans[-1].attributes["tts.audio.duration"] == 0.5
