@@ -91,14 +91,23 @@ class Configurator(sdk_components.Configurator):
         contain("resource", sdk_components.add_to_resource, pipeline, added)
 
     def _close_gate(self, pipeline: Pipeline, settings: Settings) -> str:
+        """Put the gate before what was made here; exporters of the application's own providers are its own."""
         from otel_tts.emit import canary, gate
         from otel_tts.emit.privacy import Policy
 
         policy = Policy.from_settings(settings)
-        gate.install(*pipeline.all, policy)
-        if (reason := canary.check(policy, *pipeline.all)) is not None:
+        ours = [None if signal in pipeline.joined else pipeline.provider(signal) for signal in SIGNALS]
+        if not any(ours):
+            return "none(the application's own providers)"
+        gate.install(*ours, policy)
+        if (reason := canary.check(policy, *ours)) is not None:
             canary.refuse(policy, reason)
             return "refusing"
+        if withheld := policy.dropped_resource_keys():
+            _logger.warning(
+                "otel-tts: of the resource, %s does not leave; name it in OTEL_TTS_ALLOW_ATTRIBUTES to let it",
+                ", ".join(withheld),
+            )
         return "on(canary ok)"
 
     def _record(self, pipeline: Pipeline, settings: Settings) -> str:
@@ -106,6 +115,7 @@ class Configurator(sdk_components.Configurator):
 
         made = recorder.Recorder(*pipeline.all, settings)
         recorder.install(made)
+        made.gpu.allow_polling()
         return made.clock.mode if made.clock is not None else "host"
 
     def _watch_for_losses(self, pipeline: Pipeline) -> None:
