@@ -20,6 +20,7 @@ from otel_tts.audio.reading import rate_of
 from otel_tts.emit import recorder
 from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.engine import Call, Engine, Entry, Reader
+from otel_tts.gpu.fallback import kind_of_device
 from otel_tts.guard import contain
 from otel_tts.instrumentation.kinds import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.record import now
@@ -212,6 +213,7 @@ class _EntryCall:
             names.TEXT_LENGTH: _length(_read(entry.text, call)),
             names.TEXT_LANGUAGE: _fact(entry.language, call),
             names.VOICE: _fact(entry.voice, call),
+            names.DEVICE: kind_of_device(_read(entry.device, call)),
         }
         for name, reader in entry.facts.items():
             facts[name] = _fact(reader, call)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from otel_tts import names
+from otel_tts.gpu.fallback import sessions
 from otel_tts.guard import contain
 from otel_tts.instrumentation.hooks import wrap_after_import
 from otel_tts.instrumentation.stages import run_stage
@@ -21,13 +23,26 @@ _RUNS: Final = ("Session.run", "Session.run_with_ort_values", "Session.run_with_
 
 def watch_onnxruntime() -> None:
     """Wrap the ways of running a session after onnxruntime's import."""
+    wrap_after_import(_MODULE, "InferenceSession.__init__", _make)
     for target in _RUNS:
         wrap_after_import(_MODULE, target, _run)
 
 
+def _make(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A session falls back to the CPU without an error when its device's libraries are missing: note what it wants."""
+    result = wrapped(*args, **kwargs)
+    wanted = kwargs.get("providers", args[2] if len(args) > 2 else None)
+    contain("onnxruntime", sessions.ask, instance, wanted)
+    return result
+
+
 def _run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     synthesis = contain("onnxruntime", current)
-    if synthesis is None or synthesis.open_stages:
+    if synthesis is None:
+        return wrapped(*args, **kwargs)
+    if contain("onnxruntime", sessions.fell_back, instance):
+        synthesis.attrs[names.DEVICE_FALLBACK] = True
+    if synthesis.open_stages:
         return wrapped(*args, **kwargs)
     return run_stage(_stage_of(synthesis), wrapped, args, kwargs, synthesis=synthesis)
 
