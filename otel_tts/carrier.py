@@ -63,7 +63,7 @@ def uninstall() -> None:
 
 
 def _wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-    original: Any = vars(owner)[name]
+    original: Any = owner.__dict__[name]
     _originals.append((owner, name, original))
     wrapt.wrap_function_wrapper(owner, name, wrapper)
 

@@ -80,7 +80,7 @@ class Instruments:
         if (underrun := attrs.get(names.STREAM_UNDERRUN)) is not None:
             self._underrun.record(underrun, engine, context)
         if attrs.get(names.DEVICE_FALLBACK):
-            self._fallbacks.add(1, engine, context)
+            self._fallbacks.record(1, engine, context)
         for anomaly in attrs.get(names.AUDIO_ANOMALY, ()):
             self._anomalies.record(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
 

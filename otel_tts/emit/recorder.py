@@ -193,7 +193,7 @@ class Recorder:
         self._release_late(late_after)
         self._look_at_device()
         done = 0
-        while self._started or self._finished:
+        while True:  # taken once even where nothing waits: another thread may be at work on the last record
             if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return False
             try:  # the lock is held for one record at most: a fork waits for it
@@ -206,7 +206,6 @@ class Recorder:
                 return False
             if breathe:
                 time.sleep(0.002 if done % _BREATH_EVERY == 0 else 0)
-        return True
 
     def _release_late(self, after: float) -> None:
         limit = time.perf_counter_ns() - int(after * 1e9)

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no os.fork on this system")
 
 HEAD = """
-import faulthandler, json, os, sys, threading, time, warnings
+import faulthandler, json, os, signal, sys, threading, time, warnings
 faulthandler.dump_traceback_later(40, exit=True)
 warnings.simplefilter("ignore", DeprecationWarning)  # that a process with threads forks is the point
 from core.world import World
@@ -40,7 +40,7 @@ def in_child(work):
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        faulthandler.dump_traceback_later(20, exit=True)
+        signal.alarm(20)  # faulthandler waits for its own thread here, which a child does not have
         os.write(write, json.dumps(work()).encode())
         os._exit(0)
     os.close(write)
