@@ -75,7 +75,11 @@ class LateSpan(trace.Span):
 
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
         if self.t1 is None:
-            frozen = {key: _freeze(value) for key, value in attributes.items()} if attributes else None
+            frozen = (
+                {key: value if value.__class__ in _PLAIN else _freeze(value) for key, value in attributes.items()}
+                if attributes
+                else None
+            )
             self.events.append((name, frozen, timestamp, now()))
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:

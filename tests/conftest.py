@@ -13,6 +13,7 @@ import pytest
 from opentelemetry import trace
 
 from otel_tts import guard
+from otel_tts.audio.deferred import pending
 
 GET = {
     "go": "install Go from https://go.dev/dl/",
@@ -59,8 +60,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Each test starts with no contained fault, and ends with no span current."""
+    """Each test starts with no contained fault and no sound waiting, and ends with no span current."""
     guard.faults.clear()
+    pending.renew()
     yield
     assert not trace.get_current_span().get_span_context().is_valid, "the test left a span current"
 

@@ -14,6 +14,8 @@ import collections
 import os
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as context_api
@@ -108,7 +110,9 @@ class Recorder:
         self._start_thread()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
-                before=self._before_fork, after_in_parent=self._after_fork_in_parent, after_in_child=self._after_fork
+                before=_weakly(self._before_fork),
+                after_in_parent=_weakly(self._after_fork_in_parent),
+                after_in_child=_weakly(self._after_fork),
             )
         span_private.put_first(tracer_provider, _Drain(self))
 
@@ -422,12 +426,12 @@ class Recorder:
 
     def _after_fork(self) -> None:
         self._lock, self._wake, self._held = threading.Lock(), threading.Event(), False
+        if self.clock is not None:
+            self.clock.after_fork([*self._finished, *self._late, *self._on_device, *self.open.values()])
         self._started.clear()  # the parent will send these
         self._finished.clear()
         self._late.clear()
         self._on_device.clear()
-        if self.clock is not None:
-            self.clock.after_fork()
         contain("gpu", self.gpu.renew)
         self.memory = None
         self.open.clear()
@@ -449,6 +453,17 @@ class _Drain(span_private.SpanProcessor):
 
     def shutdown(self) -> None:
         self._recorder.close()
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Call `method` while its object lives: what is registered at fork cannot be taken back."""
+    weak = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (alive := weak()) is not None:
+            alive()
+
+    return call
 
 
 def _stages_of(record: Any) -> list[Stage]:
