@@ -116,18 +116,20 @@ class stage:
     """A stage of the current synthesis: ``with otel_tts.stage("vocoder"):`` or ``@otel_tts.stage("vocoder")``.
 
     Outside of a synthesis it does nothing, and ``as`` gives a span that takes everything and keeps nothing. See
-    `otel_tts.Stage` for the names of the usual stages. `attributes` leave only where their names are listed
+    `otel_tts.Stage` for the names of the usual stages. `device` ``"cpu"`` says that it does nothing on a GPU, which its
+    clock cannot find out by itself. `attributes` leave only where their names are listed
     (OTEL_TTS_ALLOW_ATTRIBUTES).
     """
 
-    def __init__(self, name: str, **attributes: Any) -> None:
+    def __init__(self, name: str, *, device: str | None = None, **attributes: Any) -> None:
         _check_parentheses("stage", name)
-        self._name, self._attributes = name, attributes
+        self._name, self._device, self._attributes = name, device, attributes
         self._open: Stage | None = None
 
     def __enter__(self) -> trace.Span:
         inside = current()
-        self._open = inside.stage(self._name, **self._attributes).__enter__() if inside is not None else None
+        if inside is not None:
+            self._open = inside.stage(self._name, device=self._device, **self._attributes).__enter__()
         return self._open if self._open is not None else trace.INVALID_SPAN
 
     def __exit__(
@@ -148,7 +150,7 @@ class stage:
         from otel_tts.instrumentation.stages import run_stage
 
         def run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return run_stage(self._name, wrapped, args, kwargs, attributes=self._attributes)
+            return run_stage(self._name, wrapped, args, kwargs, attributes=self._attributes, device=self._device)
 
         return _like(function, run)
 
@@ -190,7 +192,11 @@ class _Silent(Recorder):
 
     def __init__(self) -> None:
         super().__init__(
-            NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider(), Settings(log_format="none"), interval=None
+            NoOpTracerProvider(),
+            NoOpMeterProvider(),
+            NoOpLoggerProvider(),
+            Settings(log_format="none", clock="host", nvml_interval=0),
+            interval=None,
         )
 
     def begin(self, synthesis: Synthesis) -> None:

@@ -57,6 +57,8 @@ class Entry:
     voice: Reader | None = None
     model: Reader | None = None
     language: Reader | None = None
+    device: Reader | None = None
+    """What the engine runs on: a torch.device, or a name such as ``"cuda:0"``."""
     sample_rate: Reader | int | None = None
     facts: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
     """Further attributes: name of the attribute to where it stands."""

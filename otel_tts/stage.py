@@ -86,11 +86,11 @@ class Stage(LateSpan):
         set_item(inside, SPAN_KEY, self)
         self.parent, self.ctx = current, inside
         self.nested = span.__class__ is Stage
-        root.open_stages.append(self)
         clock, memory = kit.clock, kit.memory
         if memory is not None:
             self.memory = memory.begin(self)
         self.t0 = self.since = now()
+        root.open_stages.append(self)  # with its times: another thread may add up at once
         if clock is not None:
             self.mark = clock.begin(self)
         return self

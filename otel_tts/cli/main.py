@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from otel_tts.cli.demo import demo
+from otel_tts.cli.doctor import doctor
 from otel_tts.cli.engines import engines
 from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
@@ -46,6 +47,7 @@ app.command("run", context_settings=CONTEXT, options_metavar="-- COMMAND [ARGUME
 app.command("demo")(demo)
 app.command("settings")(settings)
 app.command("engines")(engines)
+app.command("doctor")(doctor)
 app.add_typer(stack, name="stack")
 
 

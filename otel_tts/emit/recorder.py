@@ -402,6 +402,7 @@ class Recorder:
         self._look_at_device(give_up=True)
         self._closed = True
         self._wake.set()
+        self.memory = None
         contain("gpu", self.gpu.stop)
         return drained and self.drain(max(0.0, deadline - time.monotonic()), breathe=False)
 

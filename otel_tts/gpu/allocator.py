@@ -7,7 +7,7 @@ On the request's path a stage costs two reads and a few numbers; what they mean 
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,60 +22,56 @@ if TYPE_CHECKING:
     from otel_tts.stage import Stage
     from otel_tts.synthesis import Synthesis
 
-Levels = tuple[int, int, int, int, int, int, int, int, int]
-"""Bytes allocated, reserved, active, allocated in all since the start; then the counts of `_COUNTS`."""
 MemoryEvent = tuple[dict[str, Any], int]
 """Attributes of a ``gpu.memory`` event and its time (perf_counter_ns)."""
 
 _COUNTS: Final = (
-    names.MEMORY_DEVICE_ALLOCS,
-    names.MEMORY_DEVICE_FREES,
-    names.MEMORY_RETRIES,
-    names.MEMORY_SYNCS,
-    names.MEMORY_OOMS,
+    (names.MEMORY_DEVICE_ALLOCS, "num_device_alloc"),
+    (names.MEMORY_DEVICE_FREES, "num_device_free"),
+    (names.MEMORY_RETRIES, "num_alloc_retries"),
+    (names.MEMORY_SYNCS, "num_sync_all_streams"),
+    (names.MEMORY_OOMS, "num_ooms"),
 )
-_VOLUME: Final = 3
-_FIRST_COUNT: Final = 4
-_OOMS: Final = 8
-_MOST_FAILED: Final = 1000
+_QUEUE: Final = names.Stage.QUEUE
+_MOST_WHOLE: Final = 1500
+"""Stages whose readings may wait as they are while no request is settled. A reading is some 20 KB, so beyond that they
+are cut down on the path."""
+_MOST_OPEN: Final = 1000
+_KEPT: Final = ("allocated_bytes", "reserved_bytes", "active_bytes")
 
 
-def levels(stats: Stats) -> Levels:
-    """Return the few numbers that are kept of the 135: a whole dictionary for each waiting stage would be 20 KB."""
-    allocated, get = stats["allocated_bytes"]["all"], stats.get
-    return (
-        allocated["current"],
-        stats["reserved_bytes"]["all"]["current"],
-        stats["active_bytes"]["all"]["current"],
-        allocated["allocated"],
-        get("num_device_alloc", 0),
-        get("num_device_free", 0),
-        get("num_alloc_retries", 0),
-        get("num_sync_all_streams", 0),
-        get("num_ooms", 0),
-    )
-
-
-class Mark:
+class Mark(Window):
     """What a stage notes of one device between its ends; `other` is the next device's."""
 
-    __slots__ = ("after", "at", "before", "began", "other", "overlaps", "shared", "window", "windows")
+    __slots__ = ("after", "alone", "at", "before", "began", "other", "overlaps", "shared", "windows")
 
-    after: Levels | None
+    windows: PeakWindows
+    other: Mark | None
+    before: Stats
+    after: Stats | None
+    alone: bool
+    """No other request was open at the start."""
+    shared: bool
+    """Another request was open at some time in between."""
+    overlaps: int
+    began: int
     at: int
-
-    def __init__(self, windows: PeakWindows, other: Mark | None) -> None:
-        self.windows, self.other = windows, other
-        self.window, stats = windows.enter()
-        self.before = levels(stats)
-        self.after = None
-        self.shared, self.overlaps, self.began, self.at = False, 0, 0, 0
 
     @property
     def touched(self) -> bool:
         """Whether anything was asked of the allocator: the stage ran on the device."""
         after, before = self.after, self.before
-        return after is not None and (after[_VOLUME] != before[_VOLUME] or after[_OOMS] != before[_OOMS])
+        return after is not None and (
+            after["allocated_bytes"]["all"]["allocated"] != before["allocated_bytes"]["all"]["allocated"]
+            or after.get("num_ooms") != before.get("num_ooms")
+        )
+
+    def each(self) -> Iterator[Mark]:
+        """Yield the marks of all devices."""
+        mark: Mark | None = self
+        while mark is not None:
+            yield mark
+            mark = mark.other
 
 
 class StageMemory:
@@ -87,9 +83,8 @@ class StageMemory:
         self._watched: tuple[PeakWindows, ...] = ()
         self._leaks: dict[int, LeakWatch] = {}
         self._failed: dict[int, MemoryEvent] = {}
-        self._quiet: list[tuple[int, int]] = []
-        self._sampled = self._overlaps = -1
-        self._requests = 0
+        self._first: dict[int, Mark] = {}
+        self._requests = self._whole = 0
         self.look()
 
     def windows(self, device: int) -> PeakWindows | None:
@@ -107,70 +102,70 @@ class StageMemory:
 
     def begin(self, stage: Stage) -> Mark | None:
         """Note the memory at a stage's start; the result is kept as ``stage.memory``."""
-        if stage.where == "cpu" or stage.stage == names.Stage.QUEUE:
+        if stage.where == "cpu" or stage.stage == _QUEUE:
             return None
         try:
             mark = None
             for windows in self._watched:
-                mark = Mark(windows, mark)
+                mark, other = Mark(), mark
+                mark.windows, mark.other, mark.after, mark.whole = windows, other, None, True
+                mark.before = windows.edge(mark)
             if mark is not None:
-                root = stage.root
-                kit = root.kit
-                mark.shared, mark.overlaps = len(kit.open) > 1, kit.overlaps
-                if root.t0 != self._sampled:
-                    self._look_for_quiet(mark, root, stage.nested)
-                mark.began = time.perf_counter_ns()
+                kit = stage.root.kit
+                mark.alone, mark.overlaps = len(kit.open) < 2, kit.overlaps
             return mark
         except Exception as error:
             note_fault("gpu.memory", error)
             return None
 
-    def _look_for_quiet(self, mark: Mark, root: Synthesis, nested: bool) -> None:
-        """Nothing else is open, and this request has not used the device yet: what is allocated now stays."""
-        alone_so_far = mark.overlaps == self._overlaps or (root.stage_count == 0 and not nested)
-        if not mark.shared and alone_so_far and len(self._quiet) < _MOST_FAILED:
-            each: Mark | None = mark
-            while each is not None:
-                self._quiet.append((each.windows.device, each.before[0]))
-                each = each.other
-        self._sampled, self._overlaps = root.t0, mark.overlaps
-
     def end(self, stage: Stage, mark: Mark) -> None:
         """Note the memory at a stage's end."""
         try:
-            first: Mark | None = mark
-            while first is not None:
-                first.after = levels(first.windows.exit(first.window))
-                first = first.other
-            mark.at = time.perf_counter_ns()
-            root = stage.root
-            if mark.overlaps != root.kit.overlaps:
-                mark.shared = True
-            if stage.fold or root.stage_count >= root.kit.max_stage_spans:
-                _fold(root.folded.get(stage.stage), stage, mark)
+            each: Mark | None = mark
+            while each is not None:
+                each.after = each.windows.edge(each)
+                each = each.other
+            mark.began, mark.at = stage.t0, stage.t1 or 0  # the host's: the clock may put the device's in their place
+            mark.shared = not mark.alone or mark.overlaps != stage.root.kit.overlaps
+            self._whole += 1
+            if self._whole > _MOST_WHOLE:
+                _cut_down(mark)
         except Exception as error:
             note_fault("gpu.memory", error)
+
+    def fold(self, first: Stage, stage: Stage) -> None:
+        """Repetitions that share one span share one event: from the first one's start to the last one's end."""
+        kept, later = first.memory, stage.memory
+        if not isinstance(kept, Mark) or not isinstance(later, Mark) or later.after is None:
+            return
+        kept.at, kept.shared = later.at, kept.shared or later.shared
+        for mine, its in itertools.product(kept.each(), later.each()):
+            if mine.windows is its.windows:
+                mine.after = its.after
+                mine.peak, mine.whole = max(mine.peak, its.peak), mine.whole and its.whole
 
     # --- off the path ------------------------------------------------------------------------------------------------
 
     def settle_stage(self, stage: Stage, mark: Mark, late: bool = False) -> list[MemoryEvent]:
         """Put the peak on the stage and on its synthesis; return the events."""
-        on_device = list(_on_device(stage, mark))
-        events = [(self._describe(stage, mark, each), mark.at) for each in on_device]
+        if not late:
+            self._note_first(stage, mark)
+        events = [(self._describe(stage, mark, each), mark.at) for each in _on_device(stage, mark)]
         peaks = [peak for attributes, _ in events if (peak := attributes.get(names.MEMORY_PEAK)) is not None]
         for record in (stage, stage.root) if peaks else ():
             record.attrs[names.MEMORY_PEAK] = max(*peaks, record.attrs.get(names.MEMORY_PEAK, 0))
         if events and (uuid := events[0][0].get(names.HW_ID)) is not None:
             stage.attrs.setdefault(names.HW_ID, uuid)
         for event in events:
-            if event[0].get(names.MEMORY_OOM) and not late and len(self._failed) < _MOST_FAILED:
+            if event[0].get(names.MEMORY_OOM) and not late and len(self._failed) < _MOST_OPEN:
                 self._failed[id(stage.root)] = event
         return events
 
     def settle(self, synthesis: Synthesis) -> list[MemoryEvent]:
         """Count a finished request; return the event that says that it ended for want of memory."""
         self._requests += 1
-        self._feed_leaks()
+        self._whole = 0
+        self._feed_leaks(self._first.pop(id(synthesis), None))
         failed = self._failed.pop(id(synthesis), None)
         if failed is None and not is_out_of_memory(synthesis.attrs.get(names.ERROR_TYPE)):
             return []
@@ -182,10 +177,8 @@ class StageMemory:
 
     def device_of(self, mark: Mark) -> str | None:
         """Return the ``hw.id`` of the device that a stage worked on: one that it touched, else the first."""
-        each: Mark | None = mark
-        while each is not None and not each.touched:
-            each = each.other
-        return self._allocator.uuid((each or mark).windows.device)
+        touched = next((each for each in mark.each() if each.touched), mark)
+        return self._allocator.uuid(touched.windows.device)
 
     def leaks(self) -> Iterator[tuple[str, float]]:
         """Yield bytes a request for every device of which enough was seen."""
@@ -194,21 +187,28 @@ class StageMemory:
             if watch.bytes_per_request is not None and uuid is not None:
                 yield uuid, watch.bytes_per_request
 
-    def _feed_leaks(self) -> None:
-        quiet, self._quiet = self._quiet, []
-        for device, allocated in quiet:
-            self._leaks.setdefault(device, LeakWatch()).quiescent(allocated, self._requests)
+    def _note_first(self, stage: Stage, mark: Mark) -> None:
+        """Keep a request's first mark: what was allocated then, with nothing else open, stays between requests."""
+        first = self._first.get(id(stage.root))
+        if (first is None and len(self._first) < _MOST_OPEN) or (first is not None and mark.began < first.began):
+            self._first[id(stage.root)] = mark
+
+    def _feed_leaks(self, first: Mark | None) -> None:
+        for mark in first.each() if first is not None and first.alone else ():
+            watch = self._leaks.setdefault(mark.windows.device, LeakWatch())
+            watch.quiescent(mark.before["allocated_bytes"]["all"]["current"], self._requests)
 
     def _describe(self, stage: Stage, mark: Mark, each: Mark) -> dict[str, Any]:
         after, before = each.after or each.before, each.before
-        allocated, reserved, active = after[:_VOLUME]
+        allocated, reserved, active = (after[name]["all"]["current"] for name in _KEPT)
         found: dict[str, Any] = {names.MEMORY_ALLOCATED: allocated, names.MEMORY_RESERVED: reserved}
-        if each.window.whole:
-            found[names.MEMORY_PEAK] = each.window.peak
+        if each.whole:
+            found[names.MEMORY_PEAK] = each.peak
         changes = {
-            names.MEMORY_ALLOCATED_DELTA: allocated - before[0],
-            names.MEMORY_RESERVED_DELTA: reserved - before[1],
-            **{name: after[i] - before[i] for i, name in enumerate(_COUNTS, _FIRST_COUNT)},
+            names.MEMORY_ALLOCATED_DELTA: allocated - before["allocated_bytes"]["all"]["current"],
+            names.MEMORY_RESERVED_DELTA: reserved - before["reserved_bytes"]["all"]["current"],
+            # Not below zero: the application may reset the counts.
+            **{name: max(0, after.get(count, 0) - before.get(count, 0)) for name, count in _COUNTS},
         }
         found |= {name: change for name, change in changes.items() if change}
         if reserved:
@@ -224,17 +224,12 @@ class StageMemory:
         return found
 
 
-def _on_device(stage: Stage, mark: Mark) -> Iterator[Mark]:
-    """Yield the marks of the devices that the stage ran on, as far as that can be told."""
-    each: Mark | None = mark
-    touched = False
-    while each is not None:
-        if each.touched:
-            touched = True
-            yield each
-        each = each.other
+def _on_device(stage: Stage, mark: Mark) -> list[Mark]:
+    """Return the marks of the devices that the stage ran on, as far as that can be told."""
+    touched = [each for each in mark.each() if each.touched]
     if not touched and mark.after is not None and stage.attrs.get(names.TIMING_MODE) in ("events", "sync"):
-        yield mark
+        return [mark]
+    return touched
 
 
 def _of_failure(failure: Failure | None, allocator: Allocator | None) -> dict[str, Any]:
@@ -250,23 +245,12 @@ def _of_failure(failure: Failure | None, allocator: Allocator | None) -> dict[st
     return found
 
 
-def _fold(first: Stage | None, stage: Stage, mark: Mark) -> None:
-    """Repetitions that share one span share one event: from the first one's start to the last one's end."""
-    kept = getattr(first, "memory", None)
-    if first is None or first is stage or not isinstance(kept, Mark) or first.ctx is None:  # pyright: ignore[reportUnnecessaryComparison]
-        return
-    kept.at, kept.shared = mark.at, kept.shared or mark.shared
-    later: Mark | None = mark
-    while later is not None:
-        each: Mark | None = kept
-        while each is not None:
-            if each.windows is later.windows:
-                each.after = later.after
-                _widen(each.window, later.window)
-            each = each.other
-        later = later.other
+def _cut_down(mark: Mark) -> None:
+    for each in mark.each():
+        each.before = _slice(each.before)
+        each.after = _slice(each.after or {})
 
 
-def _widen(window: Window, by: Window) -> None:
-    window.peak = max(window.peak, by.peak)
-    window.whole = window.whole and by.whole
+def _slice(stats: Stats) -> Stats:
+    kept = {name: {"all": stats[name]["all"]} for name in _KEPT if name in stats}
+    return kept | {count: stats[count] for _, count in _COUNTS if count in stats}

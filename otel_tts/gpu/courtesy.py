@@ -5,7 +5,8 @@
 The allocator has one peak per device, and `peaks` resets it at every stage's edge. So the two functions of torch that
 all others go through are wrapped: the one that reads (``max_memory_allocated``, ``memory_stats``, ``memory_summary``
 call it) gets back what our resets have wiped, the one that resets lets the open windows take note first. What goes
-around them, ``torch.accelerator.max_memory_allocated`` or C++ code, sees the peak since the last stage's edge.
+around them, ``torch.accelerator.max_memory_allocated`` or C++ code, sees the peak since the last stage's edge, and so
+does who reads other peaks than those of the allocated and the reserved bytes.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _mark(wrapper: Any, original: Any) -> Any:
 
 def _give_back(stats: Stats, torch: Any, device: Any, windows: Lookup) -> None:
     found = windows(_index(torch, device))
-    for name, peak in dict(found.taken).items() if found is not None else ():
+    for name, peak in found.taken().items() if found is not None else ():
         level = stats[name]["all"]
         level["peak"] = max(level["peak"], peak)
 

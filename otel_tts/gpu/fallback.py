@@ -70,7 +70,7 @@ class _Runs:
         return self.fallen
 
 
-def kind_of(device: Any) -> str | None:
+def kind_of_device(device: Any) -> str | None:
     """Return the kind of a device without its index: ``cuda`` for ``cuda:0``, a torch.device, or a provider's name."""
     if device is None:
         return None

@@ -103,7 +103,8 @@ class Nvml:
             self._n.nvmlInit()
         except Exception as error:
             code = getattr(error, "value", None)
-            raise Unavailable(_in_words(error), final=code == _LIBRARY_NOT_FOUND) from None
+            # Without a code it is none of NVML's: the package is another one, or too old for this library.
+            raise Unavailable(_in_words(error), final=code in (None, _LIBRARY_NOT_FOUND)) from None
         self.rejected = 0
         """Answers that cannot be true."""
         self._dead: set[tuple[str, str]] = set()

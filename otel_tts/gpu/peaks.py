@@ -3,7 +3,7 @@
 """Exact peaks of memory for windows that nest and overlap, though the allocator has one peak per device.
 
 At every window's edge the peak since the last edge is folded into all open windows and then reset. What the reset takes
-from the application is kept in `taken`, so that its own ``max_memory_allocated`` can stay what it would have been.
+from the application is kept, so that its own ``max_memory_allocated`` can stay what it would have been.
 
 Left open: a peak that rises and falls between our own read and reset, a few microseconds.
 """
@@ -17,7 +17,6 @@ from otel_tts.gpu.devices import Allocator, Stats
 
 _MOST_WINDOWS: Final = 4096
 """Stages that never end (an abandoned generator) must not pile up."""
-TAKEN: Final = ("allocated_bytes", "reserved_bytes", "active_bytes", "requested_bytes")
 
 
 class Window:
@@ -25,8 +24,9 @@ class Window:
 
     __slots__ = ("peak", "whole")
 
-    def __init__(self) -> None:
-        self.peak, self.whole = 0, True
+    peak: int
+    whole: bool
+    """True where it is opened; whoever makes the window says so, which saves a call on the request's path."""
 
 
 class PeakWindows:
@@ -34,58 +34,55 @@ class PeakWindows:
 
     def __init__(self, allocator: Allocator, device: int) -> None:
         self.device = device
-        self.taken: dict[str, int] = {}
-        """Peaks that our resets have wiped since the application's last reset, by statistic."""
+        self._taken_allocated = self._taken_reserved = 0
         self._stats, self._reset = allocator.stats, allocator.reset_peaks
         self._lock = threading.Lock()
         self._open: dict[Window, None] = {}
         self._last = 0
 
-    def enter(self) -> tuple[Window, Stats]:
-        """Open a window; return it with the statistics at its start."""
-        window = Window()
-        with self._lock:
-            stats = self._edge()
-            window.peak = self._last
-            if len(self._open) >= _MOST_WINDOWS:
-                oldest = next(iter(self._open))
-                oldest.whole = False
-                del self._open[oldest]
-            self._open[window] = None
-            return window, stats
-
-    def exit(self, window: Window) -> Stats:
-        """Close a window; return the statistics at its end."""
-        with self._lock:
-            stats = self._edge()
-            self._open.pop(window, None)
-            return stats
-
     def before_reset(self) -> None:
         """The application is about to reset the peaks: keep what they were for the open windows."""
+        self.edge(None)
+        self._taken_allocated = self._taken_reserved = 0
+
+    def taken(self) -> dict[str, int]:
+        """Return the peaks that our resets have wiped since the application's last reset, by statistic."""
+        return {"allocated_bytes": self._taken_allocated, "reserved_bytes": self._taken_reserved}
+
+    def edge(self, window: Window | None) -> Stats:
+        """Open `window`, or close it where it is open; return the statistics at this moment.
+
+        On the request's path twice a stage, so it is one function with few names to look up.
+        """
         with self._lock:
-            self._edge()
-            self.taken.clear()
+            stats = self._stats(self.device)
+            level = stats["allocated_bytes"]["all"]
+            peak, current = level["peak"], level["current"]
+            windows = self._open
+            if peak < self._last:  # a peak only falls by a reset that passed us by: what was before it is not known
+                for each in windows:
+                    each.whole = False
+            for each in windows:
+                if peak > each.peak:
+                    each.peak = peak
+            if peak > current:
+                if peak > self._taken_allocated:
+                    self._taken_allocated = peak
+                reserved = stats["reserved_bytes"]["all"]["peak"]
+                if reserved > self._taken_reserved:
+                    self._taken_reserved = reserved
+                self._reset(self.device)
+            self._last = current
+            if window in windows:
+                del windows[window]
+            elif window is not None:
+                window.peak = current
+                windows[window] = None
+                if len(windows) > _MOST_WINDOWS:
+                    self._drop_oldest()
+            return stats
 
-    def _edge(self) -> Stats:
-        stats = self._stats(self.device)
-        level = stats["allocated_bytes"]["all"]
-        peak, current = level["peak"], level["current"]
-        if peak < self._last:  # a peak only falls by a reset that passed us by: what was before it is not known
-            for window in self._open:
-                window.whole = False
-        for window in self._open:
-            if peak > window.peak:
-                window.peak = peak
-        if peak > current:
-            self._keep(stats)
-            self._reset(self.device)
-        self._last = current
-        return stats
-
-    def _keep(self, stats: Stats) -> None:
-        taken = self.taken
-        for name in TAKEN:
-            level = stats.get(name)
-            if level is not None and level["all"]["peak"] > taken.get(name, 0):
-                taken[name] = level["all"]["peak"]
+    def _drop_oldest(self) -> None:
+        oldest = next(iter(self._open))
+        oldest.whole = False  # closing it will open it once more, for nobody: it is dropped again in its turn
+        del self._open[oldest]

@@ -112,20 +112,24 @@ class Poller:
     # --- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self, stop: threading.Event) -> None:
-        wait = 0.0
-        while not stop.wait(wait):
+        wait: float | None = 0.0
+        while wait is not None and not stop.wait(wait):
             began = time.monotonic()
-            try:
-                wait = self._step()
-            except Unavailable as unavailable:
-                self.reason = str(unavailable)
-                if unavailable.final:
-                    return
-                wait = self._retreat()
-            except Exception as error:
-                note_fault("nvml", error)
-                wait = self._retreat()
-            wait = max(wait, _MOST_BUSY * (time.monotonic() - began))
+            wait = self._try()
+            if wait is not None:
+                wait = max(wait, _MOST_BUSY * (time.monotonic() - began))
+        self._retreat()
+
+    def _try(self) -> float | None:
+        """Look once, whatever happens; return the seconds to rest, None where there will never be anything to see."""
+        try:
+            return self._step()
+        except Unavailable as unavailable:
+            self.reason = str(unavailable)
+            return None if unavailable.final else self._retreat()
+        except Exception as error:
+            note_fault("nvml", error)
+            return self._retreat()
 
     def _step(self) -> float:
         """Look once; return the seconds to rest."""

@@ -20,6 +20,9 @@ from otel_tts.synthesis import Synthesis, current
 _MODULE: Final = "onnxruntime.capi.onnxruntime_inference_collection"
 _RUNS: Final = ("Session.run", "Session.run_with_ort_values", "Session.run_with_iobinding")
 
+PROVIDER_WAITS: Final = "provider_waits"
+"""gpu.timing.status of a run on a device: the host's times are true, since the provider synchronises at its end."""
+
 
 def watch_onnxruntime() -> None:
     """Wrap the ways of running a session after onnxruntime's import."""
@@ -42,9 +45,19 @@ def _run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, A
         return wrapped(*args, **kwargs)
     if contain("onnxruntime", sessions.fell_back, instance):
         synthesis.attrs[names.DEVICE_FALLBACK] = True
+    waits = contain("onnxruntime", _waits_for_a_device, instance)
     if synthesis.open_stages:
+        if waits:
+            synthesis.open_stages[-1].attrs.setdefault(names.TIMING_STATUS, PROVIDER_WAITS)
         return wrapped(*args, **kwargs)
-    return run_stage(_stage_of(synthesis), wrapped, args, kwargs, synthesis=synthesis)
+    said = {names.TIMING_STATUS: PROVIDER_WAITS} if waits else None
+    stage = _stage_of(synthesis)
+    return run_stage(stage, wrapped, args, kwargs, synthesis=synthesis, attributes=said, device="cpu")
+
+
+def _waits_for_a_device(session: Any) -> bool:
+    """Whether a run of `session` copies its results from a device, and so ends only when that is done."""
+    return any(provider != "CPUExecutionProvider" for provider in session.get_providers()[:1])
 
 
 def _stage_of(synthesis: Synthesis) -> str:

@@ -63,7 +63,7 @@ def _as_stage(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     synthesis = contain("postprocess", _synthesis)
     if synthesis is None or any(stage.stage == Stage.POSTPROCESS for stage in synthesis.open_stages):
         return call(*args, **kwargs)
-    return run_stage(Stage.POSTPROCESS, call, args, kwargs, synthesis=synthesis, fold=True)
+    return run_stage(Stage.POSTPROCESS, call, args, kwargs, synthesis=synthesis, fold=True, device="cpu")
 
 
 def _synthesis() -> Synthesis | None:

@@ -24,19 +24,15 @@ class CaptureGuard:
     """Many may ask at once; a capture waits for them and keeps new ones out."""
 
     def __init__(self) -> None:
-        self._captures: set[Any] = set()
+        self.captures: set[Any] = set()
+        """Open in this process: weak references to the graphs."""
         self._asking = 0
         self._quiet = threading.Condition(threading.Lock())
-
-    @property
-    def capturing(self) -> bool:
-        """Whether a capture is open in this process."""
-        return bool(self._captures)
 
     def enter(self) -> bool:
         """Begin to ask; False while a graph is being captured. Pairs with `leave`."""
         with self._quiet:
-            if self._captures:
+            if self.captures:
                 return False
             self._asking += 1
             return True
@@ -51,15 +47,15 @@ class CaptureGuard:
     def begin(self, graph: Any) -> None:
         """`graph` is about to be captured. A graph that is dropped half way counts no more."""
         with self._quiet:
-            self._captures.add(self._key(graph))
+            self.captures.add(self._key(graph))
             self._quiet.wait_for(lambda: not self._asking, _PATIENCE)
 
     def end(self, graph: Any) -> None:
         """The capture of `graph` is over."""
-        self._captures.discard(self._key(graph))
+        self.captures.discard(self._key(graph))
 
     def _key(self, graph: Any) -> Any:
-        return weakref.ref(graph, self._captures.discard)
+        return weakref.ref(graph, self.captures.discard)
 
     def watch(self, graph_class: Any) -> None:
         """Wrap the methods between which `graph_class` captures; ``torch.cuda.graph()`` calls them too."""
@@ -84,7 +80,7 @@ class CaptureGuard:
 
     def after_fork(self) -> None:
         """In the child: the parent's captures and questions are not ours."""
-        self._captures, self._asking = set(), 0
+        self.captures, self._asking = set(), 0
         self._quiet = threading.Condition(threading.Lock())
 
 

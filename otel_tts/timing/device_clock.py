@@ -12,6 +12,7 @@ All times are nanoseconds; the host's are those of perf_counter_ns.
 
 from __future__ import annotations
 
+import collections
 import math
 import threading
 from typing import Any, Final
@@ -32,6 +33,8 @@ RENEW: Final = 4e9
 """Age of the reference at which a newer event takes its place: elapsed times are float32, see `spacing`."""
 STALE: Final = 30e9
 """Without any event for so long, what is known is worth less than beginning again."""
+_EARLIER: Final = 16
+"""Epochs that an event may be older than the newest: it is given up before."""
 APART: Final = 2e9
 """Least distance of two calibrations that give the drift."""
 
@@ -70,6 +73,7 @@ class DeviceClock:
         self.broken = False
         """Two observations contradict each other: nothing recorded with this clock can be placed."""
         self.touched = at
+        self._begun = False
         self.calibrate_after = -math.inf
         self.renewals = 0
         self._lock = threading.Lock()
@@ -79,16 +83,21 @@ class DeviceClock:
             self._most = self._drift = min(2 * before._most, MOST_DRIFT)
         elif before is not None:
             self._most, self._drift, self._scale = before._most, max(before._drift, AFTER_IDLE), before._scale
-        self._next_drift = self._drift_before = self._drift
-        self._renewed = -math.inf
+        self._next_drift = self._drift
+        self._earlier: collections.deque[tuple[float, float]] = collections.deque(maxlen=_EARLIER)
+        """Of earlier epochs: until when, and the drift that was allowed."""
         self._calibrated: tuple[float, float, float, Epoch] | None = None
-        self._low: tuple[float, float] = (float(at), float(at))
-        self._high: tuple[float, float] | None = None
+        self._low: tuple[float, float] = (float(at), 0.0)
+        """A bound of theta and the device's time for which it holds: of an event, that is known exactly."""
+        self._high: tuple[float, float] = (math.inf, 0.0)
         self.epoch = Epoch(self, reference, 0.0, self._scale)
+        self._first = reference
 
-    def is_stale(self, now: int) -> bool:
-        """Whether to begin again rather than to go on with this one."""
-        return self.broken or now - self.touched > STALE
+    def has_begun(self) -> bool:
+        """Whether the device has passed the first reference: it may stand in another stream's queue."""
+        if not self._begun:
+            self._begun = self.epoch.reference is not self._first or self.backend.query(self._first)
+        return self._begun
 
     # --- learning ----------------------------------------------------------------------------------------------------
 
@@ -96,22 +105,21 @@ class DeviceClock:
         """An event of device time `at` was asked for at `before` and seen passed at `done`."""
         low, high = before - at - error, done - at + error
         with self._lock:
-            when = self._when(at, before, done)
-            known_low, known_high = self._bounds(when)
+            known_low, known_high = self._bounds(at)
             if low > known_high or high < known_low:
                 self.broken = True
                 return
             if low >= known_low:
-                self._low = (low, when)
+                self._low = (low, at)
             if high <= known_high:
-                self._high = (high, when)
+                self._high = (high, at)
             self.touched = max(self.touched, done)
 
     def calibrate(self, epoch: Epoch, event: Any, before: int, done: int) -> bool:
         """As `learn` from an event that was watched until it was passed. True: the event has to be kept."""
         at, error, ms = epoch.read(event)
         self.learn(at, error, before, done)
-        self._note_drift((before + done) / 2 - at, (done - before) / 2 + error, done)
+        self._note_drift((before + done) / 2 - at, (done - before) / 2 + error, at)
         return self.renew(epoch, event, at, error, ms)
 
     def _note_drift(self, theta: float, width: float, when: float) -> None:
@@ -133,14 +141,11 @@ class DeviceClock:
         with self._lock:
             if self.epoch is not epoch or ms * 1e6 <= RENEW:
                 return False
-            when = self._when(at, -math.inf, math.inf)
-            low, high = self._bounds(when)
-            self._low = (low - error, when)
-            if self._high is not None:
-                self._high = (high + error, when)
+            low, high = self._bounds(at)
+            self._low, self._high = (low - error, at), (high + error, at)
             epoch.next = self.epoch = Epoch(self, event, at, self._scale)
-            # The new allowance holds only for what is observed from here on.
-            self._drift_before, self._drift, self._renewed = self._drift, self._next_drift, when
+            self._earlier.append((at, self._drift))  # the new allowance holds from here on only
+            self._drift = self._next_drift
             self.renewals += 1
             return True
 
@@ -149,22 +154,19 @@ class DeviceClock:
     def place(self, at: float, error: float, before: int, done: int) -> tuple[float, float]:
         """Return the host time of an event and how far off it can be; never outside of what causality allows."""
         with self._lock:
-            low, high = self._bounds(self._when(at, before, done))
-        if math.isinf(high):
-            high = done - at
+            low, high = self._bounds(at)
+        high = min(high, done - at)
         host = min(max(at + (low + high) / 2, before), done)
         earliest, latest = max(at + low, before), min(at + high, done)
         return host, max(host - earliest, latest - host, 0.0) + error
 
-    def _when(self, at: float, before: float, done: float) -> float:
-        low = self._low[0]
-        middle = (low + self._high[0]) / 2 if self._high is not None else low
-        return min(max(at + middle, before), done)
-
-    def _bounds(self, when: float) -> tuple[float, float]:
-        low = self._low[0] - self._age(when, self._low[1])
-        return low, self._high[0] + self._age(when, self._high[1]) if self._high is not None else math.inf
+    def _bounds(self, at: float) -> tuple[float, float]:
+        return self._low[0] - self._age(at, self._low[1]), self._high[0] + self._age(at, self._high[1])
 
     def _age(self, one: float, other: float) -> float:
-        drift = self._drift if min(one, other) >= self._renewed else max(self._drift, self._drift_before)
+        drift, since = self._drift, min(one, other)
+        for until, allowed in reversed(self._earlier):
+            if until <= since:
+                break
+            drift = max(drift, allowed)
         return drift * abs(one - other)

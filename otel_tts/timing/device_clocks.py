@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from otel_tts.timing.backend import Backend
-from otel_tts.timing.device_clock import DeviceClock, Epoch
+from otel_tts.timing.device_clock import STALE, DeviceClock, Epoch
 from otel_tts.timing.event_pool import EventPool
 
 CALIBRATE: Final = 1e9
@@ -28,10 +28,10 @@ class DeviceClocks:
         self._clocks: dict[int, DeviceClock] = {}
         self._lock = threading.Lock()
 
-    def epoch(self, device: int, stream: Any) -> Epoch:
+    def epoch(self, device: int, stream: Any, now: int) -> Epoch:
         """Return the epoch that an event recorded now belongs to."""
         clock = self._clocks.get(device)
-        if clock is None or clock.is_stale(self._now()):
+        if clock is None or clock.broken or now - clock.touched > STALE:
             clock = self._renew(device, stream, clock)
         return clock.epoch
 

@@ -9,6 +9,7 @@ Nothing waits for the device: recording queues, asking answers at once. A reques
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -52,7 +53,9 @@ class Events:
         self._backend: Backend | None = None
         self._pool: EventPool
         self._clocks: DeviceClocks
+        self._found = threading.Lock()
         self._abandoned: list[Any] = []
+        self._adopted: int | None = None
 
     @property
     def mode(self) -> str:
@@ -97,26 +100,28 @@ class Events:
                     "process; stages are timed on the host's clock until it has"
                 )
             return False
-        self._pool = EventPool(backend)
-        self._clocks = DeviceClocks(backend, self._pool, self._now)
-        self._backend = backend  # last: other threads look at it first
+        with self._found:
+            if self._backend is None:  # else another thread was faster
+                self._pool = EventPool(backend)
+                self._clocks = DeviceClocks(backend, self._pool, self._now)
+                self._backend = backend  # last: other threads look at it first
         return True
 
     def _open(self, marks: Marks) -> None:
         backend: Any = self._backend
         step: list[Window] = []
         try:
-            if self._guard.capturing or backend.is_capturing():
+            if self._guard.captures or backend.is_capturing():
                 marks.status = host.CAPTURED
                 return
             for stream in marks.streams or (backend.current_stream(),):
                 marks.device = device = backend.device_of(stream)
                 window = Window(stream)
                 step.append(window)
-                window.start_epoch = self._clocks.epoch(device, stream)
-                window.start = self._pool.take(device)
-                window.started = self._now()
-                backend.record(window.start, stream)
+                window.start = event = self._pool.take(device)
+                window.started = started = self._now()
+                window.start_epoch = self._clocks.epoch(device, stream, started)
+                backend.record(event, stream)
             marks.open = step
         except Exception as error:
             self._blame(marks, error)
@@ -130,15 +135,15 @@ class Events:
         try:
             if marks.pool is not self._pool or backend is None:
                 marks.status = host.FORKED
-            elif self._guard.capturing or backend.is_capturing():
+            elif self._guard.captures or backend.is_capturing():
                 marks.status = host.CAPTURED
             else:
                 for window in step:
-                    device = window.start_epoch.clock.device
-                    window.end_epoch = self._clocks.epoch(device, window.stream)
-                    window.end = self._pool.take(device)
+                    clock = window.start_epoch.clock
+                    window.end_epoch = clock.epoch
+                    window.end = event = self._pool.take(clock.device)
                     window.ended = self._now()
-                    backend.record(window.end, window.stream)
+                    backend.record(event, window.stream)
                 marks.steps.append(step)
         except Exception as error:
             self._blame(marks, error)
@@ -178,17 +183,16 @@ class Events:
         if marks.pool is not self._pool:
             marks.status = host.FORKED
             return True
-        query = self._clocks.backend.query
         try:
             newest = marks.steps[-1]
             if len(marks.steps) == 1 and len(newest) == 1:
-                return query(newest[0].end)
+                return _is_over(newest[0])
             asked: set[Any] = set()
             for step in reversed(marks.steps):
                 for window in step:
                     if window.stream not in asked:
                         asked.add(window.stream)
-                        if not query(window.end):
+                        if not _is_over(window):
                             return False
         except Exception as error:
             self._blame(marks, error)
@@ -230,9 +234,8 @@ class Events:
         if marks.status is not None or not self._guard.enter():
             return
         try:
-            query = self._clocks.backend.query
             for _ in range(2):
-                if not all(query(window.end) for window in marks.steps[0]):
+                if not all(map(_is_over, marks.steps[0])):
                     return
                 self._read(marks, marks.steps.pop(0), self._now())
         except Exception as error:
@@ -248,8 +251,11 @@ class Events:
             return True
         if self._guard.enter():
             try:
-                if not self._ask_again(marked) and not give_up:
-                    return False
+                if not self._ask_again(marked):
+                    if not give_up:
+                        return False
+                elif marked[-1].mark.steps:
+                    self._calibrate(marked[-1].mark)
                 for stage in marked:
                     self._read_all(stage.mark)
             finally:
@@ -297,15 +303,14 @@ class Events:
             elapsed = clock.backend.elapsed_ms(window.start, window.end)
             start, start_error, start_ms = window.start_epoch.read(window.start)
             end, end_error, end_ms = window.end_epoch.read(window.end)
-            start_clock = window.start_epoch.clock
-            start_clock.learn(start, start_error, window.started, done)
+            clock.learn(start, start_error, window.started, done)
             clock.learn(end, end_error, window.ended, done)
             marks.elapsed += elapsed
-            _lower(marks.first, start_clock, (start, start_error, window.started, done))
+            _lower(marks.first, clock, (start, start_error, window.started, done))
             _raise(marks.last, clock, (end, end_error, window.ended, done))
             begun, over = extents.get(clock, (end - elapsed * 1e6, end))
             extents[clock] = (min(begun, end - elapsed * 1e6), max(over, end))
-            if not start_clock.renew(window.start_epoch, window.start, start, start_error, start_ms):
+            if not clock.renew(window.start_epoch, window.start, start, start_error, start_ms):
                 self._pool.give_back(device, window.start)
             if not clock.renew(window.end_epoch, window.end, end, end_error, end_ms):
                 self._pool.give_back(device, window.end)
@@ -353,16 +358,24 @@ class Events:
         stage.t1 = max(stage.t0, round(end))
 
     def adopt_thread(self) -> None:
-        if self._backend is not None:
+        if self._backend is not None and self._adopted != threading.get_ident():
+            self._adopted = threading.get_ident()
             self._backend.adopt_thread()
 
-    def after_fork(self) -> None:
+    def after_fork(self, parents: Sequence[object]) -> None:
         # The device cannot be used here, and its objects not even be freed: they are kept, and never touched.
         self._guard.after_fork()
+        self._found = threading.Lock()
         if self._backend is not None:
-            self._abandoned += (self._pool, self._clocks)
+            self._abandoned += (self._pool, self._clocks, *parents)
             self._backend = None
             self._pool = EventPool(self._clocks.backend)
+
+
+def _is_over(window: Window) -> bool:
+    """Whether the device has passed the window's end, and where its clocks begin."""
+    clock = window.end_epoch.clock
+    return clock.backend.query(window.end) and clock.has_begun()
 
 
 def _lower(points: dict[DeviceClock, Point], clock: DeviceClock, point: Point) -> None:

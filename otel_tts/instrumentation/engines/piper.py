@@ -25,6 +25,6 @@ ENGINE = Engine(
     ),
     seams=(
         Seam("PiperVoice.phonemize", Stage.TEXT_FRONTEND, device="cpu"),
-        Seam("PiperVoice.phoneme_ids_to_audio", Stage.MODEL),
+        Seam("PiperVoice.phoneme_ids_to_audio", Stage.MODEL, device="cpu"),  # onnxruntime waits for its own device
     ),
 )

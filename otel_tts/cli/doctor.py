@@ -1,0 +1,230 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`otel-tts doctor`: is everything here that telemetry needs, and on a GPU, does it keep its promises?"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from otel_tts import settings
+from otel_tts.cli import output
+
+PASS, FAIL, WARN, SKIP, MEASURED = "pass", "fail", "warn", "skip", "measured"
+_STYLES: Final = {PASS: "green", FAIL: "bold red", WARN: "yellow", SKIP: "dim", MEASURED: "cyan"}
+_CONNECT: Final = 2.0
+_PORTS: Final = {"grpc": 4317, "http/protobuf": 4318, "http/json": 4318}
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: what was looked at, how it is, and what to know or to do about it."""
+
+    name: str
+    status: str
+    detail: str
+
+
+def doctor(
+    gpu: Annotated[bool, typer.Option("--gpu", help="Run the checks that need a CUDA device too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document instead of a table.")] = False,
+) -> None:
+    """Look whether everything is here that telemetry needs, and say what to do where it is not.
+
+    With --gpu also check on the device itself that nothing is synchronised, that device times and memory peaks are what
+    PyTorch's own tools say, and measure what it costs. Takes about half a minute and changes no setting of the card.
+
+    Exit status: 0 when all is well, 1 when something failed, 2 for wrong use.
+    """
+    checks = list(examine(os.environ))
+    if gpu:
+        from otel_tts.cli.doctor_gpu import examine_gpu
+
+        checks += examine_gpu()
+    if as_json:
+        output.print_json({"checks": [asdict(check) for check in checks]})
+    else:
+        output.stdout().print(_table(checks))
+    if any(check.status == FAIL for check in checks):
+        raise typer.Exit(1)
+
+
+def examine(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Yield the checks that need no GPU."""
+    for name, look in _BASICS.items():
+        yield from attempt(name, lambda look=look: look(environ))
+
+
+def attempt(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """Yield what `look` finds; an error in it is a finding, not a stack trace."""
+    try:
+        yield from look()
+    except Exception as error:
+        yield Check(name, FAIL, f"the check itself broke off: {type(error).__name__}: {str(error).splitlines()[:1]}")
+
+
+def _python(environ: Mapping[str, str]) -> Iterator[Check]:
+    fits = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    yield Check("Python", PASS if fits else FAIL, f"{platform.python_version()}; otel-tts needs 3.10 to 3.13")
+
+
+def _versions(environ: Mapping[str, str]) -> Iterator[Check]:
+    found = {name: _version(name) for name in ("otel-tts", "opentelemetry-sdk", "opentelemetry-instrumentation")}
+    missing = [name for name, version in found.items() if version is None]
+    shown = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+    yield Check("packages", FAIL if missing else PASS, f"not installed: {', '.join(missing)}" if missing else shown)
+    optional = {name: _version(name) for name in ("torch", "onnxruntime-gpu", "onnxruntime", "nvidia-ml-py")}
+    yield Check("runtimes", MEASURED, ", ".join(f"{name} {version or '–'}" for name, version in optional.items()))
+
+
+def _distributions(environ: Mapping[str, str]) -> Iterator[Check]:
+    names = sorted({entry.name for entry in metadata.entry_points(group="opentelemetry_distro")})
+    if "otel_tts" not in names:
+        yield Check(
+            "launcher", FAIL, "otel-tts is not registered as a distribution; pip install it, not only its files"
+        )
+    elif len(names) > 1 and environ.get("OTEL_PYTHON_DISTRO") != "otel_tts":
+        others = ", ".join(name for name in names if name != "otel_tts")
+        yield Check(
+            "launcher",
+            WARN,
+            f"also installed: {others}; start with `otel-tts run --` or set OTEL_PYTHON_DISTRO=otel_tts",
+        )
+    else:
+        yield Check("launcher", PASS, "opentelemetry-instrument will load otel-tts")
+
+
+def _settings(environ: Mapping[str, str]) -> Iterator[Check]:
+    effective = settings.read(environ)
+    for problem in effective.problems:
+        yield Check("settings", FAIL, problem)
+    if not effective.enabled or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        yield Check("settings", WARN, "telemetry is off: OTEL_TTS_ENABLED=false or OTEL_SDK_DISABLED=true")
+    if not effective.problems:
+        yield Check("settings", PASS, settings.describe(effective) or "all at their defaults")
+
+
+def _endpoints(environ: Mapping[str, str]) -> Iterator[Check]:
+    if file := environ.get("OTEL_CONFIG_FILE"):
+        yield Check("endpoint", SKIP, f"the exporters are set up by {file} (OTEL_CONFIG_FILE)")
+        return
+    targets: dict[str, bool] = {}
+    for signal in _SIGNALS:
+        if "otlp" in environ.get(f"OTEL_{signal}_EXPORTER", "otlp"):
+            own = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environ.get(_ENDPOINT)
+            protocol = environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+            targets[own or f"http://localhost:{_PORTS.get(protocol, 4318)}"] = bool(own)
+    if not targets:
+        yield Check("endpoint", SKIP, "no signal is exported over OTLP")
+    for target, asked_for in targets.items():
+        yield _reach(target, asked_for)
+
+
+def _reach(target: str, asked_for: bool) -> Check:
+    try:
+        parts = urlsplit(target if "://" in target else f"//{target}")
+        address = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else 80))
+    except ValueError:
+        return Check("endpoint", FAIL, f"{_ENDPOINT} is not a URL with a port from 0 to 65535")
+    shown = f"{address[0]}:{address[1]}"  # without the credentials that a URL may hold
+    try:
+        with socket.create_connection(address, timeout=_CONNECT):
+            return Check("endpoint", PASS, f"{shown} accepts connections")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        if asked_for:
+            return Check("endpoint", FAIL, f"{shown} cannot be reached ({why}); is the collector running?")
+        return Check("endpoint", WARN, f"{shown}, the default, cannot be reached ({why}); set {_ENDPOINT}")
+
+
+def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
+    from otel_tts.instrumentation.engines import all_engines
+    from otel_tts.instrumentation.hooks import inspect_engine
+
+    found = [status for status in map(inspect_engine, all_engines()) if status.version is not None]
+    for status in found:
+        if status.missing:
+            yield Check("engines", WARN, f"{status.name} {status.version} lacks {', '.join(status.missing)}")
+    whole = ", ".join(f"{status.name} {status.version}".strip() for status in found if not status.missing)
+    if whole or not found:
+        yield Check(
+            "engines", PASS if whole else WARN, whole or "none with a table is installed; see `otel-tts engines`"
+        )
+
+
+def _providers(environ: Mapping[str, str]) -> Iterator[Check]:
+    if importlib.util.find_spec("onnxruntime") is None:
+        yield Check("onnxruntime", SKIP, "not installed")
+        return
+    onnxruntime: Any = importlib.import_module("onnxruntime")
+    yield Check("onnxruntime", MEASURED, ", ".join(onnxruntime.get_available_providers()))
+
+
+def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
+    from otel_tts.gpu.devices import visible
+    from otel_tts.gpu.nvml import Nvml, Unavailable
+
+    if not settings.read(environ).nvml_interval:
+        yield Check("GPU health", SKIP, "OTEL_TTS_NVML_INTERVAL=0: another exporter does it")
+        return
+    try:
+        nvml = Nvml()
+    except Unavailable as unavailable:
+        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}")
+        return
+    try:
+        for gpu in nvml.gpus(visible(environ)):
+            seen = asdict(nvml.look(gpu))
+            known = sorted(key for key, value in seen.items() if value is not None)
+            absent = sorted(key for key, value in seen.items() if value is None and key != "parent")
+            yield Check(
+                "GPU health",
+                PASS,
+                f"{gpu.id}: {len(known)} facts" + (f"; not told: {', '.join(absent)}" if absent else ""),
+            )
+    finally:
+        nvml.close()
+
+
+_BASICS: Final[dict[str, Callable[[Mapping[str, str]], Iterator[Check]]]] = {
+    "Python": _python,
+    "packages": _versions,
+    "launcher": _distributions,
+    "settings": _settings,
+    "endpoint": _endpoints,
+    "engines": _engines,
+    "onnxruntime": _providers,
+    "GPU health": _nvml,
+}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for check in checks:
+        table.add_row(check.name, Text(check.status, style=_STYLES[check.status]), Text(check.detail))
+    return table

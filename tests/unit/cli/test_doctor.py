@@ -1,0 +1,109 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import types
+from collections.abc import Callable, Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from otel_tts.cli import doctor, doctor_gpu
+from otel_tts.cli.doctor import FAIL, PASS, SKIP, WARN, Check, attempt, examine
+from otel_tts.cli.main import app
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+def found(environ: dict[str, str] | None = None) -> dict[str, list[Check]]:
+    checks: dict[str, list[Check]] = {}
+    for check in examine(environ or {}):
+        checks.setdefault(check.name, []).append(check)
+    return checks
+
+
+@pytest.fixture
+def collector() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://someone:secret@127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_what_is_looked_at_and_that_this_environment_is_well(collector: str) -> None:
+    checks = found({ENDPOINT: collector})
+    assert set(checks) == {
+        "Python", "packages", "runtimes", "launcher", "settings", "endpoint", "engines", "onnxruntime", "GPU health",
+    }  # fmt: skip
+    assert {check.status for each in checks.values() for check in each} <= {PASS, SKIP, "measured", WARN}
+    (endpoint,) = checks["endpoint"]
+    assert endpoint.status == PASS and "secret" not in endpoint.detail
+
+
+def test_an_endpoint_that_was_asked_for_and_is_not_there_fails(free_port: Callable[[], int]) -> None:
+    (endpoint,) = found({ENDPOINT: f"http://127.0.0.1:{free_port()}"})["endpoint"]
+    assert endpoint.status == FAIL and "is the collector running?" in endpoint.detail
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://[::1", "http://host:port"])
+def test_an_endpoint_that_is_no_url_fails_in_words(url: str) -> None:
+    (endpoint,) = found({ENDPOINT: url})["endpoint"]
+    assert endpoint.status == FAIL and "not a URL" in endpoint.detail
+
+
+def test_signals_with_endpoints_of_their_own_are_all_looked_at(collector: str, free_port: Callable[[], int]) -> None:
+    environ = {ENDPOINT: collector, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"http://127.0.0.1:{free_port()}/v1/logs"}
+    assert sorted(check.status for check in found(environ)["endpoint"]) == [FAIL, PASS]
+    off = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    (endpoint,) = found(off)["endpoint"]
+    assert endpoint.status == SKIP
+
+
+def test_settings_that_are_not_understood_fail(collector: str) -> None:
+    (problem,) = found({ENDPOINT: collector, "OTEL_TTS_CLOCK": "sundial"})["settings"]
+    assert problem.status == FAIL and "OTEL_TTS_CLOCK" in problem.detail
+    off, _ = found({ENDPOINT: collector, "OTEL_TTS_ENABLED": "false"})["settings"]
+    assert off.status == WARN
+
+
+def test_an_error_in_a_check_is_a_finding() -> None:
+    def look() -> Iterator[Check]:
+        yield Check("a", PASS, "")
+        raise RuntimeError("first line\nsecond line")
+
+    first, second = attempt("a", look)
+    assert (first.status, second.status) == (PASS, FAIL)
+    assert "RuntimeError" in second.detail and "second line" not in second.detail
+
+
+def test_exit_statuses_and_json(monkeypatch: pytest.MonkeyPatch, collector: str, free_port: Callable[[], int]) -> None:
+    runner = CliRunner()
+    monkeypatch.setenv(ENDPOINT, collector)
+    result = runner.invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 0
+    checks = json.loads(result.stdout)["checks"]
+    assert all(set(check) == {"name", "status", "detail"} for check in checks)
+    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{free_port()}")
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 1 and "fail" in result.stdout
+    assert runner.invoke(app, ["doctor", "--gpus"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("torch", "reason"),
+    [(None, "PyTorch is not installed"), (types.SimpleNamespace(is_available=lambda: False), "sees no CUDA device")],
+)
+def test_without_a_gpu_it_says_what_was_skipped_and_why(torch, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = types.ModuleType("torch")
+    fake.cuda = torch
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    monkeypatch.setattr(doctor_gpu.importlib.util, "find_spec", lambda name: torch)
+    (check,) = doctor_gpu.examine_gpu()
+    assert check.status == SKIP and reason in check.detail
+    for name in ("synchronisations", "profiler", "capture", "energy"):
+        assert name in check.detail
+
+
+def test_every_status_has_a_style() -> None:
+    assert set(doctor._STYLES) == {PASS, FAIL, WARN, SKIP, "measured"}
