@@ -96,11 +96,11 @@ class Configurator(sdk_components.Configurator):
         from otel_tts.emit.privacy import Policy
 
         policy = Policy.from_settings(settings)
-        ours = [None if signal in pipeline.joined else pipeline.provider(signal) for signal in SIGNALS]
-        if not any(ours):
+        traces, metrics, logs = (None if s in pipeline.joined else pipeline.provider(s) for s in SIGNALS)
+        if traces is metrics is logs is None:
             return "none(the application's own providers)"
-        gate.install(*ours, policy)
-        if (reason := canary.check(policy, *ours)) is not None:
+        gate.install(traces, metrics, logs, policy)
+        if (reason := canary.check(policy, traces, metrics, logs)) is not None:
             canary.refuse(policy, reason)
             return "refusing"
         if withheld := policy.dropped_resource_keys():
