@@ -15,7 +15,7 @@ NOW_SECONDS = 300
 TREND = "$__rate_interval"
 """Window of a point in a graph: at least four export intervals."""
 
-UNIT_SUFFIXES = {"s": "seconds", "By": "bytes", "J": "joules"}
+UNIT_SUFFIXES = {"s": "seconds", "By": "bytes", "J": "joules", "W": "watts", "Cel": "celsius"}
 
 OUTCOME = names.OUTCOME.replace(".", "_")
 STAGE = names.STAGE.replace(".", "_")
