@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 from otel_tts import guard
 from otel_tts.audio.deferred import pending
+from otel_tts.emit import privacy
 
 GET = {
     "go": "install Go from https://go.dev/dl/",
@@ -60,8 +61,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Each test starts with no contained fault and no sound waiting, and ends with no span current."""
+    """Each test starts with no contained fault, nothing redacted and no sound waiting, and ends with no span current."""
     guard.faults.clear()
+    privacy.forget_counts()
     pending.renew()
     yield
     assert not trace.get_current_span().get_span_context().is_valid, "the test left a span current"

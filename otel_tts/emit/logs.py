@@ -7,6 +7,7 @@ Each goes out as an OTLP record and as a line on stderr. Bodies are made from th
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -124,6 +125,7 @@ def _pick(synthesis: Synthesis, fields: tuple[tuple[str, str], ...]) -> dict[str
     return {field: attrs[name] for field, name in fields if name in attrs}
 
 
+_NUMBERS: Final = frozenset((bool, int, float))
 _is_word: Final = re.compile(r"[A-Za-z0-9_.:/+@,%<>-]{1,128}").fullmatch
 
 
@@ -132,11 +134,12 @@ def _safe(field: str, value: Any) -> Any:
 
     A voice is a preset, listed in OTEL_TTS_VOICES, or hashed by now.
     """
-    if field == "voice" or isinstance(value, (bool, int, float)):
+    if value.__class__ in _NUMBERS or field == "voice":
         return value
     return _word(value) if isinstance(value, str) else REDACTED
 
 
+@functools.lru_cache(maxsize=1024)  # the same few names in every line
 def _word(text: str) -> str:
     return text if _is_word(text) else REDACTED
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sized
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
@@ -95,10 +94,13 @@ class SpanMaker:
 
     def _hand_over(self, record: LateSpan, attrs: dict[str, Any], wall: int, end: int) -> None:
         tracer = self._tracer
-        parent = trace.get_current_span(record.parent).get_span_context()
+        outer: Any = record.parent.get(span_private.SPAN_KEY)
+        parent: SpanContext | None = outer.get_span_context() if outer is not None else None
+        if parent is not None and not parent.is_valid:
+            parent = None
         tracer.span_processor.on_end(
             ReadableSpan(
-                record.name, record.sc, parent if parent.is_valid else None, tracer.resource, attrs,
+                record.name, record.sc, parent, tracer.resource, attrs,
                 [Event(name, attributes, stamp or wall + at) for name, attributes, stamp, at in record.events], (),
                 record.kind, tracer.instrumentation_info, record.status or _UNSET, wall + record.t0, wall + end,
                 span_private.scope_of(tracer),
