@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --pre
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: help demo test test-torch lint bench docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: lint ## lint, build the servers where Go is, run all tests
 	@if command -v go >/dev/null || [ "$$CI" = true ]; then $(BIN)/otel-tts stack build; \
 	else echo "make test: no Go on PATH, so the servers cannot be built; the tests that need them are skipped"; fi
 	$(BIN)/pytest
+	$(BIN)/python tests/torch_cpu/environment.py
+
+test-torch: $(DEV) ## only the tests with the real torch on a CPU, in an environment of their own (7 GB, once)
+	$(BIN)/python tests/torch_cpu/environment.py
 
 lint: $(DEV) ## ruff, pyright, layers between the modules, generated documents
 	$(BIN)/ruff check
@@ -44,9 +48,10 @@ docs: $(DEMO) ## write docs/settings.md and docs/names.md from the tables in ote
 dashboards: $(DEV) ## write dashboards/generated from the builders
 	$(BIN)/python -m dashboards.build
 
-lock: $(DEV) ## renew dev.lock and demo.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+lock: $(DEV) ## renew dev.lock, demo.lock and torch.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --extra demo --extra config --group dev pyproject.toml -o dev.lock
 	$(COMPILE) --extra demo --constraint dev.lock pyproject.toml -o demo.lock
+	$(COMPILE) --extra torch --extra config --constraint dev.lock pyproject.toml tests/torch_cpu/requirements.in -o torch.lock
 
 stack-build: $(DEMO) ## build Collector, Tempo, Loki, Prometheus and Alertmanager with Go (20 minutes, once)
 	$(BIN)/otel-tts stack build

@@ -36,11 +36,14 @@ class Chunk:
     """Where an entry's result (or each item that it yields) has its samples and their rate.
 
     `samples` is an attribute, a key or an index of the result; None: the result itself. `rate` likewise, or the rate
-    itself in Hz (from 1000 on). Samples may be a list of arrays: they count as one after the other.
+    itself in Hz (from 1000 on). Samples may be a list of arrays: they count as one after the other. Where a path cannot
+    say it, `samples` is a function of the result; None from it is no audio seen. `given`: both are arguments of the
+    call by name, which is handed the audio to write it.
     """
 
-    samples: str | int | None = None
+    samples: str | int | Callable[[Any], Any] | None = None
     rate: str | int | float | None = None
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)

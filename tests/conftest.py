@@ -61,7 +61,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Each test starts with no contained fault, nothing redacted and no sound waiting, and ends with no span current."""
+    """Each test starts with nothing counted and no sound waiting, and ends with no span current."""
     guard.faults.clear()
     privacy.forget_counts()
     pending.renew()

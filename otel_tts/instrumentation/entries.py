@@ -160,6 +160,7 @@ class _EntryCall:
         self._rate: int | None = None
         self._delivers = False
         self._chunk = entry.chunk
+        self._given: Mapping[str, Any] | None = None
 
     def begin(self) -> tuple[Synthesis | None, bool]:
         """Join the open synthesis, or start one that belongs where the call was made."""
@@ -167,6 +168,8 @@ class _EntryCall:
         if kit is None:
             return None, False
         call = Call(self._instance, _bind(self._wrapped, self._args, self._kwargs))
+        if self._chunk is not None and self._chunk.given:
+            self._given = call.arguments
         rate = self.entry.sample_rate
         self._rate = rate_of(rate if isinstance(rate, int) else _read(rate, call)) or self.engine.sample_rate
         outer = current()
@@ -236,7 +239,9 @@ class _EntryCall:
 
     def returned(self, synthesis: Synthesis, result: Any) -> None:
         """The result of a plain call. None where audio was to come counts as no audio."""
-        if self._chunk is None or result is not None:
+        if self._given is not None:
+            frames = self._read_samples(synthesis, self._given)
+        elif self._chunk is None or result is not None:
             frames = self._read_samples(synthesis, result)
         else:
             frames = synthesis.audio((), self._rate, source=self.entry)
@@ -254,6 +259,8 @@ class _EntryCall:
             return None
         rate = rate_of(_pick(result, chunk.rate)) or self._rate
         samples = result if chunk.samples is None else _pick(result, chunk.samples)
+        if samples is None and callable(chunk.samples):
+            return None
         pieces = _pieces_of(samples)
         if pieces is None:
             return synthesis.audio(samples, rate, source=self.entry)
@@ -351,8 +358,10 @@ _LOWEST_RATE: Final = 1000
 """Hz. A smaller number in `Chunk.rate` is an index."""
 
 
-def _pick(result: Any, where: str | int | float | None) -> Any:
+def _pick(result: Any, where: str | int | float | Callable[[Any], Any] | None) -> Any:
     """Return the attribute, key or item `where` of `result`, a rate that is given as a number, or None."""
+    if callable(where):
+        return contain("reader", where, result)
     if isinstance(where, str) and not isinstance(result, Mapping):
         return getattr(result, where, None)
     if where is None or isinstance(where, float) or (isinstance(where, int) and where >= _LOWEST_RATE):

@@ -9,11 +9,11 @@ from importlib import metadata
 
 from otel_tts.engine import Engine
 from otel_tts.guard import contain
-from otel_tts.instrumentation.engines import hibari, piper
+from otel_tts.instrumentation.engines import hibari, indextts, piper
 
 _logger = logging.getLogger("otel_tts")
 
-ENGINES: tuple[Engine, ...] = (hibari.ENGINE, piper.ENGINE)
+ENGINES: tuple[Engine, ...] = (hibari.ENGINE, indextts.ENGINE, piper.ENGINE)
 """The tables that come with otel-tts."""
 
 

@@ -263,7 +263,7 @@ def test_requests_on_several_threads_keep_apart(world, hook, tts) -> None:
         assert [span.name for span in stages(mine)][1:] == ["tts.acoustic_model", "tts.vocoder"] * sentences
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("engine", [hibari.ENGINE, piper.ENGINE], ids=lambda engine: engine.name)
 def test_the_tables_fit_the_installed_versions(engine) -> None:
     status = inspect_engine(engine)
     assert status.version is not None
@@ -353,7 +353,7 @@ def test_tables_that_cannot_be_used_are_named_and_left_out(installed, caplog) ->
     installed("speaks", "speaks = speaks:ENGINE", OWN)
     with caplog.at_level(logging.WARNING, "otel_tts"):
         names = [engine.name for engine in all_engines()]
-    assert names == ["hibari", "piper", "speaks"]
+    assert names == [*(engine.name for engine in ENGINES), "speaks"]
     said = "\n".join(caplog.messages)
     for part in ("engine broken", "engine gone", "the entry point wrong = wrong:ENGINE is no otel_tts.Engine"):
         assert part in said
