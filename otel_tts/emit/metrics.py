@@ -35,6 +35,7 @@ class Instruments:
     def __init__(self, meter_provider: Any, settings: Settings, recorder: Recorder) -> None:
         self._meter = meter_provider.get_meter(names.SCOPE, __version__)
         self._recorder = recorder
+        self._points: list[Points] = []
         self._bounds: dict[str, set[str]] = collections.defaultdict(set)
         self._limit = settings.max_label_values
         self._requests = self._counter(names.REQUESTS)
@@ -138,11 +139,20 @@ class Instruments:
         for (engine, stage), age in oldest.items():
             yield Observation(age, {**self._label(names.ENGINE, engine), **self._label(names.STAGE, stage)})
 
+    def renew(self) -> None:
+        """In a forked child: the SDK's aggregations are new there."""
+        for points in self._points:
+            points.forget()
+
+    def _short_cut(self, instrument: Any) -> Points:
+        self._points.append(Points(instrument))
+        return self._points[-1]
+
     def _counter(self, metric: names.Metric) -> Any:
-        return Points(self._meter.create_counter(metric.name, metric.unit, metric.meaning))
+        return self._short_cut(self._meter.create_counter(metric.name, metric.unit, metric.meaning))
 
     def _histogram(self, metric: names.Metric) -> Any:
-        return Points(
+        return self._short_cut(
             self._meter.create_histogram(
                 metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.edges
             )

@@ -70,6 +70,10 @@ class Points:
         for aggregation in aggregations:
             aggregation.aggregate(measurement, sampled)
 
+    def forget(self) -> None:
+        """In a forked child: its metrics begin anew, and these aggregations are no longer looked at."""
+        self._known.clear()
+
     def _remember(self, key: tuple[tuple[str, str], ...]) -> None:
         labels = dict(key)
         if len(self._known) < _MAX_SERIES:

@@ -434,6 +434,7 @@ class Recorder:
         self._late.clear()
         self._on_device.clear()
         contain("gpu", self.gpu.renew)
+        contain("metrics", self.instruments.renew)
         self.memory = None
         self.open.clear()
         self.dropped.clear()

@@ -46,3 +46,15 @@ def test_the_protocol_fits_the_port(endpoint: str | None, protocol: str) -> None
     defaults.lend(environ)
     assert environ["OTEL_EXPORTER_OTLP_PROTOCOL"] == protocol
     defaults.take_back(environ)
+
+
+def test_larger_batches_are_lent_only_where_the_queue_is_ours() -> None:
+    """The SDK refuses a batch that is larger than its queue."""
+    environ: dict[str, str] = {"OTEL_BSP_MAX_QUEUE_SIZE": "1000"}
+    defaults.lend(environ)
+    try:
+        assert "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" not in environ
+        assert environ["OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"] == "2048"
+    finally:
+        defaults.take_back(environ)
+    assert environ == {"OTEL_BSP_MAX_QUEUE_SIZE": "1000", "FASTAPI_OTEL_AUTO_CONFIGURE": "false"}

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -145,3 +147,49 @@ def test_without_an_sdk_nothing_happens() -> None:
     meter = NoOpMeterProvider().get_meter("test")
     Points(meter.create_counter("c")).record(1, {"engine": "a"}, context(0))
     Points(meter.create_histogram("h")).record(1, {"engine": "a"}, context(0))
+
+
+FORKING = """
+import os
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from otel_tts.emit.recorder import Recorder
+from otel_tts.emit.sdk_private import reset_metric_state_after_fork
+from otel_tts.settings import Settings
+from otel_tts.synthesis import Synthesis
+
+reader = InMemoryMetricReader()
+meters = MeterProvider([reader])
+settings = Settings(log_format="none", clock="host", nvml_interval=0)
+recorder = Recorder(TracerProvider(), meters, LoggerProvider(), settings, interval=None)
+
+def speak():
+    with Synthesis(recorder, {"tts.engine.name": "e"}):
+        pass
+    recorder.drain()
+
+def tell(who):
+    for part in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics:
+        if part.name == "tts.requests":
+            print(who, *[point.value for point in part.data.data_points], flush=True)
+
+speak(); speak()
+child = os.fork()
+if child == 0:
+    reset_metric_state_after_fork(meters)
+    speak()
+    tell("child")
+    os._exit(0)
+os.waitpid(child, 0)
+speak()
+tell("parent")
+os._exit(0)
+"""
+
+
+def test_a_forked_child_adds_to_aggregations_of_its_own() -> None:
+    """The parent's would swallow its points: nobody looks at those in the child."""
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n")[:2] == ["child 1", "parent 3"], done.stderr
