@@ -3,9 +3,9 @@
 """Takes finished requests from the request path and turns them into telemetry on a thread of its own.
 
 The request path appends to a bounded deque and is done. The thread looks every 100 ms without being signalled
-(waking it per request costs more than all the rest), and yields the interpreter after each record, which halves the
-longest stall that another thread sees. Two things do not wait for a request's end: its REQ_START line, and the
-report of a request that has been open too long.
+(waking it per request costs more than all the rest), handles what has finished twice a second, and yields the
+interpreter after each record, which halves the longest stall that another thread sees. Two things do not wait for a
+request's end: its REQ_START line, and the report of a request that has been open too long.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
 
 INTERVAL: Final = 0.1
 """Seconds between two looks at the queue."""
+_FINISHED_EVERY: Final = 5
+"""Looks between two that handle finished requests while there are only a few: a request that runs meanwhile shares the
+interpreter with that work, so it comes seldom and many at once."""
+_FEW: Final = 64
 _STUCK_EVERY: Final = 10
 """Looks between two searches for stuck requests: once a second."""
 _LATE_AFTER: Final = 1.0
@@ -184,14 +188,20 @@ class Recorder:
             wake.wait(interval)
             if self.clock is not None:
                 contain("clock", self.clock.adopt_thread)
-            contain("drain", self.drain, late_after=_LATE_AFTER)
-            contain("gpu", self.look_at_gpu)
             looks += 1
+            due = looks % _FINISHED_EVERY == 0 or len(self._finished) > _FEW
+            contain("drain", self.drain, late_after=_LATE_AFTER, finished=due)
+            contain("gpu", self.look_at_gpu)
             if looks % _STUCK_EVERY == 0:
                 contain("stuck", self.report_stuck)
 
-    def drain(self, timeout: float = 30.0, breathe: bool = True, late_after: float = 0.0) -> bool:
-        """Turn everything that waits into spans, points and lines. False when `timeout` seconds did not suffice."""
+    def drain(
+        self, timeout: float = 30.0, breathe: bool = True, late_after: float = 0.0, finished: bool = True
+    ) -> bool:
+        """Turn everything that waits into spans, points and lines. False when `timeout` seconds did not suffice.
+
+        `finished` False: only what began since the last look is announced.
+        """
         deadline = time.monotonic() + timeout
         self.spans.look_at_processors()
         self._release_late(late_after)
@@ -201,7 +211,7 @@ class Recorder:
             if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return False
             try:  # the lock is held for one record at most: a fork waits for it
-                if not self._take_one():
+                if not self._take_one(finished):
                     return True
             finally:
                 self._lock.release()
@@ -219,7 +229,7 @@ class Recorder:
         except IndexError:  # empty, or somebody else drains too
             pass
 
-    def _take_one(self) -> bool:
+    def _take_one(self, finished: bool) -> bool:
         try:
             opened = self._started.popleft()
         except IndexError:
@@ -227,6 +237,8 @@ class Recorder:
         else:
             self._safely("start", self._announce, opened)
             return True
+        if not finished:
+            return False
         try:
             record = self._finished.popleft()
         except IndexError:
