@@ -103,6 +103,7 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
             if own:
                 synthesis.busy += busy
                 contain("stream", synthesis.finish, error)
+            error = None  # with its traceback it holds this frame, and the engine's with their tensors
 
 
 def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
@@ -158,3 +159,4 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
             if own and synthesis is not None:
                 synthesis.busy += busy
                 contain("stream", synthesis.finish, error)
+            error = None

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from enum import Enum
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, cast
 
 import numpy as np
@@ -56,23 +57,50 @@ def _run(call: _EntryCall, wrapped: Callable[..., Any], args: tuple[Any, ...], k
     synthesis, own = contain("entry", call.begin) or (None, False)
     if synthesis is None:
         return wrapped(*args, **kwargs)
-    entered = contain("entry", _enter, synthesis)
-    error: BaseException | None = None
-    rest: Any = None
-    try:
-        result = wrapped(*args, **kwargs)
-        rest = contain("entry", _rest_of, result, call, synthesis, own)
-    except BaseException as left:
-        error = left
-        raise
-    else:
-        if rest is None:
-            contain("entry", call.returned, synthesis, result)
-        return result if rest is None else rest
-    finally:
-        contain("entry", _exit, synthesis, entered, own)
-        if own and rest is None:
-            contain("entry", synthesis.finish, error)
+    with _Inside(call, synthesis, own) as inside:
+        return inside.hand_over(wrapped(*args, **kwargs))
+
+
+async def _await(coroutine: Coroutine[Any, Any, Any], starter: _EntryCall | _Continued, call: _EntryCall) -> Any:
+    synthesis, own = contain("entry", starter.begin) or (None, False)
+    if synthesis is None:
+        return await coroutine
+    with _Inside(call, synthesis, own) as inside:
+        return inside.hand_over(await coroutine)
+
+
+class _Inside:
+    """The part of a call that runs inside its synthesis.
+
+    No local of a frame may hold the error: with its traceback that is a cycle, which keeps the engine's frames and
+    their tensors until the collector comes by.
+    """
+
+    __slots__ = ("_call", "_entered", "_goes_on", "_own", "_synthesis")
+
+    def __init__(self, call: _EntryCall, synthesis: Synthesis, own: bool) -> None:
+        self._call, self._synthesis, self._own = call, synthesis, own
+        self._goes_on = False
+
+    def __enter__(self) -> _Inside:
+        self._entered = contain("entry", _enter, self._synthesis)
+        return self
+
+    def hand_over(self, result: Any) -> Any:
+        """Note the result and return it; a generator or coroutine is returned as one that goes on inside."""
+        rest = contain("entry", _rest_of, result, self._call, self._synthesis, self._own)
+        if rest is not None:
+            self._goes_on = True
+            return rest
+        contain("entry", self._call.returned, self._synthesis, result)
+        return result
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        contain("entry", _exit, self._synthesis, self._entered, self._own)
+        if self._own and not self._goes_on:
+            contain("entry", self._synthesis.finish, error)
 
 
 def _rest_of(result: Any, call: _EntryCall, synthesis: Synthesis, own: bool) -> Any:
@@ -88,29 +116,6 @@ def _rest_of(result: Any, call: _EntryCall, synthesis: Synthesis, own: bool) -> 
     if rest is not None:
         weakref.finalize(rest, listener.dropped).atexit = False
     return rest
-
-
-async def _await(coroutine: Coroutine[Any, Any, Any], starter: _EntryCall | _Continued, call: _EntryCall) -> Any:
-    synthesis, own = contain("entry", starter.begin) or (None, False)
-    if synthesis is None:
-        return await coroutine
-    entered = contain("entry", _enter, synthesis)
-    error: BaseException | None = None
-    rest: Any = None
-    try:
-        result = await coroutine
-        rest = contain("entry", _rest_of, result, call, synthesis, own)
-    except BaseException as left:
-        error = left
-        raise
-    else:
-        if rest is None:
-            contain("entry", call.returned, synthesis, result)
-        return result if rest is None else rest
-    finally:
-        contain("entry", _exit, synthesis, entered, own)
-        if own and rest is None:
-            contain("entry", synthesis.finish, error)
 
 
 _Entered = tuple[Context, Any, int]

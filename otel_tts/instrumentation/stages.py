@@ -99,10 +99,13 @@ def _stream(stage: Stage, source: Generator[Any, Any, Any]) -> Generator[Any, An
         error = left
         raise
     finally:
-        if error is not None:
-            source.close()
-        stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
-        contain("stage", stage.close, error)
+        try:
+            if error is not None:
+                source.close()
+        finally:  # closing runs the engine's own clean-up, which may raise
+            stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
+            contain("stage", stage.close, error)
+            error = None  # with its traceback it holds this frame, and the engine's with their tensors
 
 
 async def _stream_async(stage: Stage, source: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
@@ -137,8 +140,11 @@ async def _stream_async(stage: Stage, source: AsyncGenerator[Any, Any]) -> Async
         error = left
         raise
     finally:
-        if error is not None:
-            await source.aclose()
-        if opened is not None:
-            stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
-            contain("stage", stage.close, error)
+        try:
+            if error is not None:
+                await source.aclose()
+        finally:
+            if opened is not None:
+                stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
+                contain("stage", stage.close, error)
+            error = None
