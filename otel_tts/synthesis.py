@@ -39,7 +39,7 @@ class Synthesis(LateSpan):
     __slots__ = (
         "announced", "busy", "depth", "engine", "failed_stage", "first_byte", "folded", "kit", "open_stages",
         "prev", "recording", "rejected", "request", "segments", "silent", "source", "stage_count", "stages", "stuck",
-        "sums", "text_seen", "voice", "wall",
+        "sums", "text_seen", "wall",
     )  # fmt: skip
 
     kit: Recorder
@@ -55,8 +55,6 @@ class Synthesis(LateSpan):
     request: request.Request | None
     silent: bool
     """There is no SDK, or it has disabled us: the surrounding span stays the current one for everybody else."""
-    voice: tuple[str | None, str | None]
-    """The voice as it may be exported, and as it may be a metric label; made from the attribute off the path."""
     wall: int
     """ns to add to the host clock for the time of day; fixed at the start, so a clock set meanwhile tears no trace."""
     busy: int
@@ -78,7 +76,6 @@ class Synthesis(LateSpan):
         self.stage_count = self.segments = self.busy = self.depth = self.text_seen = self.wall = 0
         self.first_byte = self.recording = self.source = None
         self.failed_stage: str | None = None
-        self.voice = (None, None)
         self.announced = self.rejected = self.silent = self.stuck = False
 
     # --- life ----------------------------------------------------------------------------------------------------

@@ -312,9 +312,7 @@ class Recorder:
         if attrs.get(names.VOICE) is None:
             return
         self.voices.settle(synthesis)
-        exported = attrs.get(names.VOICE)
-        synthesis.voice = exported, self.voices.label(synthesis)
-        if synthesis.engine is not None and exported in synthesis.engine.presets:
+        if synthesis.engine is not None and attrs.get(names.VOICE) in synthesis.engine.presets:
             attrs.setdefault(names.VOICE_SOURCE, "preset")
 
     def _materialise(self, record: LateSpan) -> None:

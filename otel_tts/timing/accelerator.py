@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from otel_tts.timing.torch_events import TorchEvents
 
-class XpuBackend:
+
+class XpuBackend(TorchEvents):
     """torch.xpu and torch.Event, as of torch 2.6 to 2.13."""
 
     kind = "xpu"
 
     def __init__(self, torch: Any) -> None:
-        self._torch, self._xpu = torch, torch.xpu
-        self._device = torch.device("xpu")
-        self.is_ready = torch.xpu.is_initialized
-        self.current_device = torch.xpu.current_device
-        self.current_stream = torch.xpu.current_stream
+        super().__init__(torch.xpu)
+        self._torch, self._device = torch, torch.device("xpu")
 
     @classmethod
     def of(cls, torch: Any) -> XpuBackend | None:
@@ -29,31 +28,12 @@ class XpuBackend:
         xpu = getattr(torch, "xpu", None)
         return cls(torch) if xpu is not None and getattr(torch.version, "xpu", None) else None
 
-    def device_of(self, stream: Any) -> int:
-        return stream.device_index
-
-    def uuid(self, device: int) -> str | None:
-        found = getattr(self._xpu.get_device_properties(device), "uuid", None)
-        return None if found is None else str(found)
-
     def is_capturing(self) -> bool:
-        capturing = getattr(self._xpu, "is_current_stream_capturing", None)
+        capturing = getattr(self._module, "is_current_stream_capturing", None)
         return bool(capturing()) if capturing is not None else False
 
     def new_event(self) -> Any:
         return self._torch.Event(device=self._device, enable_timing=True)
-
-    def record(self, event: Any, stream: Any) -> None:
-        event.record(stream)
-
-    def query(self, event: Any) -> bool:
-        return event.query()
-
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        return start.elapsed_time(end)
-
-    def sync_stream(self, stream: Any) -> None:
-        stream.synchronize()
 
     def memory_stats(self, device: int) -> Mapping[str, Any]:
         read = getattr(self._torch._C, "_xpu_memoryStats", None)

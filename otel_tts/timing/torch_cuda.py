@@ -9,51 +9,31 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from otel_tts.timing.torch_events import TorchEvents
+
 _RUNTIMES: Final = ("libcudart.so.13", "libcudart.so.12")
 _THREAD_LOCAL: Final = 1
 """cudaStreamCaptureModeThreadLocal"""
 
 
-class CudaBackend:
+class CudaBackend(TorchEvents):
     """torch.cuda, as of torch 2.4 to 2.13."""
 
     kind = "cuda"
 
     def __init__(self, torch: Any) -> None:
-        cuda = torch.cuda
-        self._torch, self._cuda = torch, cuda
-        self.is_ready = cuda.is_initialized  # False in a forked child, where CUDA cannot be used
-        self.current_device = cuda.current_device
-        self.current_stream = cuda.current_stream
-        self.is_capturing = cuda.is_current_stream_capturing
+        super().__init__(torch.cuda)
+        self._torch = torch
+        self.is_capturing = torch.cuda.is_current_stream_capturing
 
     @classmethod
     def of(cls, torch: Any) -> CudaBackend | None:
         """Return the backend of a torch that is built with CUDA or ROCm."""
         return cls(torch) if torch.version.cuda or torch.version.hip else None
 
-    def device_of(self, stream: Any) -> int:
-        return stream.device_index
-
-    def uuid(self, device: int) -> str | None:
-        found = getattr(self._cuda.get_device_properties(device), "uuid", None)
-        return None if found is None else str(found)
-
     def new_event(self) -> Any:
         # The default has changed between versions: never rely on it.
-        return self._cuda.Event(enable_timing=True)
-
-    def record(self, event: Any, stream: Any) -> None:
-        event.record(stream)
-
-    def query(self, event: Any) -> bool:
-        return event.query()
-
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        return start.elapsed_time(end)
-
-    def sync_stream(self, stream: Any) -> None:
-        stream.synchronize()
+        return self._module.Event(enable_timing=True)
 
     def memory_stats(self, device: int) -> Mapping[str, Any]:
         # The nested form: flattening its 130 numbers costs a hundred times what reading ten of them does.
