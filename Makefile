@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --pre
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-torch lint bench docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: help demo test test-engines lint bench docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,11 @@ test: lint ## lint, build the servers where Go is, run all tests
 	@if command -v go >/dev/null || [ "$$CI" = true ]; then $(BIN)/otel-tts stack build; \
 	else echo "make test: no Go on PATH, so the servers cannot be built; the tests that need them are skipped"; fi
 	$(BIN)/pytest
-	$(BIN)/python tests/torch_cpu/environment.py
+	$(BIN)/python tests/environments/run.py all
 
-test-torch: $(DEV) ## only the tests with the real torch on a CPU, in an environment of their own (7 GB, once)
-	$(BIN)/python tests/torch_cpu/environment.py
+ENGINES ?= all
+test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
+	$(BIN)/python tests/environments/run.py $(ENGINES)
 
 lint: $(DEV) ## ruff, pyright, layers between the modules, generated documents
 	$(BIN)/ruff check
@@ -48,10 +49,11 @@ docs: $(DEMO) ## write docs/settings.md and docs/names.md from the tables in ote
 dashboards: $(DEV) ## write dashboards/generated from the builders
 	$(BIN)/python -m dashboards.build
 
-lock: $(DEV) ## renew dev.lock, demo.lock and torch.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --extra demo --extra config --group dev pyproject.toml -o dev.lock
 	$(COMPILE) --extra demo --constraint dev.lock pyproject.toml -o demo.lock
-	$(COMPILE) --extra torch --extra config --constraint dev.lock pyproject.toml tests/torch_cpu/requirements.in -o torch.lock
+	for needs in tests/environments/*.in; do \
+	$(COMPILE) --extra config pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
 
 stack-build: $(DEMO) ## build Collector, Tempo, Loki, Prometheus and Alertmanager with Go (20 minutes, once)
 	$(BIN)/otel-tts stack build

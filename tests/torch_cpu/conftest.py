@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same request in a process without otel-tts and in one started by the launcher, with the real torch on a CPU.
 
-These tests need an environment of their own (see environment.py); elsewhere they are not collected.
+These tests need an environment of their own (tests/environments); elsewhere they are not collected.
 """
 
 from __future__ import annotations

@@ -1,0 +1,108 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs tests whose engines cannot share the development environment: ``python tests/environments/run.py NAME …``.
+
+``NAME.in`` says what such an environment needs beside otel-tts, ``NAME.lock`` what it holds (``make lock``). It stays
+in ~/.cache/otel-tts/venvs for the next time; a changed lock makes a new one. otel-tts itself is installed into a
+temporary folder, from this checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+VENVS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-tts" / "venvs"
+PATIENCE = 1200
+"""Seconds for the download, which takes less than one minute on a fast line."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`tests` run in it. `gigabytes` it may take; uv links files from its cache, so what is shared is there once."""
+
+    tests: tuple[str, ...]
+    gigabytes: int
+
+
+ENVIRONMENTS = {
+    "torch": Environment(("tests/torch_cpu", "tests/unit/timing/test_real_torch.py"), 10),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=[*ENVIRONMENTS, "all"], help="the environment, or all one after the other")
+    parser.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest in place of the folders")
+    asked = parser.parse_args()
+    names = ENVIRONMENTS if asked.name == "all" else (asked.name,)
+    failed = [name for name in names if run(name, asked.pytest)]
+    if failed:
+        print(f"failed in: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run the environment's tests, or pytest with `arguments`; return its exit status. A skip prints its reason."""
+    print(f"\n== tests in the environment {name} ==", flush=True)
+    lock = HERE / f"{name}.lock"
+    environment = VENVS / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    if not environment.is_dir():
+        if reason := _why_not(ENVIRONMENTS[name].gigabytes):
+            print(f"SKIPPED: {reason}")
+            return 0
+        print(f"installing {lock.name} into {environment}", flush=True)
+        try:
+            _create(environment, lock)
+        except subprocess.TimeoutExpired:
+            print(f"SKIPPED: not installed after {PATIENCE // 60} minutes")
+            return 0
+    with tempfile.TemporaryDirectory() as site:
+        _install("--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", site, str(ROOT))
+        return subprocess.call(
+            [str(environment / "bin" / "pytest"), *(arguments or ENVIRONMENTS[name].tests)],
+            cwd=ROOT, env=os.environ | {"PYTHONPATH": site},
+        )  # fmt: skip
+
+
+def _why_not(gigabytes: int) -> str | None:
+    if sys.platform != "linux":
+        return "the locks' wheels are tested on Linux only (torch's there is the CUDA build)"
+    VENVS.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(VENVS).free) < gigabytes << 30:
+        return f"{free >> 30} GB are free at {VENVS}, the environment may take {gigabytes}"
+    return None
+
+
+def _create(environment: Path, lock: Path) -> None:
+    """Fill a folder beside it and rename: there is a whole environment or none."""
+    with tempfile.TemporaryDirectory(prefix=f".{environment.name}-", dir=VENVS, ignore_cleanup_errors=True) as folder:
+        new = Path(folder) / "venv"
+        _uv("venv", "--relocatable", "--python", sys.executable, str(new))
+        _install("--python", str(new / "bin" / "python"), "--requirements", str(lock))
+        try:
+            new.rename(environment)
+        except OSError:
+            if not environment.is_dir():  # else another run was faster
+                raise
+
+
+def _install(*arguments: str) -> None:
+    _uv("pip", "install", *arguments)
+
+
+def _uv(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "uv", *arguments, "--quiet"], check=True, timeout=PATIENCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
