@@ -1,9 +1,10 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/settings.md and docs/names.md from the tables in otel_tts; with --check say whether they are current."""
+"""Write docs/settings.md, names.md and engines.md from the tables in otel_tts; with --check compare them."""
 
 from __future__ import annotations
 
+import runpy
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -97,6 +98,10 @@ One span per synthesis, named `{names.OPERATION}` and the model, with a child fo
 
 The last part of the name is the value of `{names.STAGE}`.
 
+`{names.SPAN_JOB}` and the name of a page's function is a job of that page's queue, from handing in to result: around
+its waiting and its syntheses, with their `{names.REQUEST_ID}` (see [gradio.md](gradio.md)). It has
+`{names.OUTCOME}` only where it failed or was given up.
+
 ## Attributes of the synthesis
 
 {attributes(names.REQUEST_ATTRIBUTES)}
@@ -104,6 +109,10 @@ The last part of the name is the value of `{names.STAGE}`.
 ### Values of `{names.OUTCOME}`
 
 {meanings("value", names.OUTCOMES)}
+
+### Values of `{names.COLD_START_KIND}`
+
+{meanings("value", names.COLD_STARTS)}
 
 ## Attributes of the audio
 
@@ -117,6 +126,10 @@ On the synthesis's span.
 
 {", ".join(code(name) for name in names.ANOMALIES if name in names.SILENT_FAILURES)} turn the outcome `ok` into \
 `{names.Outcome.ANOMALOUS}`; the others are noted on a request that stays `ok`.
+
+The event `{names.FILE_EVENT}` on the synthesis, and where its span has left by then the log line \
+`{names.AUDIO_FILE}`, say what a delivered file says of itself: format, size, duration, sample rate, channels,
+anomalies.
 
 ## Attributes of a stage
 
@@ -151,7 +164,11 @@ Fields, as `key=value` or JSON; those that are unknown are left out:
 """
 
 
-PAGES = {"settings.md": settings_page, "names.md": names_page}
+def engines_page() -> str:
+    return runpy.run_path(str(Path(__file__).with_name("engines_page.py")))["page"](NOTE)
+
+
+PAGES = {"settings.md": settings_page, "names.md": names_page, "engines.md": engines_page}
 
 
 def main(arguments: list[str]) -> int:

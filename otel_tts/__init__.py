@@ -3,7 +3,8 @@
 """otel-tts: an OpenTelemetry distribution for speech synthesis.
 
 A service is started with ``opentelemetry-instrument`` (or ``otel-tts run``) and needs none of this. For code of your
-own: `synthesis`, `stage`, `current`, `carried`; for an engine of your own a table: `Engine`, `Entry`, `Seam`, `Chunk`.
+own: `synthesis`, `stage`, `current`, `carried`, `batch`; for an engine of your own a table: `Engine`, `Entry`, `Seam`,
+`Chunk`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_tts.api import stage, synthesis
+from otel_tts.batch import batch
 from otel_tts.carrier import carried
 from otel_tts.engine import Call, Chunk, Engine, Entry, Seam
 from otel_tts.names import Stage
@@ -36,6 +38,7 @@ __all__ = [
     "Seam",
     "Stage",
     "__version__",
+    "batch",
     "carried",
     "configure",
     "current",

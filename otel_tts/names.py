@@ -21,6 +21,8 @@ SCOPE: Final = "otel_tts"
 
 OPERATION: Final = "text_to_speech"
 SPAN_QUEUE: Final = "tts.queue"
+SPAN_MODEL_LOAD: Final = "tts.model.load"
+SPAN_JOB: Final = "tts.job"
 STAGE_PREFIX: Final = "tts."
 
 
@@ -81,9 +83,13 @@ VOICE: Final = "tts.voice"
 VOICE_SOURCE: Final = "tts.voice.source"
 EMOTION_MODE: Final = "tts.emotion.mode"
 REFERENCE_DURATION: Final = "tts.reference.duration"
+REFERENCE_SAMPLE_RATE: Final = "tts.reference.sample_rate"
+REFERENCE_SIZE: Final = "tts.reference.size"
 REFERENCE_CACHE_HIT: Final = "tts.reference.cache_hit"
+RETRIES: Final = "tts.retries"
 STREAM: Final = "tts.stream"
 COLD_START: Final = "tts.cold_start"
+COLD_START_KIND: Final = "tts.cold_start.kind"
 OUTCOME: Final = "tts.outcome"
 ERROR_TYPE: Final = "error.type"
 DEVICE: Final = "tts.device"
@@ -105,16 +111,20 @@ AUDIO_CLIPPING_RATIO: Final = "tts.audio.clipping_ratio"
 AUDIO_CLICKS: Final = "tts.audio.clicks"
 AUDIO_DC_OFFSET: Final = "tts.audio.dc_offset"
 AUDIO_ANOMALY: Final = "tts.audio.anomaly"
+FILE_EVENT: Final = "tts.audio.file"
 REAL_TIME_FACTOR: Final = "tts.real_time_factor"
 TIME_TO_FIRST_BYTE: Final = "tts.time_to_first_byte"
 TIME_TO_FIRST_AUDIO: Final = "tts.time_to_first_audio"
 STREAM_CHUNKS: Final = "tts.stream.chunks"
+STREAM_GAP: Final = "tts.stream.gap"
 STREAM_UNDERRUN: Final = "tts.stream.underrun"
 STREAM_CONTINUOUS: Final = "tts.stream.continuous"
 
 STAGE: Final = "tts.stage"
 STAGE_SEGMENTS: Final = "tts.stage.segments"
 STAGE_HOST_DURATION: Final = "tts.stage.host_duration"
+BATCH_SIZE: Final = "tts.batch.size"
+BATCH_SHARE: Final = "tts.batch.share"
 TIMING_MODE: Final = "gpu.timing.mode"
 TIMING_STATUS: Final = "gpu.timing.status"
 GPU_ELAPSED: Final = "gpu.elapsed"
@@ -163,7 +173,7 @@ class Attribute:
 
 
 REQUEST_ATTRIBUTES: Final = (
-    Attribute(REQUEST_ID, "string", "", "from the x-request-id header, the queue's event id, or made here"),
+    Attribute(REQUEST_ID, "string", "", "from x-request-id, the queue's event id, or made; numbered in a WebSocket"),
     Attribute(OPERATION_NAME, "string", "", "always text_to_speech"),
     Attribute(OUTPUT_TYPE, "string", "", "always speech"),
     Attribute(MODEL, "string", "", "the model's name"),
@@ -177,9 +187,13 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(VOICE_SOURCE, "string", "", "default, preset, reference or description"),
     Attribute(EMOTION_MODE, "string", "", "how an emotion was asked for: speaker, reference, vector or text"),
     Attribute(REFERENCE_DURATION, "double", "s", "length of the reference audio"),
+    Attribute(REFERENCE_SAMPLE_RATE, "int", "Hz", "samples a second of the reference audio"),
+    Attribute(REFERENCE_SIZE, "int", "By", "bytes of the reference file"),
     Attribute(REFERENCE_CACHE_HIT, "boolean", "", "the reference's encoding was reused"),
+    Attribute(RETRIES, "int", "{retry}", "attempts that the engine threw away and made again; absent for 0"),
     Attribute(STREAM, "boolean", "", "the audio was delivered in chunks"),
-    Attribute(COLD_START, "boolean", "", "the first synthesis of this engine in this process"),
+    Attribute(COLD_START, "boolean", "", "something was done here that the next request will find done; see the kind"),
+    Attribute(COLD_START_KIND, "string[]", "", "what was done for the first time; see the list of cold starts"),
     Attribute(OUTCOME, "string", "", "ok, anomalous, error, cancelled or rejected"),
     Attribute(ERROR_TYPE, "string", "", "the exception's class"),
     Attribute(DEVICE, "string", "", "what the engine says it runs on: cpu, cuda, …"),
@@ -209,8 +223,9 @@ AUDIO_ATTRIBUTES: Final = (
     Attribute(
         TIME_TO_FIRST_BYTE, "double", "s", "from the server span's start, else the synthesis's, to the first audio"
     ),
-    Attribute(TIME_TO_FIRST_AUDIO, "double", "s", "time to first byte plus leading silence; absent when silent"),
+    Attribute(TIME_TO_FIRST_AUDIO, "double", "s", "time to first byte, plus silence until sound; absent when silent"),
     Attribute(STREAM_CHUNKS, "int", "{chunk}", "chunks delivered"),
+    Attribute(STREAM_GAP, "double", "s", "longest time between two chunks"),
     Attribute(STREAM_UNDERRUN, "double", "s", "worst deficit of a player that starts at the first chunk"),
     Attribute(STREAM_CONTINUOUS, "boolean", "", "the underrun stayed under 0.1 s"),
 )
@@ -221,6 +236,8 @@ STAGE_ATTRIBUTES: Final = (
     Attribute(
         STAGE_HOST_DURATION, "double", "s", "time on the host's clock, where the span's own is another's or a sum"
     ),
+    Attribute(BATCH_SIZE, "int", "{request}", "requests whose work ran as one batch; the spans are linked"),
+    Attribute(BATCH_SHARE, "double", "s", "this request's share of the batch's time: time / number of requests"),
     Attribute(TIMING_MODE, "string", "", "which clock took the times: host, sync or events"),
     Attribute(TIMING_STATUS, "string", "", "absent when all went well, else why the times are the host's"),
     Attribute(GPU_ELAPSED, "double", "s", "time between the stage's first and last device event"),
@@ -271,6 +288,24 @@ ANOMALIES: Final[dict[str, str]] = {
     "wrong_sample_rate": "not the rate that the engine states, or a rate that changed on the way",
     "wrong_channels": "not the number of channels that the engine states",
     "wrong_format": "the delivered file is not in the format that it claims",
+    "codec_error": "the delivered file cannot be decoded to its end",
+}
+
+
+class ColdStart:
+    """What a request does that later ones find done: values of ``tts.cold_start.kind``."""
+
+    FIRST_REQUEST: Final = "first_request"
+    MODEL_LOAD: Final = "model_load"
+    FIRST_VOICE: Final = "first_voice"
+    COMPILE: Final = "compile"
+
+
+COLD_STARTS: Final[dict[str, str]] = {
+    ColdStart.FIRST_REQUEST: "the first synthesis of this engine in this process",
+    ColdStart.MODEL_LOAD: "a model was loaded inside the request",
+    ColdStart.FIRST_VOICE: "a reference voice that this engine has not spoken with in this process",
+    ColdStart.COMPILE: "torch compiled code inside the request",
 }
 
 SILENT_FAILURES: Final = frozenset({"empty", "silent", "nan", "truncated"})
@@ -330,7 +365,12 @@ AUDIO_ANOMALIES: Final = Metric(
 )
 OPEN_AGE: Final = Metric("tts.stage.open_age", "gauge", "s", (ENGINE, STAGE), "age of the oldest open stage")
 MODEL_LOAD: Final = Metric(
-    "tts.model.load.duration", "histogram", "s", (ENGINE, MODEL), "loading a model", DURATION_EDGES
+    "tts.model.load.duration",
+    "histogram",
+    "s",
+    (ENGINE, MODEL, OUTCOME),
+    "loading a model; tts.outcome only where it failed",
+    DURATION_EDGES,
 )
 DEVICE_FALLBACKS: Final = Metric("tts.device.fallbacks", "counter", "{fallback}", (ENGINE,), "from a device to the CPU")
 MEMORY_LEAK: Final = Metric("tts.gpu.memory.leak", "gauge", "By", (HW_ID,), "bytes a request at quiescence")
@@ -395,6 +435,7 @@ REQ_START: Final = "REQ_START"
 REQ_SUCCESS: Final = "REQ_SUCCESS"
 REQ_FAIL: Final = "REQ_FAIL"
 REQ_STUCK: Final = "REQ_STUCK"
+AUDIO_FILE: Final = "AUDIO_FILE"
 STAGE_TIME: Final = "STAGE_TIME"
 
 LOG_LINES: Final[dict[str, str]] = {
@@ -403,6 +444,7 @@ LOG_LINES: Final[dict[str, str]] = {
     REQ_FAIL: "it ended with any other outcome",
     STAGE_TIME: "seconds in each stage, one line a request",
     REQ_STUCK: "a request is open too long; names the open stage and its age",
+    AUDIO_FILE: "what a delivered file says of itself, where it was read after its request's span had left",
 }
 
 LOG_FIELDS: Final[dict[str, str]] = {
@@ -416,6 +458,7 @@ LOG_FIELDS: Final[dict[str, str]] = {
     "audio_size": "bytes of audio",
     "sample_rate": "samples a second",
     "channels": "channels",
+    "format": "the delivered file's format",
     "rtf": "real-time factor",
     "status": "the outcome",
     "error_type": "the exception's class, or the anomalies",

@@ -109,8 +109,7 @@ class LateSpan(trace.Span):
         No frame is kept alive: frames hold tensors.
         """
         if self.t1 is None:
-            described = {"exception.type": type_name(exception), **location_of(exception)}
-            self.events.append(("exception", described, timestamp, now()))
+            self.events.append(("exception", describe(exception), timestamp, now()))
 
     def end(self, end_time: int | None = None) -> None:
         """Nothing: who opened it ends it, so that a stray ``end()`` of a current span cannot cut it short."""
@@ -135,10 +134,29 @@ class LateSpan(trace.Span):
         self.set_status(StatusCode.ERROR)
 
 
+class PlainSpan(LateSpan):
+    """A span that is neither a synthesis nor a stage of one: a queue's job, its waiting. `wall` as in `Synthesis`."""
+
+    __slots__ = ("wall",)
+
+    stages: Final[tuple[Any, ...]] = ()
+
+    wall: int
+
+    def __init__(self, name: str, parent: Context, t0: int, wall: int, attrs: dict[str, Any]) -> None:
+        self.name, self.parent, self.t0, self.wall, self.attrs = name, parent, t0, wall, attrs
+        self.events, self.links, self.status, self.t1 = [], (), None, None
+
+
 def type_name(error: BaseException) -> str:
     """Return the exception's qualified class name, as the conventions' ``error.type``."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return what may be said of an exception: its class and where it was raised."""
+    return {"exception.type": type_name(error), **location_of(error)}
 
 
 def location_of(error: BaseException) -> dict[str, Any]:

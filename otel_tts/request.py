@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +26,9 @@ class Request:
     """One request at the edge of the process: `started` is perf_counter_ns, `span` its SERVER span once there is one.
 
     `synthesis` is the newest synthesis made for it: encoding its audio afterwards is still one of its stages.
-    `complete` says that the whole response has been handed to the server.
+    `complete` says that the whole response has been handed to the server; `given`, that the caller chose the id.
+    `begun` is told of each synthesis that is made for it. `session`: a WebSocket, of which each utterance is asked for
+    when it begins.
     """
 
     id: str
@@ -33,6 +36,17 @@ class Request:
     span: Span | None = None
     synthesis: Any = None
     complete: bool = False
+    given: bool = False
+    begun: Callable[[Any], None] | None = None
+    session: bool = False
+    utterances: int = 0
+
+    def name_utterance(self) -> str:
+        """Return the id of a synthesis for this request: its own, numbered where there may be many of them."""
+        if not self.session:
+            return self.id
+        self.utterances += 1
+        return f"{self.id[: MAX_ID_LENGTH - 12]}.{self.utterances}"
 
 
 current: Final[ContextVar[Request | None]] = ContextVar("otel_tts_request", default=None)

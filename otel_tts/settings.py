@@ -192,6 +192,14 @@ SETTINGS: Final = (
         "directory for the otel_tts_file exporter (traces.jsonl, metrics.jsonl, logs.jsonl in OTLP JSON lines)",
         "path",
     ),
+    Setting(
+        "OTEL_TTS_GRADIO_PROGRESS",
+        "gradio_progress",
+        _boolean,
+        False,
+        "true shows the request's id in the progress text of a Gradio page",
+        "boolean",
+    ),
     Setting("OTEL_TTS_SILENCE_DBFS", "silence_dbfs", _number(-120, 0), -40.0, "silence is below this level", "dBFS"),
     Setting(
         "OTEL_TTS_CLIP_RATIO",
@@ -256,6 +264,7 @@ class Settings:
     queue_size: int = 2048
     shutdown_timeout: float = 3.0
     file_dir: str = ""
+    gradio_progress: bool = False
     silence_dbfs: float = -40.0
     clip_ratio: float = 0.001
     clicks_per_second: float = 3.0

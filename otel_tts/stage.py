@@ -68,9 +68,14 @@ class Stage(LateSpan):
         root = self.root
         current = current_context()
         span: Any = current.get(SPAN_KEY)
-        parent: SpanContext | None = span.get_span_context() if span is not None else None
+        self.nested = span.__class__ is Stage
+        parent: SpanContext | None = None
+        if span is root or self.nested:
+            parent = span.sc
+        elif span is not None:
+            parent = span.get_span_context()
         if parent is None or parent[0] != root.sc[0]:  # a thread without our context, or with another request's
-            span, parent, current = root, root.sc, Context(current)
+            parent, current, self.nested = root.sc, Context(current), False
             set_item(current, SPAN_KEY, root)
         kit = root.kit
         if root.silent:
@@ -85,7 +90,6 @@ class Stage(LateSpan):
         inside = Context(current)
         set_item(inside, SPAN_KEY, self)
         self.parent, self.ctx = current, inside
-        self.nested = span.__class__ is Stage
         clock, memory = kit.clock, kit.memory
         if memory is not None:
             self.memory = memory.begin(self)

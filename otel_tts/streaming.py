@@ -12,15 +12,17 @@ The loops are written out rather than shared: per chunk they may cost two clock 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from otel_tts.audio.deferred import Take
 from otel_tts.emit.span_private import enter_context, leave_context, restore_context
 from otel_tts.guard import contain, note_fault
 from otel_tts.record import now
 from otel_tts.synthesis import Synthesis
+
+_Step = Callable[[Any], Any]
 
 
 class Listener(Protocol):
@@ -42,9 +44,35 @@ class Listener(Protocol):
         """The stream came to its end by itself."""
         ...
 
+    def left(self, synthesis: Synthesis, error: BaseException) -> None:
+        """`error` left a stream that is a part of another entry's synthesis."""
+        ...
+
 
 _NOTHING: Final = Take(type(None), None, id, id, 0)
 """No short way: each chunk is the listener's."""
+
+LAST: Final = Take(type(None), None, id, id, -1)
+"""A listener's answer: nothing that counts comes after this item, and the synthesis ends with it."""
+
+
+class _Rest:
+    """A generator that one item was taken from, with that item."""
+
+    def __init__(self, item: Any, source: Generator[Any, Any, Any]) -> None:
+        self._taken, self._source = [item], source
+        self.send, self.throw, self.close = source.send, source.throw, source.close
+
+    def __iter__(self) -> _Rest:
+        return self
+
+    def __next__(self) -> Any:
+        return self._taken.pop() if self._taken else next(self._source)
+
+
+def rest_of(item: Any, source: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Return `source` as it was before `item` was taken from it, for ``yield from``."""
+    return cast("Generator[Any, Any, Any]", _Rest(item, source))
 
 
 def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[Any, Any, Any]:
@@ -52,24 +80,25 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
     synthesis, own = contain("stream", listener.begin) or (None, False)
     if synthesis is None:
         return (yield from source)
-    inside, advance, resume = synthesis.ctx, source.__next__, None
+    inside = synthesis.ctx
+    send: _Step = source.send if own else partial(_deeper, synthesis, source.send)
+    step = send
+    value: Any = None
+    item: Any
     busy, error = 0, None
     kind, dtype, keep, note, room = _NOTHING
     synthesis.depth += own  # an own stream's context is current in its steps only
     try:
         while True:
-            if not own:
-                synthesis.depth += 1
             token = enter_context(inside)
             began = now()
             try:
-                item = advance() if resume is None else resume()
+                item = step(value)  # sending None is what next() does
             finally:
                 at = now()
                 restore_context(token)
                 busy += at - began
-                if not own:
-                    synthesis.depth -= 1
+            step, value = send, None
             try:
                 if room and type(item) is kind and item.dtype is dtype and item.ndim == 1:
                     keep(item.tobytes())
@@ -79,15 +108,19 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
                     kind, dtype, keep, note, room = listener.item(synthesis, item, at) or _NOTHING
             except Exception as fault:
                 note_fault("chunk", fault)
-            resume = None
+            if room < 0:
+                room = 0
+                if own:
+                    own, synthesis.busy = False, synthesis.busy + busy
+                    contain("stream", synthesis.finish)
+                    return (yield from rest_of(item, source))
             try:
-                sent = yield item
-                if sent is not None:
-                    resume = partial(source.send, sent)
+                value = yield item
             except GeneratorExit:
                 raise
             except BaseException as given:
-                resume = partial(source.throw, given)
+                step = source.throw if own else partial(_deeper, synthesis, source.throw)
+                value = given
     except StopIteration as end:
         contain("stream", listener.ended, synthesis)
         return end.value
@@ -95,7 +128,7 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
         error = left
         raise
     finally:
-        resume = None
+        value = None  # it may be what was thrown in
         try:
             if error is not None:
                 busy += _close(source, inside)
@@ -103,7 +136,19 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
             if own:
                 synthesis.busy += busy
                 contain("stream", synthesis.finish, error)
+            elif error is not None and synthesis.t1 is None:
+                contain("stream", listener.left, synthesis, error)
             error = None  # with its traceback it holds this frame, and the engine's with their tensors
+
+
+def _deeper(synthesis: Synthesis, step: _Step, value: Any) -> Any:
+    """A step of a stream inside another entry of a table: what it calls is nested in both."""
+    synthesis.depth += 1
+    try:
+        return step(value)
+    finally:
+        synthesis.depth -= 1
+        value = None  # it may be what was thrown in
 
 
 def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
@@ -159,4 +204,6 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
             if own and synthesis is not None:
                 synthesis.busy += busy
                 contain("stream", synthesis.finish, error)
+            elif error is not None and synthesis is not None:
+                contain("stream", listener.left, synthesis, error)
             error = None

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, StatusCode
 
 from otel_tts import names, request
 from otel_tts.audio.deferred import Recording
 from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.guard import contain, note_fault
-from otel_tts.record import LateSpan, make_tuple, now, set_item, type_name
+from otel_tts.record import Event, LateSpan, describe, make_tuple, now, set_item, type_name
 from otel_tts.stage import Stage
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class Synthesis(LateSpan):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
-        "announced", "busy", "depth", "engine", "failed_stage", "first_byte", "folded", "kit", "open_stages",
-        "prev", "recording", "rejected", "request", "segments", "silent", "source", "stage_count", "stages", "stuck",
-        "sums", "text_seen", "wall",
+        "announced", "busy", "depth", "engine", "failed_stage", "files", "first_byte", "folded", "kit", "marked",
+        "open_stages", "prev", "recording", "rejected", "request", "segments", "silent", "source", "stage_count",
+        "stages", "stuck", "sums", "swallowed", "text_seen", "tried", "wall",
     )  # fmt: skip
 
     kit: Recorder
@@ -61,12 +61,20 @@ class Synthesis(LateSpan):
     """ns inside the engine: without the time suspended at a ``yield``."""
     first_byte: int | None
     recording: Recording | None
+    files: Any
+    """Files that were delivered (`otel_tts.emit.delivered.Files`), or None."""
     source: object | None
     """Who feeds the samples: the first entry that has some, so that nested entries do not count twice."""
     depth: int
     """Entries of engines' tables now open inside."""
     text_seen: int
     """Characters that engines were given inside an own block, one call after the other."""
+    marked: Stage | None
+    """The stage that the engine's last mark said runs (see `otel_tts.engine.Mark`)."""
+    tried: set[tuple[Any, str]] | None
+    """Stages that were tried once inside their parent: one more is a retry (see `otel_tts.engine.Seam.attempts`)."""
+    swallowed: Event | None
+    """The exception that left an inner entry, described: whether the outer one lets it out is not known yet."""
 
     def __init__(self, kit: Recorder, attrs: dict[str, Any], engine: Engine | None = None) -> None:
         self.kit, self.attrs, self.engine = kit, attrs, engine
@@ -74,7 +82,7 @@ class Synthesis(LateSpan):
         self.status = self.t1 = self.prev = None
         self.stages, self.open_stages, self.folded, self.sums = [], [], {}, {}
         self.stage_count = self.segments = self.busy = self.depth = self.text_seen = self.wall = 0
-        self.first_byte = self.recording = self.source = None
+        self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
         self.failed_stage: str | None = None
         self.announced = self.rejected = self.silent = self.stuck = False
 
@@ -86,7 +94,7 @@ class Synthesis(LateSpan):
         current = current_context() if parent is None else parent
         self.request = web = request.current.get()
         if names.REQUEST_ID not in attrs:
-            attrs[names.REQUEST_ID] = web.id if web is not None else request.accept_id(None)
+            attrs[names.REQUEST_ID] = web.name_utterance() if web is not None else request.new_id()
         model = attrs.get(names.MODEL)
         self.name = f"{names.OPERATION} {model}" if model else names.OPERATION
         attrs[names.OPERATION_NAME] = names.OPERATION
@@ -104,11 +112,13 @@ class Synthesis(LateSpan):
         set_item(inside, SPAN_KEY, self)
         set_item(inside, SYNTHESIS_KEY, self)
         self.parent, self.ctx = current, inside
-        if web is not None:
-            web.synthesis = self
         started = now()
         self.wall = time.time_ns() - started
         self.t0 = started
+        if web is not None:
+            web.synthesis = self
+            if web.begun is not None:
+                web.begun(self)
         kit.begin(self)
         return self
 
@@ -116,15 +126,39 @@ class Synthesis(LateSpan):
         """End once; later calls do nothing. `error` is what left the engine, if anything did."""
         if self.t1 is not None:
             return
-        if error is not None:
+        if self.marked is not None:
+            contain("stage", self.marked.close, error)
+            self.marked = None
+        if self.swallowed is not None and self._hides(error):
+            self.fail_unseen()
+        if error is not None and self.attrs.get(names.OUTCOME) != names.Outcome.ERROR:
             self._classify(error)
         self.t1 = now()
         self.kit.finish(self)
 
+    def _hides(self, error: BaseException | None) -> bool:
+        """Whether the engine is one that keeps errors to itself, and has let none out."""
+        hides = self.engine is not None and self.engine.hides_errors
+        return hides and (error is None or isinstance(error, GeneratorExit))
+
+    def swallow(self, error: BaseException) -> None:
+        """Note that `error` left a part of the engine; the whole may yet let it out, make good for it, or hide it."""
+        self.swallowed = ("exception", describe(error), None, now())
+
+    def fail_unseen(self) -> None:
+        """The engine gave nothing where audio was to come: an error, with the exception that it kept to itself."""
+        kept = self.swallowed
+        self.attrs[names.OUTCOME] = names.Outcome.ERROR
+        self.attrs[names.ERROR_TYPE] = "_OTHER"
+        if kept is not None:
+            self.events.append(kept)
+            self.attrs[names.ERROR_TYPE] = (kept[1] or {})["exception.type"]
+        self.set_status(StatusCode.ERROR)
+
     def _classify(self, error: BaseException) -> None:
         if isinstance(error, (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)):
             self.attrs[names.OUTCOME] = names.Outcome.CANCELLED
-        elif self.rejected or (not self.stage_count and _refuses(error)):
+        elif self.rejected or (not self.stage_count and self.recording is None and _refuses(error)):
             self.attrs[names.OUTCOME] = names.Outcome.REJECTED
             self.attrs[names.ERROR_TYPE] = type_name(error)
         else:
@@ -183,9 +217,10 @@ class Synthesis(LateSpan):
         if self.t1 is None:
             self._add_up(stage, ended)
             if not stage.nested and stage.stage in _MAKERS:
-                self.segments += 1
+                self.segments += stage.count
         if stage.status is not None and self.failed_stage is None:
             self.failed_stage = stage.stage
+            self.swallowed = next((event for event in stage.events if event[0] == "exception"), self.swallowed)
         self.stage_count += 1
         if (stage.fold or self.stage_count > self.kit.max_stage_spans) and self._fold(stage, took):
             return
@@ -215,7 +250,7 @@ class Synthesis(LateSpan):
         if stage.fold:  # shown where the last call was: one span over all of them would overlap what ran between
             first.t0 = stage.t0
         first.t1 = stage.t1
-        first.count += 1
+        first.count += stage.count
         first.attrs[names.STAGE_SEGMENTS] = first.count
         first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
         if self.kit.clock is not None and (first.mark is not None or stage.mark is not None):
@@ -279,6 +314,14 @@ class Synthesis(LateSpan):
             else:
                 _say_unknown(short if short.isidentifier() else "?")
         return self
+
+    def mark_cold(self, kind: str) -> None:
+        """Note that something is done here for the first time (see `names.COLD_STARTS`)."""
+        attrs = self.attrs
+        attrs[names.COLD_START] = True
+        kinds: tuple[str, ...] = attrs.get(names.COLD_START_KIND, ())
+        if kind not in kinds:
+            attrs[names.COLD_START_KIND] = (*kinds, kind)
 
     def reject(self) -> None:
         """Say that the request is refused, for a reason that is not the engine's: its outcome will be ``rejected``."""

@@ -21,6 +21,7 @@ GET = {
     "ffmpeg": "apt-get install ffmpeg",
     "ffprobe": "apt-get install ffmpeg",
     "cc": "apt-get install gcc",
+    "chromium": "apt-get install --no-install-recommends chromium",
 }
 
 

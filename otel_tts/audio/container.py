@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the header of a WAV file says, without reading its samples."""
+"""What an audio file's header says, without reading its samples: WAV here, the others in `headers`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import io
 import os
 import stat
 import struct
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import BinaryIO
+
+from otel_tts.audio.headers import READERS, ContainerFacts
+
+__all__ = ["ContainerFacts", "sniff"]
 
 MAX_CHUNKS = 64
 _SIZE_UNKNOWN = (0, 0xFFFFFFFF)
@@ -17,35 +21,34 @@ _SIZE_UNKNOWN = (0, 0xFFFFFFFF)
 _SAMPLE_TAGS = (0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerFacts:
-    """What a container says of the audio in it. None is unknown."""
-
-    format: str
-    duration: float | None = None
-    """Seconds: what the header promises, or less where the data ends before."""
-    sample_rate: int | None = None
-    channels: int | None = None
-    size: int | None = None
-    """Bytes, header and all."""
-
-
 def sniff(data: bytes | str | os.PathLike[str], complete: bool = True) -> ContainerFacts | None:
-    """Facts of the audio in a file, or in bytes; None when it is no WAV or cannot be read.
+    """Facts of the audio in a file, or in bytes; None when it is none of WAV, FLAC, Ogg, MP3, MP4 or cannot be read.
 
     With `complete=False` the bytes are only the head of what will be sent: then the size is unknown, and the duration
     too where the header was written before the length was known (sizes of 0 or 0xFFFFFFFF).
     """
     try:
         if isinstance(data, bytes):
-            return _read_wav(io.BytesIO(data), len(data) if complete else None)
+            return read_header(io.BytesIO(data), len(data) if complete else None)
         # Opening a pipe would wait for its writer.
         if not stat.S_ISREG(os.stat(data).st_mode):
             return None
         with open(data, "rb") as file:
-            return _read_wav(file, os.fstat(file.fileno()).st_size if complete else None)
-    except (OSError, ValueError, TypeError, struct.error):
+            return read_header(file, os.fstat(file.fileno()).st_size if complete else None)
+    except (OSError, ValueError, TypeError):
         return None
+
+
+def read_header(file: BinaryIO, size: int | None) -> ContainerFacts | None:
+    """Facts of the audio in an open file of `size` bytes (None: more is to come); None when it is none that we know."""
+    for read in (_read_wav, *READERS):
+        file.seek(0)
+        try:
+            if (facts := read(file, size)) is not None:
+                return facts
+        except (LookupError, ValueError, struct.error):  # cut off in the middle of its header
+            continue
+    return None
 
 
 def _read_wav(file: BinaryIO, size: int | None) -> ContainerFacts | None:
@@ -76,5 +79,5 @@ def _with_duration(facts: ContainerFacts, frame_size: int | None, length: int, s
     known = [count for count in (promised, available) if count is not None]
     if not known or not frame_size or not facts.sample_rate:
         return facts
-    duration = min(known) // frame_size / facts.sample_rate
-    return ContainerFacts(facts.format, duration, facts.sample_rate, facts.channels, facts.size)
+    cut = promised is not None and available is not None and available < promised
+    return replace(facts, duration=min(known) // frame_size / facts.sample_rate, cut=cut)

@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from otel_tts.audio.thresholds import DEFAULTS
+
+_MAX_WAITS: Final = 64
 
 
 class Playout:
@@ -16,7 +20,10 @@ class Playout:
     (https://github.com/vllm-project/vllm-omni/pull/3618).
     """
 
-    __slots__ = ("_deficit", "_dry_at", "_limit", "_measurable", "chunks", "first_audio_at", "first_chunk_at")
+    __slots__ = (
+        "_deficit", "_dry_at", "_last_at", "_limit", "_measurable", "_waits", "chunks", "first_audio_at",
+        "first_chunk_at", "gap",
+    )  # fmt: skip
 
     def __init__(self, limit: float = DEFAULTS.underrun) -> None:
         self.chunks = 0
@@ -24,7 +31,12 @@ class Playout:
         """When the first chunk came, on the caller's clock; it may hold no audio, only a header."""
         self.first_audio_at: float | None = None
         """When the first chunk with audio came: where the player starts."""
+        self.gap: float | None = None
+        """Longest time between two chunks, in seconds; None for fewer than two."""
         self._limit = limit
+        self._last_at = 0.0
+        self._waits: list[tuple[float, float]] = []
+        """Where in the audio the deficit grew, and to what: at most `_MAX_WAITS` of them."""
         self._dry_at = 0.0
         self._deficit = 0.0
         self._measurable = True
@@ -34,6 +46,9 @@ class Playout:
         self.chunks += 1
         if self.first_chunk_at is None:
             self.first_chunk_at = t
+        elif self.gap is None or t - self._last_at > self.gap:
+            self.gap = t - self._last_at
+        self._last_at = t
         if seconds is None:
             self._measurable = False
         elif seconds > 0.0:
@@ -41,7 +56,18 @@ class Playout:
                 self.first_audio_at = self._dry_at = t
             elif t - self._dry_at > self._deficit:
                 self._deficit = t - self._dry_at
+                if len(self._waits) < _MAX_WAITS:
+                    self._waits.append((self._dry_at - self.first_audio_at, self._deficit))
             self._dry_at += seconds
+
+    def waited_before(self, position: float) -> float:
+        """Seconds that a player which waits where it runs dry has waited when it gets to `position` of the audio."""
+        waited = 0.0
+        for where, deficit in self._waits:
+            if where > position:
+                break
+            waited = deficit
+        return waited if self._measurable else 0.0
 
     @property
     def underrun(self) -> float | None:

@@ -47,7 +47,7 @@ def doctor(
     """Look whether everything is here that telemetry needs, and say what to do where it is not.
 
     With --gpu also check on the device itself that nothing is synchronised, that device times and memory peaks are what
-    PyTorch's own tools say, and measure what it costs. Takes about half a minute and changes no setting of the card.
+    PyTorch's own tools say, and measure what it costs. Takes about a minute and changes no setting of the card.
 
     Exit status: 0 when all is well, 1 when something failed, 2 for wrong use.
     """
@@ -153,14 +153,15 @@ def _reach(target: str, asked_for: bool) -> Check:
 
 
 def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
-    from otel_tts.instrumentation.engines import all_engines
-    from otel_tts.instrumentation.hooks import inspect_engine
+    from otel_tts.cli.engines import survey
 
-    found = [status for status in map(inspect_engine, all_engines()) if status.version is not None]
+    found = [status for status in survey() if status.installed]
     for status in found:
-        if status.missing:
-            yield Check("engines", WARN, f"{status.name} {status.version} lacks {', '.join(status.missing)}")
-    whole = ", ".join(f"{status.name} {status.version}".strip() for status in found if not status.missing)
+        if lacking := status.missing + status.facts:
+            yield Check("engines", WARN, f"{status.name} {status.version or 'from source'} lacks {', '.join(lacking)}")
+    whole = ", ".join(
+        f"{status.name} {status.version or ''}".strip() for status in found if not status.missing + status.facts
+    )
     if whole or not found:
         yield Check(
             "engines", PASS if whole else WARN, whole or "none with a table is installed; see `otel-tts engines`"

@@ -8,7 +8,6 @@ allocator's peaks, and NVML's power. No setting of the card is changed.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import itertools
 import os
@@ -20,6 +19,9 @@ from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.cli.doctor import FAIL, MEASURED, PASS, SKIP, Check, attempt
+from otel_tts.cli.doctor_bench import Bench, module
+from otel_tts.cli.doctor_clock import clock, concurrent
+from otel_tts.cli.doctor_trouble import captures, sticky
 
 _KINETO: Final = 50_000
 """ns by which the profiler's own conversion of clocks may be off."""
@@ -36,61 +38,16 @@ def examine_gpu() -> Iterator[Check]:
         yield from attempt(name, lambda check=check: check(Bench()))
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(name)
-
-
 def why_not() -> str | None:
     """Return why there is nothing to check here, None where there is a device."""
     if importlib.util.find_spec("torch") is None:
         return "PyTorch is not installed"
-    torch = _module("torch")
+    torch = module("torch")
     return None if torch.cuda.is_available() else "PyTorch sees no CUDA device"
 
 
-class Bench:
-    """A small pipeline on the device, and a recorder that keeps what it makes."""
-
-    def __init__(self) -> None:
-        self.torch = torch = _module("torch")
-        self.device = torch.device("cuda", torch.cuda.current_device())
-        torch.zeros(1, device=self.device)
-        layers = [torch.nn.Conv1d(256, 256, 15, padding=7) for _ in range(12)]
-        self.net: Any = torch.nn.Sequential(*layers).to(self.device).half().eval()
-
-    def recorder(self, clock: str, memory: str = "none") -> tuple[Any, Any]:
-        """Return a recorder on that clock and the exporter of its spans."""
-        from opentelemetry.metrics import NoOpMeterProvider
-        from opentelemetry.sdk._logs import LoggerProvider
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-        from otel_tts.emit.recorder import Recorder
-        from otel_tts.settings import Settings
-
-        spans = InMemorySpanExporter()
-        provider = TracerProvider(shutdown_on_exit=False)
-        provider.add_span_processor(SimpleSpanProcessor(spans))
-        settings = Settings(clock=clock, memory_events=memory, log_format="none")
-        made = Recorder(provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), settings, interval=None)
-        return made, spans
-
-    def request(self, recorder: Any) -> None:
-        """Speak: two stages and the copy to the host, which is the request's own synchronisation."""
-        from otel_tts.synthesis import Synthesis
-
-        torch = self.torch
-        with Synthesis(recorder, {}) as synthesis, torch.inference_mode():
-            with synthesis.stage("acoustic_model"):
-                audio = self.net(torch.randn(1, 256, 4000, device=self.device, dtype=torch.half))
-            with synthesis.stage("vocoder"):
-                audio = self.net(audio)
-            audio.float().cpu()
-
-
 def _device() -> Iterator[Check]:
-    torch = _module("torch")
+    torch = module("torch")
     yield Check("device", MEASURED, f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
 
 
@@ -149,32 +106,21 @@ def _events(bench: Bench) -> Iterator[Check]:
 
 def _synchronisations(bench: Bench) -> Iterator[Check]:
     """Count with PyTorch's own callbacks; the request's own copy counts in every way alike."""
-    torch = bench.torch
-    trace = _module("torch.cuda._gpu_trace")
-    seen: Counter[str] = Counter()
-    trace.register_callback_for_device_synchronization(lambda: seen.update(device=1))
-
-    def count(handle: int) -> None:
-        seen.update(handles=1)
-
-    trace.register_callback_for_stream_synchronization(count)
-    trace.register_callback_for_event_synchronization(count)
-    torch._C._activate_gpu_trace()
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     times: dict[str, list[float]] = {"host": [], "events": [], "sync": []}
     recorders = {clock: bench.recorder(clock, "span")[0] for clock in times}
     for made in recorders.values():
         for _ in range(5):
             bench.request(made)
     for _ in range(5):  # taking turns, so that whatever else goes on falls on all
-        for clock, made in recorders.items():
-            torch.cuda.synchronize()
-            seen.clear()
-            for _ in range(10):
-                began = time.perf_counter_ns()
-                bench.request(made)
-                times[clock].append((time.perf_counter_ns() - began) / 1e6)
-            counts[clock] = counts.get(clock, 0) + seen.total()
+        for mode, made in recorders.items():
+            bench.wait()
+            with bench.counting() as seen:
+                for _ in range(10):
+                    began = bench.now()
+                    bench.request(made)
+                    times[mode].append((bench.now() - began) / 1e6)
+            counts[mode] += seen.total()
             made.drain()
     added = counts["events"] - counts["host"]
     yield Check(
@@ -191,7 +137,7 @@ def _synchronisations(bench: Bench) -> Iterator[Check]:
 def _profiler(bench: Bench) -> Iterator[Check]:
     """Device spans against the kernels that the profiler saw, on the time of day."""
     torch = bench.torch
-    profiler = _module("torch.profiler")
+    profiler = module("torch.profiler")
     activities = [profiler.ProfilerActivity.CPU, profiler.ProfilerActivity.CUDA]
     made, spans = bench.recorder("events")
     for _ in range(10):
@@ -257,35 +203,6 @@ def _memory(bench: Bench) -> Iterator[Check]:
     made.close()
 
 
-def _capture(bench: Bench) -> Iterator[Check]:
-    """A request ends and is looked at while a graph is being captured: neither may spoil the other."""
-    torch = bench.torch
-    made, spans = bench.recorder("events")
-    bench.request(made)
-    made.flush(5)
-    x = torch.randn(256, 256, device=bench.device)
-    side = torch.cuda.Stream()
-    with torch.cuda.stream(side):  # warm-up, as torch asks for before a capture
-        torch.matmul(x, x)
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph):
-            from otel_tts.synthesis import Synthesis
-
-            with Synthesis(made, {}) as synthesis, synthesis.stage("model"):
-                torch.matmul(x, x)
-            made.drain()
-        graph.replay()
-        torch.cuda.synchronize()
-    except RuntimeError as error:
-        yield Check("capture", FAIL, f"the capture was spoilt: {str(error).splitlines()[0]}")
-        return
-    made.flush(5)
-    status = spans.get_finished_spans()[-2].attributes.get(names.TIMING_STATUS)
-    yield Check("capture", PASS, f"the graph was captured and replays; the stage inside says {status!r}")
-
-
 def _energy(bench: Bench) -> Iterator[Check]:
     from otel_tts.gpu.devices import TorchAllocator
     from otel_tts.gpu.nvml import Nvml, Unavailable
@@ -313,11 +230,8 @@ def _energy(bench: Bench) -> Iterator[Check]:
         if seen.energy is not None and seen.power is not None:
             readings.append((seen.at / 1e9, seen.energy, seen.power))
     nvml_cost = _cost(lambda: nvml.look(gpu), 20)
-    reserved = torch.cuda.memory_reserved()
-    own = nvml.look(gpu).process_memory
-    yield Check(
-        "NVML", MEASURED, f"one look {nvml_cost:.0f} µs; own memory {own} bytes, of which torch holds {reserved}"
-    )
+    yield Check("NVML", MEASURED, f"one look {nvml_cost:.0f} µs")
+    yield memory_sums(nvml, gpu, torch.cuda.memory_reserved())
     steps = [b[0] - a[0] for a, b in itertools.pairwise(_moved(readings))]
     if not steps:
         yield Check("energy", SKIP, "the device has no energy counter")
@@ -335,6 +249,30 @@ def _energy(bench: Bench) -> Iterator[Check]:
         ),
     )
     nvml.close()
+
+
+def memory_sums(nvml: Any, gpu: Any, held: int) -> Check:
+    """What the driver says of the device's memory in both versions, against itself and the bytes that torch holds."""
+    api: Any = nvml._n
+    try:
+        first = api.nvmlDeviceGetMemoryInfo(gpu.handle)
+        second = api.nvmlDeviceGetMemoryInfo(gpu.handle, api.nvmlMemory_v2)
+    except Exception as error:
+        return Check("memory sums", SKIP, f"the driver does not tell both versions: {type(error).__name__}")
+    own = nvml.look(gpu).process_memory
+    wrong: list[str] = []
+    if first.used + first.free != first.total:
+        wrong.append("version 1: used and free are not the total")
+    if second.used + second.free + second.reserved != second.total:
+        wrong.append("version 2: used, free and reserved are not the total")
+    if own is not None and not held <= own <= first.used:
+        wrong.append(f"the process's own {own} bytes are not between torch's {held} and the device's {first.used}")
+    reserve = "with" if abs(first.used - second.used - second.reserved) <= abs(first.used - second.used) else "without"
+    told = (
+        f"version 1 counts {first.used} bytes used, {reserve} the driver's {second.reserved}; version 2 {second.used}; "
+        f"own {own}, of which torch holds {held}"
+    )
+    return Check("memory sums", FAIL if wrong else PASS, "; ".join([*wrong, told]))
 
 
 def _moved(readings: list[tuple[float, int, float]]) -> list[tuple[float, int, float]]:
@@ -366,10 +304,13 @@ def _fork(bench: Bench) -> Iterator[Check]:
 _CHECKS: Final[dict[str, Callable[[Bench], Iterator[Check]]]] = {
     "calls": _costs,
     "events": _events,
+    "clock": clock,
     "synchronisations": _synchronisations,
+    "concurrent requests": concurrent,
     "profiler": _profiler,
     "memory": _memory,
-    "capture": _capture,
     "energy": _energy,
     "fork": _fork,
+    "capture": captures,
+    "sticky error": sticky,
 }

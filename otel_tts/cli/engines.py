@@ -4,14 +4,40 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from otel_tts.cli import output
+from otel_tts.readers.seams import check
+from otel_tts.readers.source import FOUND, UNREAD, Installed, Packages
+
+if TYPE_CHECKING:
+    from otel_tts.engine import Engine
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of one engine on this machine, from its source: no code of it has run.
+
+    `module` is what its hooks wait for. `version` is None where there is no distribution: not `installed`, or a source
+    checkout. Of the table's `seams`, `missing` are not there, `unread` could not be looked at, with the reason; `facts`
+    are arguments and attributes that are not there.
+    """
+
+    name: str
+    distribution: str
+    module: str
+    installed: bool
+    version: str | None
+    seams: int
+    missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 def engines(
@@ -19,29 +45,77 @@ def engines(
 ) -> None:
     """Show the known speech engines: installed or not, which version, and whether every seam was found in it.
 
-    A seam that is missing costs a stage in the trace, never the synthesis.
+    The engines' source is read; none of it is run. A seam that is missing costs a stage in the trace, never the
+    synthesis.
+
+    Exit status: 0 when every installed engine has all that its table names, 1 when something is missing, 2 for wrong
+    use.
     """
+    found = list(survey())
+    if as_json:
+        output.print_json({"engines": [asdict(status) for status in found]})
+    else:
+        output.stdout().print(_table(found))
+    if any(status.missing or status.facts for status in found):
+        raise typer.Exit(1)
+
+
+def survey() -> Iterator[Status]:
+    """Look at every engine that has a table here."""
     # Here, since the hooks bring OpenTelemetry with them and `otel-tts --help` should not wait for it.
     from otel_tts.instrumentation.engines import all_engines
-    from otel_tts.instrumentation.hooks import inspect_engine
 
-    found = [asdict(inspect_engine(engine)) for engine in all_engines()]
-    if as_json:
-        output.print_json({"engines": found})
-        return
-    output.stdout().print(_table(found))
+    packages = Installed()
+    return (look(engine, packages) for engine in all_engines())
 
 
-def _table(found: list[dict[str, Any]]) -> Table:
+def look(engine: Engine, packages: Packages) -> Status:
+    """Hold one table against what is installed."""
+    from otel_tts.instrumentation.hooks import installed_version
+
+    version = installed_version(engine.distribution)
+    findings = check(engine, packages)
+    seams = [finding for finding in findings if finding.callable and not finding.optional]
+    if not (version is not None if engine.distribution else _checked_out(engine, packages)):
+        return Status(engine.name, engine.distribution, engine.module, False, None, len(seams))
+    return Status(
+        engine.name,
+        engine.distribution,
+        engine.module,
+        True,
+        version,
+        len(seams),
+        tuple(finding.name for finding in seams if finding.lacking),
+        tuple(f"{finding.name}: {finding.why}" for finding in seams if finding.state == UNREAD),
+        tuple(f"{finding.name}: {finding.why}" for finding in findings if finding.lacking and not finding.callable),
+    )
+
+
+def _checked_out(engine: Engine, packages: Packages) -> bool:
+    """Whether the modules of an engine without a distribution can be imported, as from a source checkout."""
+    under = (engine.module, *(f"{prefix}.{engine.module}" for prefix in engine.prefixes))
+    present = [name for name in under if packages.module(name) is not None]
+    return bool(present) and (not engine.only_with or packages.find(present[0], engine.only_with).state == FOUND)
+
+
+def _table(found: list[Status]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("engine", "distribution", "installed", "seams"):
         table.add_column(title, overflow="fold")
     for status in found:
-        table.add_row(status["name"], status["distribution"] or "–", status["version"] or "–", _seams(status))
+        version = (status.version or "source") if status.installed else "–"
+        table.add_row(status.name, status.distribution or f"source with {status.module}", version, _seams(status))
     return table
 
 
-def _seams(status: dict[str, Any]) -> Text:
-    if status["missing"]:
-        return Text("missing: " + ", ".join(status["missing"]), style="yellow")
-    return Text("all found", style="green") if status["version"] else Text("")
+def _seams(status: Status) -> Text:
+    if not status.installed:
+        return Text("")
+    lines = [
+        Text(f"{title}: " + ", ".join(names), style="yellow")
+        for title, names in (("missing", status.missing), ("facts missing", status.facts))
+        if names
+    ]
+    for why in sorted({line.partition(": ")[2] for line in status.unread}):
+        lines.append(Text(f"as far as can be read: {why}", style="dim"))
+    return Text("\n").join(lines) if lines else Text("all found", style="green")

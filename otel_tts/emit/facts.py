@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts import names
+from otel_tts.audio.comparison import judge_file
 from otel_tts.audio.quality import AudioFacts, judge
+from otel_tts.audio.reference import read_reference
 
 if TYPE_CHECKING:
+    from otel_tts.audio.files import FileFacts
+    from otel_tts.emit.delivered import Delivered
     from otel_tts.synthesis import Synthesis
 
 _FACTS: Final = (
@@ -30,9 +35,14 @@ _FACTS: Final = (
 def settle(synthesis: Synthesis) -> None:
     """Fill in the attributes that only the end knows. Unknown stays absent."""
     attrs = synthesis.attrs
-    facts = synthesis.recording.facts() if synthesis.recording is not None else None
+    heard = facts = synthesis.recording.facts() if synthesis.recording is not None else None
+    file, parts = synthesis.kit.files.settle(synthesis)
+    if file is not None and (heard is None or heard.peak is None):
+        facts = _facts_of(file.facts, heard)
     if facts is not None:
         _note_audio(synthesis, facts)
+    if file is not None:
+        _note_file(synthesis, file.facts, judge_file(file.facts, heard, parts))
     _note_stream(synthesis)
     _note_times(synthesis, facts)
     if synthesis.segments:
@@ -66,6 +76,84 @@ def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:
         attrs[names.AUDIO_ANOMALY] = anomalies
 
 
+def note_reference(attrs: dict[str, Any]) -> None:
+    """Note what the reference recording's header says, while the voice is still the path of its file."""
+    if attrs.get(names.VOICE_SOURCE) != "reference" or names.REFERENCE_SIZE in attrs:
+        return
+    facts = read_reference(attrs.get(names.VOICE))
+    if facts is not None:
+        known = {
+            names.REFERENCE_SIZE: facts.size,
+            names.REFERENCE_DURATION: facts.duration,
+            names.REFERENCE_SAMPLE_RATE: facts.sample_rate,
+        }
+        for name, value in known.items():
+            if value is not None:
+                attrs.setdefault(name, value)
+
+
+def _facts_of(file: FileFacts, heard: AudioFacts | None) -> AudioFacts:
+    """Facts of audio whose samples were not seen, or lay on a device: what the file says stands in for them."""
+    if heard is not None and heard.samples == 0:
+        return heard
+    base = file.audio or AudioFacts()
+    known = heard or AudioFacts()
+    whole = base.duration is None or file.duration is None or base.duration > file.duration - 0.1
+    return replace(
+        base,
+        duration=file.duration if known.duration is None else known.duration,
+        sample_rate=known.sample_rate or file.sample_rate,
+        channels=known.channels or file.channels,
+        samples=base.samples if known.samples is None else known.samples,
+        trailing_silence=base.trailing_silence if whole else None,
+    )
+
+
+def _note_file(synthesis: Synthesis, file: FileFacts, anomalies: tuple[str, ...]) -> None:
+    """Put what a file says on the span: format and size are the delivered audio's, the rest stands in an event."""
+    attrs = synthesis.attrs
+    attrs[names.AUDIO_SIZE] = file.size
+    if file.format is not None:
+        attrs.setdefault(names.AUDIO_FORMAT, file.format)
+    synthesis.note(names.FILE_EVENT, _described(file, anomalies))
+    before: tuple[str, ...] = attrs.get(names.AUDIO_ANOMALY, ())
+    if added := tuple(name for name in anomalies if name not in before):
+        attrs[names.AUDIO_ANOMALY] = (*before, *added)
+
+
+def _described(file: FileFacts, anomalies: tuple[str, ...]) -> dict[str, Any]:
+    """A file's facts as attributes: never its name."""
+    facts = {
+        names.AUDIO_FORMAT: file.format,
+        names.AUDIO_SIZE: file.size,
+        names.AUDIO_DURATION: file.duration,
+        names.AUDIO_SAMPLE_RATE: file.sample_rate,
+        names.AUDIO_CHANNELS: file.channels,
+        names.AUDIO_ANOMALY: anomalies or None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def facts_of_late_file(synthesis: Synthesis, file: Delivered) -> dict[str, Any]:
+    """Describe a file that was read after its synthesis had left, compared with what is known of the samples."""
+    attrs, facts, engine = synthesis.attrs, file.facts, synthesis.engine
+    duration, rate = attrs.get(names.AUDIO_DURATION), attrs.get(names.AUDIO_SAMPLE_RATE)
+    heard = None
+    if duration is not None:
+        samples = round(duration * rate) if rate else None
+        heard = AudioFacts(duration, rate, samples=samples, silence_ratio=attrs.get(names.AUDIO_SILENCE_RATIO))
+    anomalies = judge_file(facts, heard, synthesis.files.parts(file))
+    if heard is None:
+        said = judge(
+            _facts_of(facts, None),
+            synthesis.kit.thresholds,
+            text_length=attrs.get(names.TEXT_LENGTH),
+            seconds_per_character=engine.seconds_per_character if engine is not None else None,
+        )
+        anomalies = (*said, *(name for name in anomalies if name not in said))
+    return _described(facts, anomalies)
+
+
 def _note_stream(synthesis: Synthesis) -> None:
     attrs = synthesis.attrs
     if not attrs.get(names.STREAM):
@@ -75,6 +163,8 @@ def _note_stream(synthesis: Synthesis) -> None:
         return
     playout = recording.playout()
     attrs[names.STREAM_CHUNKS] = recording.deliveries
+    if playout.gap is not None:
+        attrs[names.STREAM_GAP] = playout.gap
     if playout.underrun is not None:
         attrs[names.STREAM_UNDERRUN] = playout.underrun
         attrs[names.STREAM_CONTINUOUS] = bool(playout.continuous)
@@ -83,13 +173,20 @@ def _note_stream(synthesis: Synthesis) -> None:
 def _note_times(synthesis: Synthesis, facts: AudioFacts | None) -> None:
     attrs: dict[str, Any] = synthesis.attrs
     if synthesis.first_byte is not None:
-        asked = synthesis.request.started if synthesis.request is not None else synthesis.t0
+        web = synthesis.request
+        asked = web.started if web is not None and not web.session else synthesis.t0
         first = (synthesis.first_byte - asked) / 1e9
         attrs[names.TIME_TO_FIRST_BYTE] = first
         if facts is not None and facts.leading_silence is not None:
-            attrs[names.TIME_TO_FIRST_AUDIO] = first + facts.leading_silence
+            attrs[names.TIME_TO_FIRST_AUDIO] = first + _time_of_silence(synthesis, facts.leading_silence)
     if facts is not None and facts.duration and synthesis.busy:
         attrs[names.REAL_TIME_FACTOR] = busy_seconds(synthesis) / facts.duration
+
+
+def _time_of_silence(synthesis: Synthesis, silence: float) -> float:
+    """Seconds that the silence before the first sound takes: it is played, and a stream may have to be waited for."""
+    recording = synthesis.recording if synthesis.attrs.get(names.STREAM) else None
+    return silence + (recording.playout().waited_before(silence) if recording is not None else 0.0)
 
 
 def _outcome(attrs: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
 
 from otel_tts import names
 from otel_tts.emit.console import Console
@@ -42,6 +43,7 @@ _END: Final = (
     ("channels", names.AUDIO_CHANNELS),
     ("rtf", names.REAL_TIME_FACTOR),
 )
+_FILE: Final = (("format", names.AUDIO_FORMAT), *_END[:4])
 _SEVERITY: Final = {names.Outcome.ERROR: _ERROR, names.Outcome.ANOMALOUS: _ERROR}
 
 
@@ -85,6 +87,14 @@ class Lines:
         }
         self._write(synthesis, names.REQ_STUCK, fields, _WARN, now)
 
+    def delivered(self, synthesis: Synthesis, facts: dict[str, Any], context: Context) -> None:
+        """AUDIO_FILE with the facts of a file that was read after its synthesis had left; `context` names its span."""
+        known = {**synthesis.attrs, **facts}
+        fields = {field: known[name] for field, name in (*_START[:2], *_FILE) if name in known}
+        fields["error_type"] = ",".join(facts.get(names.AUDIO_ANOMALY, ())) or None
+        severity = _WARN if fields["error_type"] else _INFO
+        self._write(synthesis, names.AUDIO_FILE, fields, severity, time.perf_counter_ns(), context)
+
     def memory(self, record: LateSpan, stamp: int, attributes: dict[str, Any]) -> None:
         """A gpu.memory event as a log record; not on stderr."""
         self._logger.emit(
@@ -95,15 +105,16 @@ class Lines:
         )  # fmt: skip
 
     def _write(
-        self, synthesis: Synthesis, event: str, fields: dict[str, Any], severity: tuple[SeverityNumber, str], at: int
-    ) -> None:
+        self, synthesis: Synthesis, event: str, fields: dict[str, Any], severity: tuple[SeverityNumber, str], at: int,
+        context: Context | None = None,
+    ) -> None:  # fmt: skip
         shown = {_word(key): _safe(key, value) for key, value in fields.items() if value is not None}
         stamp = synthesis.wall + at
         body = " ".join([event, *(f"{key}={_text(value)}" for key, value in shown.items())])
         self._logger.emit(
             LogRecord(
-                timestamp=stamp, observed_timestamp=stamp, context=synthesis.ctx, severity_number=severity[0],
-                severity_text=severity[1], body=body, event_name=event,
+                timestamp=stamp, observed_timestamp=stamp, context=context or synthesis.ctx,
+                severity_number=severity[0], severity_text=severity[1], body=body, event_name=event,
                 attributes={_ATTRIBUTE.get(key, key): value for key, value in shown.items() if key in _ATTRIBUTE},
             )
         )  # fmt: skip
@@ -113,6 +124,7 @@ class Lines:
 _ATTRIBUTE: Final = {
     **dict(_START),
     **dict(_END),
+    **dict(_FILE),
     "status": names.OUTCOME,
     "error_type": names.ERROR_TYPE,
     "stage": names.STAGE,

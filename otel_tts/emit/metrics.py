@@ -19,6 +19,7 @@ from otel_tts.version import __version__
 
 if TYPE_CHECKING:
     from otel_tts.emit.recorder import Recorder
+    from otel_tts.record import PlainSpan
     from otel_tts.stage import Stage
     from otel_tts.synthesis import Synthesis
 
@@ -82,7 +83,12 @@ class Instruments:
             self._underrun.record(underrun, engine, context)
         if attrs.get(names.DEVICE_FALLBACK):
             self._fallbacks.record(1, engine, context)
-        for anomaly in attrs.get(names.AUDIO_ANOMALY, ()):
+        self.record_anomalies(synthesis, attrs.get(names.AUDIO_ANOMALY, ()), context)
+
+    def record_anomalies(self, synthesis: Synthesis, anomalies: Iterable[str], context: Any) -> None:
+        """Record what looks wrong with the audio."""
+        engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
+        for anomaly in anomalies:
             self._anomalies.record(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
 
     def record_stage(self, synthesis: Synthesis, stage: Stage) -> None:
@@ -92,16 +98,25 @@ class Instruments:
         took: float = (stage.t1 - stage.t0) / 1e9  # pyright: ignore[reportOptionalOperand, reportUnknownVariableType]
         self._stage_duration.record(stage.attrs.get(names.STAGE_HOST_DURATION, took), labels, stage.ctx)
 
+    def record_wait(self, span: PlainSpan) -> None:
+        """Record how long a job waited in its queue before a synthesis."""
+        engine = self._label(names.ENGINE, span.attrs.get(names.ENGINE))
+        self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.ctx)
+
     def record_peak(self, synthesis: Synthesis, stage: Stage) -> None:
         """Record a stage's peak of device memory, where it is known."""
         if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None:
             engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
             self._peak.record(peak, {**engine, **self._label(names.STAGE, stage.stage)}, stage.ctx)
 
-    def record_load(self, engine: str, model: str | None, seconds: float) -> None:
-        """Record how long a model took to load."""
+    def record_load(
+        self, engine: str, model: str | None, seconds: float, failed: bool = False, context: Any = None
+    ) -> None:
+        """Record how long a model took to load, or until that failed."""
         labels = {**self._label(names.ENGINE, engine), **self._label(names.MODEL, model)}
-        self._load.record(seconds, labels)
+        if failed:
+            labels[names.OUTCOME] = names.Outcome.ERROR
+        self._load.record(seconds, labels, context)
 
     def _label(self, key: str, value: str | None) -> dict[str, str]:
         """Return the label, `other` beyond the bound, or nothing where the value is unknown."""

@@ -42,7 +42,8 @@ _MAX_KEYS: Final = 50
 
 _METHODS: Final = frozenset((*allowed.METHODS, "HTTP", "WS")) - {"_OTHER"}
 _ASGI_PARTS: Final = ("http send", "http receive", "websocket send", "websocket receive")
-_OWN_SPANS: Final = frozenset({names.OPERATION, *(names.STAGE_PREFIX + stage for stage in names.STAGES)})
+_STAGES: Final = frozenset(names.STAGE_PREFIX + stage for stage in names.STAGES)
+_OWN_SPANS: Final = _STAGES | {names.OPERATION, names.SPAN_JOB}
 
 _OWN_EVENTS: Final = frozenset({names.MEMORY_EVENT, "exception"})
 
@@ -355,6 +356,8 @@ def _own_span_name(name: str) -> str:
     if _is_own_stage(name):
         return name
     operation, _, model = name.partition(" ")
+    if operation == names.SPAN_JOB:
+        return name if _is_name(model) else names.SPAN_JOB
     if operation != names.OPERATION:
         return REDACTED
     return name if _is_model(model) else names.OPERATION

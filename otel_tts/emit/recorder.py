@@ -20,25 +20,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
-from opentelemetry.trace import TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_tts import names, timing
 from otel_tts.audio.deferred import pending
 from otel_tts.audio.thresholds import Thresholds
 from otel_tts.emit import span_private
-from otel_tts.emit.facts import settle
+from otel_tts.emit.delivered import Delivered, FileReader
+from otel_tts.emit.facts import facts_of_late_file, note_reference, settle
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
+from otel_tts.emit.waiting import DEVICE_AT_EXIT, Waiting, with_files
 from otel_tts.gpu.kit import GpuKit
 from otel_tts.guard import contain, note_fault
+from otel_tts.record import PlainSpan, make_tuple, set_item
 from otel_tts.settings import Settings
 from otel_tts.timing.sums import add_up
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
-
     from otel_tts.gpu.allocator import MemoryEvent, StageMemory
     from otel_tts.record import LateSpan
     from otel_tts.stage import Stage
@@ -54,12 +55,7 @@ _STUCK_EVERY: Final = 10
 """Looks between two searches for stuck requests: once a second."""
 _LATE_AFTER: Final = 1.0
 """Seconds that a stage after its synthesis waits for more of its kind: a file may be written chunk by chunk."""
-DEVICE_PATIENCE: Final = 30.0
-"""Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
-DEVICE_AT_EXIT: Final = 1.0
-"""The same when the process ends or somebody flushes."""
-_REFUSALS: Final = 64
-"""Requests that a look at the device asks for in vain at most."""
+_MAX_VOICES: Final = 4096
 _BREATH_EVERY: Final = 50
 """Records after which a long drain pauses, so that the exporters' own queues are not flooded."""
 
@@ -100,12 +96,15 @@ class Recorder:
         self.memory: StageMemory | None = None
         """What notes the device's memory at a stage's ends; None until the application has initialised CUDA."""
         self.warm: set[str] = set()
+        self._voices: set[tuple[Any, Any]] = set()
+        """Engines and the reference voices that they have spoken with."""
         self._started: collections.deque[Synthesis] = collections.deque()
         self._finished: collections.deque[LateSpan] = collections.deque()
         self._late: collections.deque[Stage] = collections.deque()
-        self._on_device: collections.deque[LateSpan] = collections.deque()
+        self._on_device = Waiting(self, self._finished.append)
         self.instruments = Instruments(meter_provider, settings, self)
         self.lines = Lines(logger_provider, settings)
+        self.files = FileReader(self, self._emit_late_file)
         self._lock = threading.Lock()
         self._closed = False
         self._interval = interval
@@ -128,6 +127,20 @@ class Recorder:
         """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
         return self.spans.sample(context, parent, trace_id, name, attrs)
 
+    def identify(self, span: PlainSpan) -> PlainSpan:
+        """Give `span` its identity below the span of its `parent` context, and the context inside; return it."""
+        outer: Any = span.parent.get(span_private.SPAN_KEY)
+        above: SpanContext | None = outer.get_span_context() if outer is not None else None
+        if self.spans.enabled():
+            trace_id = above.trace_id if above is not None and above.is_valid else self.new_trace_id()
+            flags, state, span.res = self.sample(span.parent, above, trace_id, span.name, span.attrs)
+            span.sc = make_tuple(SpanContext, (trace_id, self.new_span_id(), False, flags, state, True))
+        else:
+            span.res, span.sc = self.inherited[0], above or INVALID_SPAN_CONTEXT
+        span.ctx = Context(span.parent)
+        set_item(span.ctx, span_private.SPAN_KEY, span)
+        return span
+
     def begin(self, synthesis: Synthesis) -> None:
         """Take note of an open synthesis; its REQ_START leaves at the next look."""
         if self._closed:
@@ -135,7 +148,7 @@ class Recorder:
         engine = synthesis.attrs.get(names.ENGINE)
         if engine is not None and engine not in self.warm:
             self.warm.add(engine)
-            synthesis.attrs[names.COLD_START] = True
+            synthesis.mark_cold(names.ColdStart.FIRST_REQUEST)
         self.open[id(synthesis)] = synthesis
         if len(self.open) > 1:
             self.overlaps += 1
@@ -152,8 +165,9 @@ class Recorder:
         elif len(self._finished) >= self.settings.queue_size:
             self.dropped["queue_full"] += 1
         else:
-            if self.clock is not None:
-                contain("clock", self._ask_device, record)
+            self._on_device.ask(record)
+            if (synthesis := with_files(record)) is not None:
+                contain("files", self.files.start, synthesis)
             self._finished.append(record)
             if self._closed:  # meanwhile: nobody else will look
                 self.drain(breathe=False)
@@ -205,7 +219,7 @@ class Recorder:
         deadline = time.monotonic() + timeout
         self.spans.look_at_processors()
         self._release_late(late_after)
-        self._look_at_device()
+        self._on_device.look()
         done = 0
         while True:  # taken once even where nothing waits: another thread may be at work on the last record
             if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -243,49 +257,13 @@ class Recorder:
             record = self._finished.popleft()
         except IndexError:
             return False
-        if self._has_times(record, give_up=len(self._on_device) >= self.settings.queue_size):
+        if not self._on_device.admit(record):
             self._safely("record", self._materialise, record)
-        else:
-            self._on_device.append(record)
         return True
 
-    def _ask_device(self, record: LateSpan) -> None:
-        if self.clock is not None:
-            self.clock.passed(_stages_of(record))
-
-    def _has_times(self, record: LateSpan, give_up: bool = False) -> bool:
-        """Whether the record's stages have their times; not while a device is still at work on one of them."""
-        clock = self.clock
-        return clock is None or contain("clock", clock.resolve, _stages_of(record), give_up) is not False
-
-    def _look_at_device(self, give_up: bool = False) -> None:
-        """Let go on what a device has passed by now, and what has waited for it too long."""
-        limit = time.perf_counter_ns() - int(DEVICE_PATIENCE * 1e9)
-        refused = 0
-        for _ in range(len(self._on_device)):
-            try:
-                record = self._on_device.popleft()
-            except IndexError:  # somebody else looks too
-                return
-            if self._has_times(record, give_up or (record.t1 or 0) < limit):
-                self._finished.append(record)
-                continue
-            self._on_device.append(record)
-            refused += 1
-            if refused == _REFUSALS:  # each has cost a question to the driver
-                return
-
-    def _await_device(self, timeout: float) -> None:
-        """Give a device at work on the last requests `timeout` seconds, without waiting inside its driver."""
-        deadline = time.monotonic() + timeout
-        self._look_at_device()
-        while self._on_device and time.monotonic() < deadline:
-            time.sleep(0.002)
-            self._look_at_device()
-
     def _handle_now(self, record: LateSpan) -> None:
-        contain("clock", self._ask_device, record)
-        self._has_times(record, give_up=True)
+        self._on_device.ask(record)
+        self._on_device.has_times(record, give_up=True)
         with self._lock:
             self.spans.look_at_processors()
             self._safely("record", self._materialise, record)
@@ -311,12 +289,29 @@ class Recorder:
         attrs = synthesis.attrs
         if attrs.get(names.VOICE) is None:
             return
+        note_reference(attrs)
         self.voices.settle(synthesis)
+        self._note_first_voice(synthesis)
         if synthesis.engine is not None and attrs.get(names.VOICE) in synthesis.engine.presets:
             attrs.setdefault(names.VOICE_SOURCE, "preset")
 
+    def _note_first_voice(self, synthesis: Synthesis) -> None:
+        """Mark the first request with a reference voice: its engine has to encode it, unless it says it has."""
+        attrs = synthesis.attrs
+        if attrs.get(names.VOICE_SOURCE) != "reference" or names.VOICE not in attrs:
+            return
+        key = (attrs.get(names.ENGINE), attrs[names.VOICE])
+        if key in self._voices or len(self._voices) >= _MAX_VOICES:  # beyond the bound it is not known
+            return
+        self._voices.add(key)
+        if not attrs.get(names.REFERENCE_CACHE_HIT):
+            synthesis.mark_cold(names.ColdStart.FIRST_VOICE)
+
     def _materialise(self, record: LateSpan) -> None:
         synthesis: Any = record
+        if isinstance(record, PlainSpan):
+            self._emit_plain(record)
+            return
         if hasattr(record, "root"):  # a stage that outlived its synthesis
             self._emit_late_stage(synthesis)
             return
@@ -335,6 +330,24 @@ class Recorder:
         synthesis.request = synthesis.recording = None
         synthesis.unlink()
 
+    def _emit_plain(self, span: PlainSpan) -> None:
+        self.spans.emit(span, span.wall)
+        if span.name == names.SPAN_QUEUE:
+            self.instruments.record_wait(span)
+        span.unlink()
+
+    def _emit_late_file(self, synthesis: Synthesis, file: Delivered) -> None:
+        """A file was read after its synthesis's span had left: a log record in its trace, and its anomalies."""
+        facts = facts_of_late_file(synthesis, file)
+        context = context_api.set_value(span_private.SPAN_KEY, NonRecordingSpan(synthesis.sc), Context())
+        token = context_api.attach(span_private.suppressed_context())
+        try:
+            with self._lock:
+                self.lines.delivered(synthesis, facts, context)
+                self.instruments.record_anomalies(synthesis, facts.get(names.AUDIO_ANOMALY, ()), context)
+        finally:
+            context_api.detach(token)
+
     def _emit_late_stage(self, stage: Stage) -> None:
         root = stage.root
         stage.attrs.setdefault(names.TIMING_MODE, timing.HOST)
@@ -352,8 +365,8 @@ class Recorder:
                 stage = synthesis.stages.pop(0)
             except IndexError:
                 return
-            if not self._has_times(stage, give_up=self._closed):  # it ended just now, or its request still runs
-                self._on_device.append(stage)
+            if not self._on_device.has_times(stage, give_up=self._closed):
+                self._on_device.append(stage)  # it ended just now, or its request still runs
                 continue
             stage.attrs.setdefault(names.TIMING_MODE, timing.HOST)
             self._settle_memory(stage)
@@ -378,7 +391,7 @@ class Recorder:
     def look_at_gpu(self) -> None:
         """Let the books of the devices be settled up to the oldest request that is not yet in them."""
         with self._lock:
-            waiting = [*list(self.open.values()), *self._finished.copy(), *self._on_device.copy()]
+            waiting = [*list(self.open.values()), *self._finished.copy(), *self._on_device]
             self.gpu.look([record.t0 for record in waiting])
 
     def report_stuck(self) -> None:
@@ -398,18 +411,20 @@ class Recorder:
         self.lines.stuck(stuck)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """As `drain`, and give devices at work a moment."""
+        """As `drain`, and give devices at work, and files that are being read, a moment."""
         began = time.monotonic()
         self.drain(timeout, breathe=False)
-        self._await_device(min(DEVICE_AT_EXIT, timeout / 2))
+        self._on_device.wait(min(DEVICE_AT_EXIT, timeout / 2))
+        self.files.wait(min(DEVICE_AT_EXIT, timeout / 4))
         return self.drain(max(0.0, timeout - (time.monotonic() - began)), breathe=False)
 
     def close(self, timeout: float = 3.0) -> bool:
         """Stop the thread after a last drain; what finishes later is handled at once on the caller's thread."""
         deadline = time.monotonic() + timeout
         drained = self.drain(timeout, breathe=False)
-        self._await_device(min(DEVICE_AT_EXIT, timeout / 2))
-        self._look_at_device(give_up=True)
+        self._on_device.wait(min(DEVICE_AT_EXIT, timeout / 2))
+        self._on_device.look(give_up=True)
+        contain("files", self.files.wait, max(0.0, min(DEVICE_AT_EXIT, deadline - time.monotonic())))
         self._closed = True
         self._wake.set()
         self.memory = None
@@ -443,6 +458,7 @@ class Recorder:
         self._finished.clear()
         self._late.clear()
         self._on_device.clear()
+        self.files.renew()
         contain("gpu", self.gpu.renew)
         contain("metrics", self.instruments.renew)
         self.memory = None
@@ -476,11 +492,6 @@ def _weakly(method: Callable[[], None]) -> Callable[[], None]:
             alive()
 
     return call
-
-
-def _stages_of(record: Any) -> list[Stage]:
-    """Return the finished stages of a synthesis, or the stage itself that outlived its own."""
-    return [record] if hasattr(record, "root") else record.stages
 
 
 _installed: Recorder | None = None

@@ -18,6 +18,8 @@ _RUNS: Final = 8
 _MOST_KEYS: Final = 500
 _CPU: Final = "cpu"
 _CPU_PROVIDERS: Final = frozenset({"CPUExecutionProvider", "AzureExecutionProvider", "XnnpackExecutionProvider"})
+_SAME_DEVICE: Final = {"tensorrt": "cuda", "nvtensorrtrtx": "cuda"}
+"""Further names of a device among onnxruntime's providers."""
 
 Key = tuple[str | None, ...]
 
@@ -95,6 +97,15 @@ class Sessions:
         names = [provider if isinstance(provider, str) else provider[0] for provider in providers or ()]
         if any(name not in _CPU_PROVIDERS for name in names):
             self._wanted[session] = True
+
+    def device(self, session: Any) -> str | None:
+        """Return what `session` runs on: ``cpu`` where it has only the CPU left. Asking is free: it keeps a list."""
+        providers = session.get_providers()
+        on_device = next((provider for provider in providers if provider not in _CPU_PROVIDERS), None)
+        if on_device is None:
+            return _CPU if providers else None
+        kind = kind_of_device(on_device)
+        return _SAME_DEVICE.get(kind or "", kind)
 
     def fell_back(self, session: Any) -> bool:
         """Say whether `session` has only the CPU left of what it was to run on, or ran on before."""

@@ -90,7 +90,7 @@ class GpuKit:
         if self._begun and self._polls and not self.poller.started:
             self.poller.start()
         if self.memory is not None:
-            self.memory.look()
+            contain("gpu.memory", self.memory.look)  # a lost device must not keep the books open
         until = min((now - _SETTLE_AFTER, *open_since))
         self.ledger.settle(max(until, now - energy.LONGEST_WAIT))
 

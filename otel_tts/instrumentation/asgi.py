@@ -31,6 +31,10 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 
 HEADER: Final = b"x-request-id"
+QUIET: Final = "otel_tts.quiet"
+"""Scope key of requests that leave nothing; `instrumentation.fastapi` keeps the web framework's telemetry from them."""
+MOUNTED: Final = "otel_tts.mounted"
+"""Scope key of requests that a page inside another app answers."""
 MARK: Final = "otel_tts.request"
 """Scope key that says an outer app has done it: mounted apps are called with the same scope."""
 
@@ -42,6 +46,9 @@ _patched: Final[dict[type, Application]] = {}
 _hooked: Final[set[str]] = set()
 _active = False
 _before_end: Callable[[], object] | None = None
+
+look_at: Callable[[Any, Scope], object] | None = None
+"""Is shown each app's requests and may set QUIET and MOUNTED. Set by the instrumentation of a page server."""
 
 
 class RequestSpans(SpanProcessor):
@@ -101,6 +108,8 @@ def _with_edge(original: Application) -> Application:
             return
         token = None
         try:
+            if look_at is not None:
+                contain("asgi.look", look_at, self, scope)
             token, send = _enter(scope, send)
         except Exception as error:
             note_fault("asgi", error)
@@ -108,7 +117,7 @@ def _with_edge(original: Application) -> Application:
             await original(self, scope, receive, send)
         finally:
             if token is not None:
-                _leave(token)
+                contain("asgi", _leave, token)
                 contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
 
     __call__._otel_tts_edge = True  # type: ignore[attr-defined]
@@ -124,11 +133,12 @@ def _enter(scope: Scope, send: Send) -> tuple[Token[request.Request | None] | No
         return None, send
     given = next((value for name, value in scope["headers"] if name == HEADER), None)
     scope[MARK] = current = request.Request(request.accept_id(given), perf_counter_ns())
+    current.given = given is not None and current.id == given.decode("latin-1")
     span = trace.get_current_span()  # a middleware around the whole app has made it already
     if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
         _adopt(current, span)
     heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
-    current.complete = kind == "websocket"
+    current.session = kind == "websocket"
     return request.current.set(current), _identifying(send, current, heads)
 
 
@@ -140,7 +150,10 @@ def _leave(token: Token[request.Request | None]) -> None:
 
 
 def _end_abandoned_stream(current: request.Request) -> None:
-    """The client went away: its stream will not be stepped again, but its generator may wait long for the collector."""
+    """The client went away: its stream will not be stepped again, but its generator may wait long for the collector.
+
+    Of a WebSocket nothing says that a stream is complete; one that has ended is not ended again.
+    """
     synthesis = current.synthesis
     if not current.complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
         synthesis.finish(GeneratorExit())
@@ -158,12 +171,10 @@ def _may_accept_with_headers(scope: Scope) -> bool:
 
 
 def _identifying(send: Send, current: request.Request, heads: frozenset[str]) -> Send:
-    request_id = current.id.encode()
-
     async def send_with_id(message: Message) -> None:
         kind = message["type"]
         if kind in heads:
-            message = contain("asgi.header", _add_header, message, request_id) or message
+            message = contain("asgi.header", _add_header, message, current.id.encode()) or message
         await send(message)
         if kind == "http.response.body" and not message.get("more_body", False):
             current.complete = True

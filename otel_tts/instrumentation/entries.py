@@ -4,28 +4,28 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
+import os
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
-from enum import Enum
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, cast
 
-import numpy as np
 from opentelemetry.context import Context
 
 from otel_tts import names
 from otel_tts.audio.reading import rate_of
 from otel_tts.emit import recorder
 from otel_tts.emit.span_private import current_context, enter_context, leave_context
-from otel_tts.engine import Call, Engine, Entry, Reader
+from otel_tts.engine import Call, Callback, Engine, Entry
 from otel_tts.gpu.fallback import kind_of_device
 from otel_tts.guard import contain
+from otel_tts.instrumentation import progress
+from otel_tts.instrumentation.delivered import note_file
 from otel_tts.instrumentation.kinds import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
+from otel_tts.instrumentation.reading import bind, fact, length, pick, pieces_of, positional, read
 from otel_tts.record import now
-from otel_tts.streaming import Take, iterate, iterate_async
+from otel_tts.streaming import LAST, Take, iterate, iterate_async
 from otel_tts.synthesis import Synthesis, current
 
 
@@ -42,7 +42,9 @@ def call_entry(
     if recorder.current() is None:
         return wrapped(*args, **kwargs)
     kind = kind_of(wrapped)
-    call = _EntryCall(engine, entry, version, wrapped, instance, args, kwargs)
+    call = contain("entry", _EntryCall, engine, entry, version, wrapped, instance, args, kwargs)
+    if call is None:
+        return wrapped(*args, **kwargs)
     if kind == GENERATOR:
         return iterate(wrapped(*args, **kwargs), call)
     if kind == ASYNC_GENERATOR:
@@ -57,6 +59,8 @@ def _run(call: _EntryCall, wrapped: Callable[..., Any], args: tuple[Any, ...], k
     synthesis, own = contain("entry", call.begin) or (None, False)
     if synthesis is None:
         return wrapped(*args, **kwargs)
+    if call.entry.callback is not None:
+        args, kwargs = contain("entry", call.tap, synthesis, call.entry.callback) or (args, kwargs)
     with _Inside(call, synthesis, own) as inside:
         return inside.hand_over(wrapped(*args, **kwargs))
 
@@ -99,6 +103,8 @@ class _Inside:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         contain("entry", _exit, self._synthesis, self._entered, self._own)
+        if error is not None and not self._own:
+            contain("entry", self._call.left, self._synthesis, error)
         if self._own and not self._goes_on:
             contain("entry", self._synthesis.finish, error)
 
@@ -144,6 +150,9 @@ def _exit(synthesis: Synthesis, entered: _Entered | None, own: bool) -> None:
 _IDENTITY: Final = frozenset({names.ENGINE_VERSION, names.PROVIDER, names.MODEL})
 """Facts that belong to the engine's name: not filled in beside a name that the caller gave."""
 
+_NO_AUDIO: Final = -1
+"""Frames of a result or item that has no samples and is not meant to have any."""
+
 
 class _EntryCall:
     """One call: knows its table, makes the synthesis, reads the samples of what comes out."""
@@ -166,17 +175,20 @@ class _EntryCall:
         self._delivers = False
         self._chunk = entry.chunk
         self._given: Mapping[str, Any] | None = None
+        self._heard = False
 
     def begin(self) -> tuple[Synthesis | None, bool]:
         """Join the open synthesis, or start one that belongs where the call was made."""
         kit = recorder.current()
         if kit is None:
             return None, False
-        call = Call(self._instance, _bind(self._wrapped, self._args, self._kwargs))
+        call = self._call = Call(self._instance, bind(self._names(), self._args, self._kwargs))
+        if self.entry.when is not None and not contain("reader", self.entry.when, call):
+            return None, False
         if self._chunk is not None and self._chunk.given:
             self._given = call.arguments
         rate = self.entry.sample_rate
-        self._rate = rate_of(rate if isinstance(rate, int) else _read(rate, call)) or self.engine.sample_rate
+        self._rate = rate_of(rate if isinstance(rate, int) else read(rate, call)) or self.engine.sample_rate
         outer = current()
         if outer is not None:
             self._join(outer, call)
@@ -185,6 +197,13 @@ class _EntryCall:
         synthesis.start(self._context)
         self._delivers = True
         return synthesis, True
+
+    def _names(self) -> tuple[str, ...]:
+        """Names of the arguments that may be given by position."""
+        parameters = self.entry.parameters
+        if callable(parameters):
+            return contain("reader", parameters, self._args) or ()
+        return parameters or positional(self._wrapped)
 
     def _join(self, outer: Synthesis, call: Call) -> None:
         """An own ``with otel_tts.synthesis()`` learns the engine; an outer entry of a table knows it already."""
@@ -200,15 +219,15 @@ class _EntryCall:
                 outer.attrs.setdefault(name, value)
         if not named and self.engine.name not in outer.kit.warm:
             outer.kit.warm.add(self.engine.name)
-            outer.attrs[names.COLD_START] = True
+            outer.mark_cold(names.ColdStart.FIRST_REQUEST)
 
     def _add_up(self, outer: Synthesis, call: Call) -> None:
         """Several calls inside one own block are one text and one piece of audio, unless the caller said what is."""
         if isinstance(outer.source, Entry):
             outer.source = None
-        length = _length(_read(self.entry.text, call))
-        if length is not None and outer.attrs.get(names.TEXT_LENGTH, 0) == outer.text_seen:
-            outer.text_seen += length
+        characters = length(read(self.entry.text, call))
+        if characters is not None and outer.attrs.get(names.TEXT_LENGTH, 0) == outer.text_seen:
+            outer.text_seen += characters
             outer.attrs[names.TEXT_LENGTH] = outer.text_seen
 
     def _facts(self, call: Call) -> dict[str, Any]:
@@ -217,56 +236,142 @@ class _EntryCall:
             names.ENGINE: engine.name,
             names.ENGINE_VERSION: self.version,
             names.PROVIDER: engine.name,
-            names.MODEL: _fact(entry.model, call) or engine.model,
-            names.TEXT_LENGTH: _length(_read(entry.text, call)),
-            names.TEXT_LANGUAGE: _fact(entry.language, call),
-            names.VOICE: _fact(entry.voice, call),
-            names.DEVICE: kind_of_device(_read(entry.device, call)),
+            names.MODEL: fact(entry.model, call) or engine.model,
+            names.TEXT_LENGTH: length(read(entry.text, call)),
+            names.TEXT_LANGUAGE: fact(entry.language, call),
+            names.VOICE: fact(entry.voice, call),
+            names.DEVICE: kind_of_device(read(entry.device, call)),
         }
         for name, reader in entry.facts.items():
-            facts[name] = _fact(reader, call)
+            facts[name] = fact(reader, call)
         if self._streams:
-            facts[names.STREAM] = True
+            facts.setdefault(names.STREAM, True)
         return {name: value for name, value in facts.items() if value is not None}
 
     def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
         """A chunk of a stream: its samples, and its delivery where the caller gets it from this entry."""
         if item is None:
             return None
+        entry = self.entry
+        if entry.error is not None:
+            self._look_for_error(synthesis, item)
         frames = self._read_samples(synthesis, item)
-        if not self._delivers:
+        if self._delivers and frames != _NO_AUDIO:
+            progress.stop(synthesis)
+            synthesis.delivered(at, frames)
+        if entry.last is not None:
+            return LAST if entry.last(self._call, item) else None
+        if not self._delivers or frames == _NO_AUDIO:
             return None
-        synthesis.delivered(at, frames)
         recording, chunk = synthesis.recording, self._chunk
         if recording is None or chunk is None or synthesis.source is not self.entry or synthesis.first_byte is None:
             return None
         return recording.taker(item) if chunk.samples is None and chunk.rate is None else None
 
+    def _look_for_error(self, synthesis: Synthesis, result: Any) -> bool:
+        """Note an error that was handed over instead of raised; say whether it is one."""
+        found = pick(result, self.entry.error)
+        if isinstance(found, BaseException):
+            synthesis.swallow(found)
+        elif not found:
+            return False
+        synthesis.fail_unseen()
+        return True
+
+    def tap(self, synthesis: Synthesis, callback: Callback) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Return the arguments with a callable of ours in the callback's place; None where the caller gave none."""
+        args, kwargs, name = self._args, self._kwargs, callback.argument
+        if callable(kwargs.get(name)):
+            return args, {**kwargs, name: self._tapped(synthesis, callback, kwargs[name])}
+        given = self._names()[: len(args)]
+        if name not in given or not callable(args[given.index(name)]):
+            return None
+        at = given.index(name)
+        return (*args[:at], self._tapped(synthesis, callback, args[at]), *args[at + 1 :]), kwargs
+
+    def _tapped(self, synthesis: Synthesis, callback: Callback, given: Callable[..., Any]) -> Callable[..., Any]:
+        outside = self._context
+
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            at = now()
+            contain("chunk", self._piece, synthesis, callback, args, at)
+            token = contain("chunk", enter_context, outside)  # the caller's code, as between the steps of a generator
+            try:
+                answer = given(*args, **kwargs)
+            finally:
+                if token is not None:
+                    contain("chunk", leave_context, outside, token)
+                synthesis.busy -= now() - at
+            if callback.stops is not None and contain("chunk", callback.stops, answer, *args):
+                synthesis.attrs[names.OUTCOME] = names.Outcome.CANCELLED
+            return answer
+
+        return tapped
+
+    def _piece(self, synthesis: Synthesis, callback: Callback, args: tuple[Any, ...], at: int) -> None:
+        self._heard, self._chunk = True, callback.chunk
+        synthesis.attrs[names.STREAM] = True
+        frames = self._read_samples(synthesis, args[0])
+        if self._delivers:
+            synthesis.delivered(at, frames)
+
     def returned(self, synthesis: Synthesis, result: Any) -> None:
         """The result of a plain call. None where audio was to come counts as no audio."""
+        if self._delivers:
+            progress.stop(synthesis)
+        if self._heard:  # piece by piece
+            return
+        if self.entry.required and result is None:
+            synthesis.fail_unseen()
+            return
+        if self.entry.error is not None and self._look_for_error(synthesis, result):
+            return
+        if self._answers_with_file(synthesis, result):
+            return
         if self._given is not None:
             frames = self._read_samples(synthesis, self._given)
         elif self._chunk is None or result is not None:
             frames = self._read_samples(synthesis, result)
         else:
             frames = synthesis.audio((), self._rate, source=self.entry)
-        if self._delivers and synthesis.recording is not None:
+        if self._delivers and synthesis.recording is not None and frames != _NO_AUDIO:
             synthesis.delivered(now(), frames)
+
+    def _answers_with_file(self, synthesis: Synthesis, result: Any) -> bool:
+        """A path in place of samples, or the file that the call was told to write: what is in it is read later."""
+        path = None if self.entry.file is None else read(self.entry.file, self._call)
+        written = path is not None and note_file(synthesis, path, returned=self._delivers)
+        if not isinstance(result, (str, os.PathLike)):
+            return written and (result is None or self._chunk is None)
+        if not note_file(synthesis, result, returned=self._delivers):  # pyright: ignore[reportUnknownArgumentType]
+            return False
+        if self._delivers:
+            synthesis.delivered(now(), None)
+        return True
 
     def ended(self, synthesis: Synthesis) -> None:
         """A stream came to its end; one that never yielded made empty audio."""
         if self._chunk is not None and synthesis.recording is None:
             synthesis.audio((), self._rate, source=self.entry)
 
+    def left(self, synthesis: Synthesis, error: BaseException) -> None:
+        """An exception left this entry into another one, which may swallow it."""
+        progress.stop(synthesis, error)
+        if not isinstance(error, GeneratorExit):
+            synthesis.swallow(error)
+
     def _read_samples(self, synthesis: Synthesis, result: Any) -> int | None:
         chunk = self._chunk
         if chunk is None:
             return None
-        rate = rate_of(_pick(result, chunk.rate)) or self._rate
-        samples = result if chunk.samples is None else _pick(result, chunk.samples)
-        if samples is None and callable(chunk.samples):
-            return None
-        pieces = _pieces_of(samples)
+        rate = rate_of(pick(result, chunk.rate)) or self._rate
+        if chunk.select is not None:
+            samples = contain("reader", chunk.select, self._call, result)
+        else:
+            samples = result if chunk.samples is None else pick(result, chunk.samples)
+        if samples is None and (chunk.select is not None or callable(chunk.samples)):
+            return _NO_AUDIO
+        pieces = pieces_of(samples)
         if pieces is None:
             return synthesis.audio(samples, rate, source=self.entry)
         frames = [synthesis.audio(piece, rate, source=self.entry) for piece in pieces]
@@ -296,99 +401,5 @@ class _Continued:
     def ended(self, synthesis: Synthesis) -> None:
         self._call.ended(synthesis)
 
-
-# --- reading --------------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=256)
-def _parameters(function: Any) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(function).parameters)
-    except ValueError:  # compiled, without a signature: what is given by name is known all the same
-        return ()
-
-
-_NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
-
-
-def _bind(wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
-    """Return the arguments by name; a call that does not fit its signature fails by itself a moment later."""
-    if not args:
-        return kwargs or _NO_ARGUMENTS
-    function = getattr(wrapped, "__func__", wrapped)
-    parameters = contain("reader", _parameters, function) or ()
-    if function is not wrapped:
-        parameters = parameters[1:]
-    return {**dict(zip(parameters, args, strict=False)), **kwargs}
-
-
-def _read(reader: Reader | None, call: Call) -> Any:
-    """Return what `reader` points at, None where it is not there."""
-    if reader is None:
-        return None
-    if not isinstance(reader, str):
-        return contain("reader", reader, call)
-    if not reader.startswith("self."):
-        return call.arguments.get(reader)
-    return contain("reader", _follow, call.instance, reader)
-
-
-def _follow(instance: Any, path: str) -> Any:
-    found = instance
-    for part in path.split(".")[1:]:
-        found = getattr(found, part, None)
-    return found
-
-
-def _fact(reader: Reader | None, call: Call) -> Any:
-    """Return what `reader` points at as an attribute's value; None for anything that is none.
-
-    A tensor is not asked for its number, and no object for its text: that may wait for a device, or say too much.
-    """
-    value: Any = _read(reader, call)
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, np.generic):
-        value = cast("np.generic[Any]", value).item()
-    if isinstance(value, Path):
-        value = str(value)
-    if isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in cast("list[object]", value)):
-        return tuple(cast("list[str]", value))
-    return None
-
-
-_LOWEST_RATE: Final = 1000
-"""Hz. A smaller number in `Chunk.rate` is an index."""
-
-
-def _pick(result: Any, where: str | int | float | Callable[[Any], Any] | None) -> Any:
-    """Return the attribute, key or item `where` of `result`, a rate that is given as a number, or None."""
-    if callable(where):
-        return contain("reader", where, result)
-    if isinstance(where, str) and not isinstance(result, Mapping):
-        return getattr(result, where, None)
-    if where is None or isinstance(where, float) or (isinstance(where, int) and where >= _LOWEST_RATE):
-        return where
-    try:
-        return cast("Any", result)[where]
-    except (LookupError, TypeError):
-        return None
-
-
-def _pieces_of(samples: Any) -> list[Any] | None:
-    """Return a list's arrays (a batch, or one for each sentence); None for an array, and for a list of numbers."""
-    if not isinstance(samples, (list, tuple)):
-        return None
-    pieces: list[Any] = list(cast("list[Any]", samples))
-    return pieces if pieces and len(getattr(pieces[0], "shape", ())) else None
-
-
-def _length(text: Any) -> int | None:
-    """Characters of a text, or of all texts of a list. Only the number is kept."""
-    if isinstance(text, str):
-        return len(text)
-    if isinstance(text, (list, tuple)):
-        return sum(len(part) for part in text if isinstance(part, str))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return None
+    def left(self, synthesis: Synthesis, error: BaseException) -> None:
+        self._call.left(synthesis, error)

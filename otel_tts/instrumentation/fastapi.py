@@ -9,10 +9,14 @@ of its own; a value for its scope key says that somebody takes care.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, SpanKind, get_current_span
+
+from otel_tts.guard import contain
+from otel_tts.instrumentation import asgi
 
 # A span per ASGI message is a span per audio chunk:
 # https://github.com/open-telemetry/opentelemetry-python-contrib/issues/3992
@@ -27,3 +31,39 @@ def options() -> dict[str, Any]:
 def silence_inner_apps(span: Span, scope: MutableMapping[str, Any]) -> None:
     """Server request hook: keep FastAPI's own telemetry in mounted apps quiet."""
     scope.setdefault("fastapi.telemetry", None)
+
+
+def keep_quiet(module: Any) -> None:
+    """Let the middleware of `module` (opentelemetry.instrumentation.asgi) pass requests that are to leave nothing.
+
+    And inside a mounted page make no second span for the same request, but name the one that there is after the route.
+    A real ``async def``: see `asgi`.
+    """
+    middleware: Any = module.OpenTelemetryMiddleware
+    original: Any = middleware.__call__
+    if getattr(original, "_otel_tts_quiet", False):
+        return
+
+    @functools.wraps(original)
+    async def __call__(self: Any, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        if scope.get(asgi.QUIET) or contain("fastapi", _is_named_already, self, scope):
+            await self.app(scope, receive, send)
+        else:
+            await original(self, scope, receive, send)
+
+    __call__._otel_tts_quiet = True  # type: ignore[attr-defined]
+    middleware.__call__ = __call__
+
+
+def _is_named_already(middleware: Any, scope: asgi.Scope) -> bool:
+    span: Any = get_current_span()
+    if scope["type"] != "http" or not scope.get(asgi.MOUNTED) or getattr(span, "kind", None) is not SpanKind.SERVER:
+        return False
+    if not span.is_recording() or not scope.get("root_path"):
+        return False
+    name, attributes = middleware.default_span_details(scope)
+    if route := attributes.get("http.route"):
+        route = f"{scope['root_path']}{route}"
+        span.update_name(f"{name.partition(' ')[0]} {route}")
+        span.set_attribute("http.route", route)
+    return True

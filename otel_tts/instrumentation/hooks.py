@@ -13,18 +13,21 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, metadata
 from typing import Any, Final
 
 import wrapt
 
-from otel_tts.emit import recorder
-from otel_tts.engine import Engine, Entry, Seam
-from otel_tts.guard import contain, note_fault
+from otel_tts.engine import Call, Engine, Entry, Load, Seam
+from otel_tts.guard import contain
+from otel_tts.instrumentation import locks, progress, workers
 from otel_tts.instrumentation.entries import call_entry
+from otel_tts.instrumentation.loads import call_load
 from otel_tts.instrumentation.proxies import hook
+from otel_tts.instrumentation.reading import bind, positional
+from otel_tts.instrumentation.seams import run_seam, says_more
 from otel_tts.instrumentation.stages import run_stage
-from otel_tts.record import now
 
 _logger = logging.getLogger("otel_tts")
 
@@ -59,44 +62,120 @@ _round = 0
 
 def watch(engine: Engine) -> None:
     """Wrap `engine`'s callables as soon as their modules are imported, or now where they are."""
-    version = installed_version(engine.distribution)
-    for entry in engine.entries:
-        _when_imported(entry.module or engine.module, entry.target, _entry_wrapper(engine, entry, version))
-    for seam in engine.seams:
-        _when_imported(seam.module or engine.module, seam.target, _seam_wrapper(seam))
-    for target in engine.load:
-        _when_imported(engine.module, target, _load_wrapper(engine))
-
-
-def wrap_after_import(module: str, target: str, wrapper: Callable[..., Any]) -> None:
-    """Wrap `module`.`target` with the wrapt function `wrapper` after the module's import."""
-    _when_imported(module, target, wrapper)
-
-
-def _when_imported(module: str, target: str, wrapper: Callable[..., Any]) -> None:
+    if not engine.only_with:
+        _watch(engine)
+        return
     registered_in = _round
 
-    def patch(_: Any) -> None:
+    def look(module: Any) -> None:
+        if registered_in == _round and _has(module, engine.only_with):
+            contain("hook", _watch, engine)
+
+    wrapt.register_post_import_hook(look, engine.module)
+
+
+def _watch(engine: Engine) -> None:
+    version = installed_version(engine.distribution)
+    for entry in engine.entries:
+        _place(engine, entry.module, entry.target, _entry_wrapper(engine, entry, version), entry.optional)
+    for seam in engine.seams:
+        wrapper = _seam_wrapper(seam)
+        if progress.has_clock(engine):
+            wrapper = progress.around(seam, wrapper)
+        _place(engine, seam.module, seam.target, wrapper, seam.optional)
+        if seam.job is not None:
+            for name in spellings(engine, seam.module):
+                _when_loaded(name, partial(_watch_job, seam.job))
+    for mark in engine.marks:
+        _place(engine, mark.module, mark.target, progress.mark(mark))
+    for lock in engine.locks:
+        module, name = split_target(lock)
+        for spelling in spellings(engine, module):
+            _when_loaded(spelling, partial(_watch_lock, name, engine.name))
+    for load in engine.load:
+        _place(engine, *split_target(target_of(load)), _load_wrapper(engine, version, load))
+
+
+def _watch_job(which: str, module: Any) -> None:
+    contain("hook", workers.place, module, which)
+
+
+def _watch_lock(name: str, engine: str, module: Any) -> None:
+    if _has(module, name):
+        contain("hook", locks.place, module, name, engine)
+    else:
+        _say_missing(module.__name__, name)
+
+
+def _place(
+    engine: Engine, module: str | None, target: str, wrapper: Callable[..., Any], optional: bool = False
+) -> None:
+    for name in spellings(engine, module):
+        _when_imported(name, target, wrapper, optional)
+
+
+def spellings(engine: Engine, module: str | None) -> tuple[str, ...]:
+    """Return the names under which `module` (None: the engine's own) may be imported."""
+    name = module or engine.module
+    return (name, *(f"{prefix}.{name}" for prefix in engine.prefixes))
+
+
+def split_target(target: str) -> tuple[str | None, str]:
+    """Return module and dotted name of ``"module:name"``; None where no module is named."""
+    module, _, name = target.rpartition(":")
+    return module or None, name
+
+
+def target_of(load: str | Load) -> str:
+    """Return where what loads a model stands."""
+    return load.target if isinstance(load, Load) else load
+
+
+def wrap_after_import(module: str, target: str, wrapper: Callable[..., Any], optional: bool = False) -> None:
+    """Wrap `module`.`target` with the wrapt function `wrapper` after the module's import.
+
+    `optional`: not every version has it, so that its absence is no news.
+    """
+    _when_imported(module, target, wrapper, optional)
+
+
+def _when_imported(module: str, target: str, wrapper: Callable[..., Any], optional: bool = False) -> None:
+    _when_loaded(module, lambda _: contain("hook", _wrap, module, target, wrapper, optional))
+
+
+def _when_loaded(module: str, call: Callable[[Any], Any]) -> None:
+    """Call `call` with the module after its import, unless the hooks have been taken off by then."""
+    registered_in = _round
+
+    def run(loaded: Any) -> None:
         if registered_in == _round:
-            contain("hook", _wrap, module, target, wrapper)
+            call(loaded)
 
-    wrapt.register_post_import_hook(patch, module)
+    wrapt.register_post_import_hook(run, module)
 
 
-def _wrap(module: str, target: str, wrapper: Callable[..., Any]) -> None:
+def _wrap(module: str, target: str, wrapper: Callable[..., Any], optional: bool) -> None:
     if (module, target) in _wrapped:
         return
     try:
         parent, attribute, original = wrapt.resolve_path(sys.modules[module], target)
     except AttributeError:
-        _logger.warning(
-            "otel-tts: %s has no %s in this version; requests are traced without that part (see `otel-tts engines`)",
-            module, target,
-        )  # fmt: skip
+        if not optional:
+            _say_missing(module, target)
         return
+    placed: Any = vars(parent).get(attribute)
+    if placed is not None and any(wrapped.hook is placed for wrapped in _wrapped.values()):
+        return  # the same callable by another name: a module with two spellings, a function that its package re-exports
     own = attribute in vars(parent)
     placed = hook(parent, attribute, wrapper)
     _wrapped[module, target] = _Wrapped(parent, attribute, original, placed, own)
+
+
+def _say_missing(module: str, target: str) -> None:
+    _logger.warning(
+        "otel-tts: %s has no %s in this version; requests are traced without that part (see `otel-tts engines`)",
+        module, target,
+    )  # fmt: skip
 
 
 def unwrap_all() -> None:
@@ -106,6 +185,8 @@ def unwrap_all() -> None:
     """
     global _round
     _round += 1
+    workers.remove_all()
+    locks.remove_all()
     for key, wrapped in list(_wrapped.items()):
         if vars(wrapped.parent).get(wrapped.attribute) is not wrapped.hook:
             continue
@@ -128,6 +209,8 @@ def _entry_wrapper(engine: Engine, entry: Entry, version: str | None) -> Callabl
 
 def _seam_wrapper(seam: Seam) -> Callable[..., Any]:
     name, fold, device = seam.stage, seam.fold, seam.device
+    if says_more(seam):
+        return partial(run_seam, seam)
 
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return run_stage(name, wrapped, args, kwargs, fold=fold, device=device)
@@ -135,19 +218,23 @@ def _seam_wrapper(seam: Seam) -> Callable[..., Any]:
     return wrapper
 
 
-def _load_wrapper(engine: Engine) -> Callable[..., Any]:
+def _load_wrapper(engine: Engine, version: str | None, load: str | Load) -> Callable[..., Any]:
+    more = load if isinstance(load, Load) else Load(load)
+
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        began = now()
-        result = wrapped(*args, **kwargs)
-        try:
-            kit = recorder.current()
-            if kit is not None:
-                kit.instruments.record_load(engine.name, engine.model, (now() - began) / 1e9)
-        except Exception as error:
-            note_fault("load", error)
+        call = contain("load", _call_of, more, wrapped, instance, args, kwargs)
+        if call is not None and more.unless is not None and contain("load", more.unless, call):
+            return wrapped(*args, **kwargs)
+        result = call_load(engine, version, wrapped, args, kwargs)
+        if call is not None and more.note is not None:
+            contain("load", more.note, call)
         return result
 
     return wrapper
+
+
+def _call_of(load: Load, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    return Call(instance, bind(load.parameters or positional(wrapped), args, kwargs))
 
 
 # --- what is there --------------------------------------------------------------------------------------
@@ -166,18 +253,30 @@ def inspect_engine(engine: Engine) -> EngineStatus:
     version = installed_version(engine.distribution)
     if version is None:
         return EngineStatus(engine.name, engine.distribution, None, ())
-    targets = [(entry.module or engine.module, entry.target) for entry in engine.entries]
-    targets += [(seam.module or engine.module, seam.target) for seam in engine.seams]
-    targets += [(engine.module, target) for target in engine.load]
-    missing = tuple(f"{module}.{target}" for module, target in targets if not _exists(module, target))
+    targets = [(entry.module, entry.target) for entry in engine.entries if not entry.optional]
+    targets += [(seam.module, seam.target) for seam in engine.seams if not seam.optional]
+    targets += [(mark.module, mark.target) for mark in engine.marks]
+    targets += [split_target(target_of(load)) for load in engine.load]
+    missing = tuple(
+        f"{module or engine.module}.{target}"
+        for module, target in targets
+        if not any(_exists(name, target) for name in spellings(engine, module))
+    )
     return EngineStatus(engine.name, engine.distribution, version, missing)
 
 
 def _exists(module: str, target: str) -> bool:
     try:
-        found: Any = import_module(module)
+        return _has(import_module(module), target)
+    except ImportError:
+        return False
+
+
+def _has(module: Any, target: str) -> bool:
+    found = module
+    try:
         for part in target.split("."):
             found = inspect.getattr_static(found, part)
-    except (ImportError, AttributeError):
+    except AttributeError:
         return False
     return True

@@ -11,7 +11,9 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from otel_tts import carrier
 from otel_tts.guard import contain
+from otel_tts.instrumentation.compiling import watch_compiling
 from otel_tts.instrumentation.engines import all_engines
+from otel_tts.instrumentation.gradio import unwatch_gradio, watch_gradio
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
 from otel_tts.instrumentation.postprocess import watch_postprocess
@@ -29,8 +31,11 @@ class SpeechInstrumentor(BaseInstrumentor):
             contain(f"engine {engine.name}", watch, engine)
         contain("onnxruntime", watch_onnxruntime)
         contain("postprocess", watch_postprocess)
+        contain("compile", watch_compiling)
+        contain("gradio", watch_gradio)
         contain("carrier", carrier.install)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         unwrap_all()
+        unwatch_gradio()
         carrier.uninstall()

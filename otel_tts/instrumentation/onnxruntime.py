@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from otel_tts import names
+from otel_tts.emit.span_private import SPAN_KEY, current_context
 from otel_tts.gpu.fallback import sessions
 from otel_tts.guard import contain
 from otel_tts.instrumentation.hooks import wrap_after_import
 from otel_tts.instrumentation.stages import run_stage
-from otel_tts.names import Stage
+from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis, current
 
 _MODULE: Final = "onnxruntime.capi.onnxruntime_inference_collection"
@@ -22,6 +23,9 @@ _RUNS: Final = ("Session.run", "Session.run_with_ort_values", "Session.run_with_
 
 PROVIDER_WAITS: Final = "provider_waits"
 """gpu.timing.status of a run on a device: the host's times are true, since the provider synchronises at its end."""
+NOT_AWAITED: Final = "not_awaited"
+"""The same where the run's own options told the provider not to: the times are those of the call."""
+_NO_WAITING: Final = "disable_synchronize_execution_providers"
 
 
 def watch_onnxruntime() -> None:
@@ -43,22 +47,46 @@ def _run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, A
     synthesis = contain("onnxruntime", current)
     if synthesis is None:
         return wrapped(*args, **kwargs)
-    if contain("onnxruntime", sessions.fell_back, instance):
-        synthesis.attrs[names.DEVICE_FALLBACK] = True
-    waits = contain("onnxruntime", _waits_for_a_device, instance)
-    if synthesis.open_stages:
-        if waits:
-            synthesis.open_stages[-1].attrs.setdefault(names.TIMING_STATUS, PROVIDER_WAITS)
+    status = contain("onnxruntime", _look_at, instance, synthesis, args, kwargs)
+    if contain("onnxruntime", _is_in_a_stage, synthesis, status):
         return wrapped(*args, **kwargs)
-    said = {names.TIMING_STATUS: PROVIDER_WAITS} if waits else None
-    stage = _stage_of(synthesis)
+    said = {names.TIMING_STATUS: status} if status is not None else None
+    stage = contain("onnxruntime", _stage_of, synthesis) or names.Stage.MODEL
     return run_stage(stage, wrapped, args, kwargs, synthesis=synthesis, attributes=said, device="cpu")
 
 
-def _waits_for_a_device(session: Any) -> bool:
-    """Whether a run of `session` copies its results from a device, and so ends only when that is done."""
-    return any(provider != "CPUExecutionProvider" for provider in session.get_providers()[:1])
+def _look_at(session: Any, synthesis: Synthesis, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """Take note of what `session` runs on; return the status of a run of it on a device."""
+    if sessions.fell_back(session):
+        synthesis.attrs[names.DEVICE_FALLBACK] = True
+    device = sessions.device(session)
+    if device is None or device == "cpu":
+        return None
+    synthesis.attrs.setdefault(names.DEVICE, device)
+    return NOT_AWAITED if any(map(_does_not_wait, (*args, *kwargs.values()))) else PROVIDER_WAITS
+
+
+def _does_not_wait(argument: Any) -> bool:
+    """Whether `argument` is the run's options, and they leave out the provider's synchronisation."""
+    read = getattr(argument, "get_run_config_entry", None)
+    if read is None:
+        return False
+    try:
+        return read(_NO_WAITING) == "1"
+    except Exception:  # the entry is not set: its type differs between versions
+        return False
+
+
+def _is_in_a_stage(synthesis: Synthesis, status: str | None) -> bool:
+    """Whether a stage is around the run. It has the run's status, unless the device's clock knows better."""
+    span: Any = current_context().get(SPAN_KEY)
+    stage = span if isinstance(span, Stage) else next(iter(synthesis.open_stages[-1:]), None)
+    if stage is None:
+        return False
+    if status is not None and stage.mark is None:
+        stage.attrs.setdefault(names.TIMING_STATUS, status)
+    return True
 
 
 def _stage_of(synthesis: Synthesis) -> str:
-    return synthesis.engine.onnx if synthesis.engine is not None else Stage.MODEL
+    return synthesis.engine.onnx if synthesis.engine is not None else names.Stage.MODEL

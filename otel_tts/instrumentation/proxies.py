@@ -8,12 +8,17 @@ wrapt's own refuse to be pickled or copied, and a service may well send ``voice.
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import operator
 import sys
 from collections.abc import Callable
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
+
+from otel_tts.instrumentation.kinds import PLAIN, kind_of
 
 if TYPE_CHECKING:  # generic to the type checker since wrapt 2, never so at run time before
     _FunctionWrapper = wrapt.FunctionWrapper[..., Any]
@@ -58,5 +63,36 @@ class Hook(_FunctionWrapper):
 
 
 def hook(parent: Any, attribute: str, wrapper: Callable[..., Any]) -> Any:
-    """Put a `Hook` with the wrapt function `wrapper` in the place of `parent`.`attribute`; return it."""
-    return wrapt.wrap_object(parent, attribute, Hook, (wrapper,))
+    """Put a hook with the wrapt function `wrapper` in the place of `parent`.`attribute`; return it."""
+    original: Any = inspect.getattr_static(parent, attribute)
+    if not _may_be_compiled(parent, original):
+        return wrapt.wrap_object(parent, attribute, Hook, (wrapper,))
+    placed = _compilable(original, wrapper)
+    setattr(parent, attribute, placed)
+    return placed
+
+
+def _may_be_compiled(parent: Any, function: Any) -> bool:
+    """Whether torch.compile may meet `function`: a method of a network, which is no generator."""
+    torch = sys.modules.get("torch")
+    module = getattr(getattr(torch, "nn", None), "Module", None)
+    return (
+        module is not None
+        and isinstance(parent, type)
+        and issubclass(parent, module)
+        and inspect.isfunction(function)
+        and kind_of(function) == PLAIN
+    )
+
+
+def _compilable(original: Callable[..., Any], wrapper: Callable[..., Any]) -> Any:
+    """Return a function that torch.compile takes for `original`: a proxy would end ``fullgraph=True`` with an error."""
+    is_compiling = sys.modules["torch"].compiler.is_compiling
+
+    @functools.wraps(original)
+    def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_compiling():
+            return original(self, *args, **kwargs)
+        return wrapper(MethodType(original, self), self, args, kwargs)
+
+    return hooked

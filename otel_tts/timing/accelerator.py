@@ -19,7 +19,7 @@ class XpuBackend(TorchEvents):
     kind = "xpu"
 
     def __init__(self, torch: Any) -> None:
-        super().__init__(torch.xpu)
+        super().__init__(torch.xpu, torch.Event)
         self._torch, self._device = torch, torch.device("xpu")
 
     @classmethod

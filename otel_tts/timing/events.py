@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("otel_tts")
 
 EVENTS: Final = "events"
+_QUEUE: Final = names.Stage.QUEUE
 SPIN: Final = 20_000
 """ns that the end of a request polls at most: an event recorded after the ``.cpu()`` is passed some µs later."""
 KEEP: Final = 16
@@ -65,7 +66,7 @@ class Events:
 
     def begin(self, stage: Stage) -> Marks | None:
         where = stage.where
-        if where == "cpu" or stage.stage == names.Stage.QUEUE:
+        if where == "cpu" or stage.stage == _QUEUE:
             return None
         if self._backend is None and not self._look():
             return None
@@ -116,7 +117,8 @@ class Events:
                 return
             for stream in marks.streams or (backend.current_stream(),):
                 marks.device = device = backend.device_of(stream)
-                window = Window(stream)
+                window = Window()
+                window.stream, window.start, window.end = stream, None, None
                 step.append(window)
                 window.start = event = self._pool.take(device)
                 window.started = started = self._now()

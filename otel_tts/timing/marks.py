@@ -15,7 +15,7 @@ Point = tuple[float, float, int, int]
 
 
 class Window:
-    """Two events around a stretch of work on one stream."""
+    """Two events around a stretch of work on one stream. Whoever makes it fills it in: a call less on the path."""
 
     __slots__ = ("end", "end_epoch", "ended", "start", "start_epoch", "started", "stream")
 
@@ -27,9 +27,6 @@ class Window:
     started: int
     """Host time just before the start was recorded; `ended` likewise."""
     ended: int
-
-    def __init__(self, stream: Any) -> None:
-        self.stream, self.start, self.end = stream, None, None
 
 
 Step = Sequence[Window]

@@ -22,7 +22,7 @@ class CudaBackend(TorchEvents):
     kind = "cuda"
 
     def __init__(self, torch: Any) -> None:
-        super().__init__(torch.cuda)
+        super().__init__(torch.cuda, torch.cuda.Event)
         self._torch = torch
         self.is_capturing = torch.cuda.is_current_stream_capturing
 

@@ -18,8 +18,10 @@ from tests.bench.report import Row, at_most, exactly, plain
 from tests.integration.otlp_sink import OtlpSink
 
 STREAM = "A stream of chunks"
+STAGE = "A stage on a device, against a span of the SDK with the same attributes and memory event"
 PIECES = "Single costs"
 CHUNK_LIMIT = 3.0
+EVENTS_LIMIT, HOST_LIMIT = 0.4, 0.15
 
 
 def streams(folder: Path, rounds: int) -> list[Row]:
@@ -42,6 +44,28 @@ def streams(folder: Path, rounds: int) -> list[Row]:
               f"{ns['cold samples']:.0f} ns, bare wrapper {ns['cold bare']:.0f} ns"),
         plain(STREAM, "CPU off the path for the 20 s of sound of 1000 chunks", found["off_path_ms"], "ms"),
     ]  # fmt: skip
+
+
+def stages(folder: Path, rounds: int) -> list[Row]:
+    """What a stage costs on the request's path; the device's own calls are free."""
+    with OtlpSink() as sink:
+        found = ask_once("tests.bench.stage_cost", str(rounds), env=sink.env(), folder=folder)
+    us, ratio = found["us"], found["ratio"]
+
+    def row(what: str, way: str, limit: float | None = None) -> Row:
+        detail = f"{us[way]:.1f} µs / {us['sdk']:.1f} µs"
+        if limit is None:
+            return plain(STAGE, what, ratio[way], "×", detail)
+        return at_most(STAGE, what, ratio[way], limit, "×", detail)
+
+    return [
+        row("device's clock, with the memory event", "events+memory", EVENTS_LIMIT),
+        row("host's clock, no device", "host", HOST_LIMIT),
+        row("`auto`, no device", "auto, no device"),
+        row("device's clock, `OTEL_TTS_MEMORY_EVENTS=none`", "events"),
+        row("host's clock, with the memory event", "host+memory"),
+        row("for comparison, the SDK's span without the event", "sdk without event"),
+    ]
 
 
 def pieces(folder: Path) -> list[Row]:
@@ -69,7 +93,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--write", action="store_true", help="put the table into docs/overhead.md")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="cost, flood, streams, service, start, pieces")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="of the measurements, by name")
     options = parser.parse_args()
     quick = options.quick
     if options.write and options.only:
@@ -80,6 +104,7 @@ def main() -> int:
             "cost": lambda: requests.cost(folder, 5 if quick else 21, 200 if quick else 300),
             "flood": lambda: requests.flood(folder, 500, 5 if quick else 30, 5 if quick else 10),
             "streams": lambda: streams(folder, 30 if quick else 150),
+            "stages": lambda: stages(folder, 8 if quick else 25),
             "service": lambda: service.compare(folder, 40 if quick else 400),
             "start": lambda: start.compare(3 if quick else 7),
             "pieces": lambda: pieces(folder),

@@ -55,6 +55,8 @@ class SinkSpan:
     end: int
     attributes: dict[str, Any]
     events: tuple[SinkEvent, ...]
+    links: tuple[tuple[str, str], ...]
+    """Trace and span id of each."""
     status: str
     status_message: str
     scope: str
@@ -290,6 +292,7 @@ def _spans(received: _Received) -> Iterable[SinkSpan]:
                     end=span.end_time_unix_nano,
                     attributes=_attributes(span.attributes),
                     events=tuple(SinkEvent(e.name, e.time_unix_nano, _attributes(e.attributes)) for e in span.events),
+                    links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
                     status=Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
                     status_message=span.status.message,
                     scope=scoped.scope.name,

@@ -11,7 +11,10 @@ from otel_tts import names
 from otel_tts.names import ATTRIBUTES, METRICS, Attribute, Metric
 
 # Constants that are neither an attribute's key nor a log line.
-OTHERS = {"SCOPE", "OPERATION", "SPAN_QUEUE", "STAGE_PREFIX", "MEMORY_EVENT", "OTHER"}
+OTHERS = {
+    "SCOPE", "OPERATION", "SPAN_QUEUE", "SPAN_JOB", "SPAN_MODEL_LOAD", "STAGE_PREFIX", "MEMORY_EVENT", "FILE_EVENT",
+    "OTHER",
+}  # fmt: skip
 # A key that stands on metric points only.
 LABEL_ONLY = {names.REASON}
 
@@ -45,6 +48,7 @@ def values_of(cls: type) -> set[str]:
 def test_stages_outcomes_and_silent_failures_are_explained() -> None:
     assert values_of(names.Stage) == set(names.STAGES)
     assert values_of(names.Outcome) == set(names.OUTCOMES)
+    assert values_of(names.ColdStart) == set(names.COLD_STARTS)
     assert set(names.ANOMALIES) > names.SILENT_FAILURES
 
 

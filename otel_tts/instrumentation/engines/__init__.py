@@ -9,11 +9,33 @@ from importlib import metadata
 
 from otel_tts.engine import Engine
 from otel_tts.guard import contain
-from otel_tts.instrumentation.engines import hibari, indextts, piper
+from otel_tts.instrumentation.engines import (
+    cosyvoice,
+    gpt_sovits,
+    hibari,
+    indextts,
+    kokoro,
+    kokoro_onnx,
+    piper,
+    pocket_tts,
+    sherpa_onnx,
+    transformers,
+)
 
 _logger = logging.getLogger("otel_tts")
 
-ENGINES: tuple[Engine, ...] = (hibari.ENGINE, indextts.ENGINE, piper.ENGINE)
+ENGINES: tuple[Engine, ...] = (
+    cosyvoice.ENGINE,
+    gpt_sovits.ENGINE,
+    hibari.ENGINE,
+    *indextts.ENGINES,
+    kokoro.ENGINE,
+    *kokoro_onnx.ENGINES,
+    piper.ENGINE,
+    pocket_tts.ENGINE,
+    sherpa_onnx.ENGINE,
+    transformers.ENGINE,
+)
 """The tables that come with otel-tts."""
 
 

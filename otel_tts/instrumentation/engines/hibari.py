@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 from otel_tts.engine import Call, Engine, Entry, Seam, Stage
+from otel_tts.gpu.fallback import sessions
 
 _VOICES = frozenset({"heart", "fenrir", "emma", "fable", "kore"})
 
 
 def _language(call: Call) -> str:
     return "en-GB" if call.instance.voice in ("emma", "fable") else "en-US"
+
+
+def _device(call: Call) -> str | None:
+    return sessions.device(call.instance.sess)
 
 
 ENGINE = Engine(
@@ -25,10 +30,10 @@ ENGINE = Engine(
     onnx=Stage.ACOUSTIC_MODEL,
     load=("Hibari.__init__",),
     entries=(
-        Entry("Hibari.save", chunk=None, voice="self.voice", language=_language),
-        Entry("Hibari.__call__", voice="self.voice", language=_language),
-        Entry("Hibari.stream", voice="self.voice", language=_language),
-        Entry("Hibari.from_phonemes", text=None, voice="self.voice", language=_language),
+        Entry("Hibari.save", chunk=None, voice="self.voice", language=_language, device=_device),
+        Entry("Hibari.__call__", voice="self.voice", language=_language, device=_device),
+        Entry("Hibari.stream", voice="self.voice", language=_language, device=_device),
+        Entry("Hibari.from_phonemes", text=None, voice="self.voice", language=_language, device=_device),
     ),
     seams=(
         Seam("Hibari.phonemize", Stage.TEXT_FRONTEND, device="cpu"),

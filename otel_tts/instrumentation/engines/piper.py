@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
-from otel_tts.engine import Chunk, Engine, Entry, Seam, Stage
+from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.gpu.fallback import sessions
+
+
+def _device(call: Call) -> str | None:
+    return sessions.device(call.instance.session)
+
 
 ENGINE = Engine(
     name="piper",
@@ -15,11 +21,12 @@ ENGINE = Engine(
     seconds_per_character=(0.01, 0.6),
     load=("PiperVoice.load",),
     entries=(
-        Entry("PiperVoice.synthesize_wav", chunk=None, language="self.config.espeak_voice"),
+        Entry("PiperVoice.synthesize_wav", chunk=None, language="self.config.espeak_voice", device=_device),
         Entry(
             "PiperVoice.synthesize",
             chunk=Chunk(samples="audio_float_array", rate="sample_rate"),
             language="self.config.espeak_voice",
+            device=_device,
             sample_rate="self.config.sample_rate",
         ),
     ),

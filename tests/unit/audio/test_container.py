@@ -56,7 +56,7 @@ def test_the_head_of_a_stream_may_promise_a_length() -> None:
 
 
 def test_a_file_that_was_cut_off_is_as_long_as_what_is_there() -> None:
-    assert sniff(wav()[: 44 + 24000]) == ContainerFacts("wav", 0.5, 24000, 1, 24044)
+    assert sniff(wav()[: 44 + 24000]) == ContainerFacts("wav", 0.5, 24000, 1, 24044, cut=True)
 
 
 def test_audio_of_no_length_has_length_zero() -> None:

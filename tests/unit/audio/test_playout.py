@@ -67,3 +67,32 @@ def test_agrees_with_the_definition_over_all_chunks() -> None:
         lengths = [dice.uniform(0.01, 0.6) for _ in times]
         worst = max(t - (times[0] + sum(lengths[:index])) for index, t in enumerate(times) if index)
         assert play(*zip(times, lengths, strict=True)).underrun == pytest.approx(max(0.0, worst), abs=1e-9)
+
+
+def test_the_longest_gap_is_between_two_chunks_whatever_is_in_them() -> None:
+    assert play().gap is play((3.0, 1.0)).gap is None
+    assert play((3.0, 0.0), (3.5, 1.0), (3.75, None), (5.0, 1.0), (5.0, 1.0)).gap == 1.25
+
+
+def test_a_sentence_at_a_time_and_a_token_at_a_time_are_the_same_audio() -> None:
+    sentences = play((0.0, 2.0), (1.5, 2.0), (4.5, 2.0))
+    tokens = play(*((start + n / 40, 0.05) for start in (0.0, 1.5, 4.5) for n in range(40)))
+    assert sentences.underrun == 0.5 and tokens.underrun == pytest.approx(0.5)
+    assert (sentences.chunks, tokens.chunks, sentences.gap) == (3, 120, 3.0)
+    assert tokens.gap == pytest.approx(3.0 - 39 / 40)
+
+
+def test_waiting_counts_up_to_a_position() -> None:
+    playout = play((10.0, 0.5), (10.75, 0.5), (11.5, 0.5), (11.75, 0.5))
+    assert [playout.waited_before(position) for position in (0.0, 0.25, 0.5, 0.75, 1.0, 9.0)] == [
+        0.0, 0.0, 0.25, 0.25, 0.5, 0.5,
+    ]  # fmt: skip
+    assert play((0.0, 0.5), (9.0, None)).waited_before(5.0) == 0.0
+
+
+def test_a_stream_that_is_always_late_stays_bounded() -> None:
+    playout = Playout()
+    for number in range(100_000):
+        playout.chunk(number * 0.02, 0.01)
+    assert len(playout._waits) == 64
+    assert playout.underrun == pytest.approx(99_999 * 0.01)

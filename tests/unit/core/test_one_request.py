@@ -64,6 +64,7 @@ def test_a_request_leaves_its_stages_and_itself(world, clock) -> None:
         "request_id": "r",
         "tts.engine.name": "e",
         "tts.cold_start": True,
+        "tts.cold_start.kind": ("first_request",),
         "gen_ai.operation.name": "text_to_speech",
         "gen_ai.output.type": "speech",
         "gen_ai.request.model": "m",

@@ -65,6 +65,7 @@ class SetClock:
             "stage",
             "synthesis",
             "streaming",
+            "batch",
             "instrumentation.entries",
             "instrumentation.stages",
         ):
@@ -122,6 +123,8 @@ class World:
         return Synthesis(self.recorder, {"request_id": "r", "tts.engine.name": "e", **named})
 
     def drain(self) -> World:
+        assert self.recorder.drain()
+        self.recorder.files.wait(10)
         assert self.recorder.drain()
         return self
 

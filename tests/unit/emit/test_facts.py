@@ -27,7 +27,8 @@ def attributes(world, *calls, engine: Engine | None = None, **given) -> dict:
 def test_facts_are_plain_values_that_every_exporter_takes(world) -> None:
     found = attributes(world(), lambda synthesis: synthesis.chunk(TONE, RATE))
     for name, value in found.items():
-        assert type(value) in (str, int, float, bool), name
+        for part in value if type(value) is tuple else (value,):
+            assert type(part) in (str, int, float, bool), name
 
 
 def test_samples_without_a_rate_have_no_duration_and_no_ratio(world) -> None:

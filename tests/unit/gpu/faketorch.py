@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,31 +63,14 @@ class Joined(VirtualClock):
 
 
 class Device(FakeCuda):
-    """`alloc` and `free` as an engine does them; sizes in MiB."""
+    """On the records' clock."""
 
     def __init__(self, clock: Any, devices: int = 1) -> None:
         super().__init__(Joined(clock), devices=devices)
-        self.observers: list[Callable[..., None]] = []
-
-    def alloc(self, mib: float, device: int = 0) -> object:
-        memory = self.devs[device].mem
-        try:
-            return memory.alloc(int(mib * 2**20))
-        except OutOfMemoryError:
-            free = memory.capacity - memory.s["reserved_bytes"]["current"]
-            for observer in self.observers:
-                observer(device, int(mib * 2**20), memory.capacity, free)
-            raise
-
-    def free(self, handle: object, device: int = 0) -> None:
-        self.devs[device].mem.free(handle)
-
-    def use_mib(self, mib: float, device: int = 0) -> None:
-        self.free(self.alloc(mib, device), device)
 
 
 class FakeTorch(types.ModuleType):
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: FakeCuda) -> None:
         super().__init__("torch")
         self.under = device
         self.OutOfMemoryError = OutOfMemoryError

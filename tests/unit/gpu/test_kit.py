@@ -15,7 +15,9 @@ import pytest
 from core.world import World
 from gpu.faketorch import Device, FakeTorch
 from gpu.stub import GPU0, GPU1, Stub
+from timing.fakecuda import CudaError
 
+from otel_tts import guard
 from otel_tts.emit.privacy import Policy
 from otel_tts.gpu import kit as module
 from otel_tts.gpu.devices import visible
@@ -237,6 +239,22 @@ def test_an_open_request_holds_the_books_open(here: World, device: Device, clock
     clock.tick(10)
     here.recorder.look_at_gpu()
     assert list(here.points("tts.gpu.time").values()) == [2.0]
+
+
+def test_a_lost_device_does_not_keep_the_books_open(
+    here: World, torch: FakeTorch, device: Device, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speak(here, device, 2)
+    here.drain()
+    clock.tick(10)
+
+    def lost() -> int:
+        raise CudaError("CUDA error: device lost")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lost)
+    here.recorder.look_at_gpu()
+    assert list(here.points("tts.gpu.time").values()) == [2.0]
+    guard.faults.clear()
 
 
 def test_a_mig_parents_energy_is_nobodys(here: World, clock: Any) -> None:

@@ -416,7 +416,7 @@ HOOK_PARTS = [
     (Synthesis, "__init__"), (Synthesis, "start"), (Synthesis, "finish"), (Synthesis, "audio"),
     (Synthesis, "delivered"), (Synthesis, "close_stage"), (Stage, "__init__"), (Stage, "open"), (Stage, "close"),
     (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Recording, "add"), (Recording, "delivered"),
-    (entries, "_bind"), (entries, "_fact"), (entries, "_length"), (entries, "current"),
+    (entries, "bind"), (entries, "fact"), (entries, "length"), (entries, "current"),
     (entries, "_rest_of"), (stages, "current"), (entries._EntryCall, "_facts"),
     (entries._EntryCall, "returned"), (entries._EntryCall, "item"), (entries._EntryCall, "ended"),
 ]  # fmt: skip

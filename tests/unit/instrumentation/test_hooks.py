@@ -250,12 +250,15 @@ def test_loading_a_model_is_measured(world, module) -> None:
     assert seconds >= 0
 
 
-def test_loading_fails_as_it_did_and_leaves_no_point(world, module) -> None:
+def test_loading_fails_as_it_did_and_says_so(world, module) -> None:
     seen, name = world(), module(SOURCE)
     watch(table(name, load=("Voice.load",)))
     with pytest.raises(TypeError, match="load"):
         importlib.import_module(name).Voice.load()
-    assert seen.points("tts.model.load.duration") == {}
+    ((labels, (count, _)),) = seen.points("tts.model.load.duration").items()
+    assert (labels, count) == (("made", "error"), 1)
+    load = seen.drain().span("tts.model.load")
+    assert (load.parent, load.attributes["error.type"]) == (None, "TypeError")
 
 
 def test_without_a_recorder_hooks_do_nothing(module) -> None:

@@ -10,7 +10,7 @@ What would make a real program wait is counted in `FakeCuda.blocking_calls`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -190,6 +190,8 @@ class FakeCuda:
         """Label of launches to the host time at which the first really began and the last really ended."""
         self.initialized = True
         self.forked = False
+        self.observers: list[Callable[..., None]] = []
+        """Called with the numbers of an allocation that fails."""
 
     # --- what a program does ----------------------------------------------------------------------------------
 
@@ -226,6 +228,23 @@ class FakeCuda:
         s = stream or self.cur[self.cur_dev]
         self._refuse_in_capture("memcpy")
         self._block(s.tail, s.dev, natural=True)
+
+    def alloc(self, mib: float, device: int = 0) -> object:
+        """A tensor of so many MiB, as an engine makes it."""
+        memory, size = self.devs[device].mem, int(mib * 2**20)
+        try:
+            return memory.alloc(size)
+        except OutOfMemoryError:
+            free = memory.capacity - memory.s["reserved_bytes"]["current"]
+            for observer in self.observers:
+                observer(device, size, memory.capacity, free)
+            raise
+
+    def free(self, handle: object, device: int = 0) -> None:
+        self.devs[device].mem.free(handle)
+
+    def use_mib(self, mib: float, device: int = 0) -> None:
+        self.free(self.alloc(mib, device), device)
 
     def begin_capture(self, stream: FakeStream, mode: str = "global") -> dict[str, Any]:
         capture = {"stream": stream, "mode": mode, "thread": self.thread, "ops": [], "invalid": False}

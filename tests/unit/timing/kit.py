@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextvars
 import importlib
 import random
+import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 from core.world import World
-from timing.fakecuda import MS, FakeCuda
+from gpu.faketorch import FakeTorch
+from timing.fakecuda import MS, FakeCuda, OutOfMemoryError
 
 from otel_tts import names
+from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis
 from otel_tts.timing.capture_guard import CaptureGuard
 from otel_tts.timing.clock import HOST
@@ -133,11 +136,18 @@ def set_clocks(cuda: FakeCuda, patch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def serving(clock: str = EVENTS, world: dict[str, Any] | None = None, **device: Any) -> Iterator[Service]:
-    """A service for the time of the block; in the end nothing that was claimed may have been wrong."""
+def serving(
+    clock: str = EVENTS, world: dict[str, Any] | None = None, memory: bool = False, **device: Any
+) -> Iterator[Service]:
+    """A service for the time of the block; in the end nothing that was claimed may have been wrong.
+
+    `memory`: there is a torch whose allocator is read too.
+    """
     with pytest.MonkeyPatch.context() as patch:
         cuda = FakeCuda(**device)
         set_clocks(cuda, patch)
+        if memory:
+            patch.setitem(sys.modules, "torch", FakeTorch(cuda))
         here = World(**(world or {}))
         try:
             service = Service(here, cuda, clock)
@@ -165,7 +175,12 @@ class Traffic:
         self.streams = [d.default for d in self.cuda.devs] + [d.stream() for d in self.cuda.devs for _ in range(2)]
         self.capturing = self.cuda.devs[0].stream("capturing")
         self.threads = threads
-        self.finished = 0
+        self.finished = self.failed = 0
+        self.held: dict[str, list[tuple[object, int]]] = {}
+        """Allocations of each thread's request, freed at its end."""
+        self.peaks: dict[int, list[int]] = {}
+        """By span id the most that was allocated on each device while the stage was open."""
+        self.open: set[int] = set()
 
     def run(self, requests: int) -> None:
         """Take turns between the threads until so many requests are over."""
@@ -181,6 +196,7 @@ class Traffic:
                 with self.cuda.use(stream):
                     context.run(next, job)
             except StopIteration:
+                self._free(thread)
                 del jobs[thread]
                 self.finished += 1
                 if self.random.random() < 0.3:
@@ -190,6 +206,7 @@ class Traffic:
             self.cuda.thread = thread
             with self.cuda.use(stream):
                 context.run(lambda job=job: [None for _ in job])
+            self._free(thread)
 
     def _request(self, stream: Any) -> Job:
         chance = self.random.random
@@ -200,8 +217,8 @@ class Traffic:
                     yield from self._stage(synthesis, stream, depth=0)
                 if chance() < 0.8 and not self.cuda.captures:
                     self.cuda.cpu_copy(stream)
-        except ZeroDivisionError:
-            pass
+        except (ZeroDivisionError, OutOfMemoryError):
+            self.failed += 1
         if chance() < 0.02 and not self.cuda.captures:
             with self.service.capture(self.capturing, self.random.choice(["global", "thread_local"])):
                 yield
@@ -214,8 +231,10 @@ class Traffic:
             options["device"] = "cpu"
         elif chance() < 0.2:
             options["streams"] = self.random.sample(self.streams, 2)
-        with synthesis.stage(pick(self.NAMES), **options):
+        with synthesis.stage(pick(self.NAMES), **options) as stage, self._window(stage):
             yield
+            if "device" not in options:
+                self._allocate(stream.dev.index)
             self.service.pass_time(self.random.randrange(0, 3 * MS))
             for where in options.get("streams", (stream,)):
                 for _ in range(self.random.randrange(0, 5)):
@@ -225,6 +244,42 @@ class Traffic:
             if chance() < 0.03:
                 raise ZeroDivisionError
             yield
+
+    def _allocate(self, device: int) -> None:
+        """Some tensors, of which some live as long as the request; now and then far too much, or a reset of peaks."""
+        chance = self.random.random
+        for _ in range(self.random.randrange(4)):
+            handle = self.cuda.alloc(self.random.choice([0.5, 3, 40]) * self.random.random(), device)
+            self._watch()
+            if chance() < 0.4:
+                self.held.setdefault(self.cuda.thread, []).append((handle, device))
+            else:
+                self.cuda.free(handle, device)
+        torch: Any = sys.modules.get("torch")
+        if torch is not None and chance() < 0.02:
+            torch.cuda.reset_peak_memory_stats(device)
+        if chance() < 0.005:
+            self.cuda.alloc(2**20, device)
+
+    def _free(self, thread: str) -> None:
+        for handle, device in self.held.pop(thread, ()):
+            self.cuda.free(handle, device)
+
+    @contextmanager
+    def _window(self, stage: Stage) -> Iterator[None]:
+        span_id = stage.get_span_context().span_id
+        self.peaks[span_id] = [0] * len(self.cuda.devs)
+        self.open.add(span_id)
+        self._watch()
+        try:
+            yield
+        finally:
+            self.open.discard(span_id)
+
+    def _watch(self) -> None:
+        levels = [device.mem.s["allocated_bytes"]["current"] for device in self.cuda.devs]
+        for span_id in self.open:
+            self.peaks[span_id] = [max(pair) for pair in zip(self.peaks[span_id], levels, strict=True)]
 
 
 def four_stages(service: Service) -> Synthesis:

@@ -50,6 +50,8 @@ def torch_of(cuda: str | None = "13.2", hip: str | None = None, xpu: str | None 
         def __init__(self, **options: Any) -> None:
             torch.state.events.append(options)
 
+        record = query = elapsed_time = None
+
     runtime = types.SimpleNamespace(
         is_initialized=lambda: torch.state.initialized,
         current_device=lambda: 3,

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import StatusCode
-from timing.fakecuda import MS, CudaError, FakeCuda
+from timing.fakecuda import MS, CudaError, FakeCuda, OutOfMemoryError
 from timing.kit import four_stages, serving
 
 from otel_tts import guard, names
@@ -357,9 +357,10 @@ def test_an_exception_in_a_stage_keeps_its_device_times() -> None:
         assert span.attributes[names.GPU_ELAPSED] >= 0.004
 
 
+@pytest.mark.parametrize("memory", [False, True], ids=["clock", "clock and memory"])
 @pytest.mark.parametrize("breaks", ["before", "inside", "after"])
-def test_a_device_that_is_lost_never_raises_from_us(breaks: str) -> None:
-    with serving() as here:
+def test_a_device_that_is_lost_never_raises_from_us(breaks: str, memory: bool) -> None:
+    with serving(memory=memory) as here:
         four_stages(here)
         here.drain().world.span_memory.clear()
         device = here.cuda.devs[0]
@@ -375,10 +376,47 @@ def test_a_device_that_is_lost_never_raises_from_us(breaks: str) -> None:
         said = here.attributes("tts.model")
         assert said[names.TIMING_STATUS] == "error:CudaError" and said[names.TIMING_MODE] == "host"
         assert not guard.faults  # the application's error, and it learns of it by itself
-        with here.synthesis() as synthesis, synthesis.stage("vocoder"):  # sticky: so it goes on
-            pass
+        with here.synthesis() as synthesis, synthesis.stage("vocoder"), pytest.raises(CudaError):
+            here.cuda.launch(MS)  # sticky: so it goes on
         here.drain()
         assert here.attributes("tts.vocoder")[names.TIMING_STATUS] == "error:CudaError"
+
+
+def test_an_error_that_is_reported_once_and_to_us_is_on_the_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as here:
+        four_stages(here)
+        here.drain().world.span_memory.clear()
+        record, told = here.cuda.record, []
+
+        def late(event: object, stream: object) -> None:
+            if not told:
+                told.append(True)
+                raise CudaError("CUDA error: an earlier kernel failed")
+            record(event, stream)
+
+        monkeypatch.setattr(here.cuda, "record", late)
+        with here.synthesis() as synthesis:
+            for name in ("model", "vocoder"):
+                with synthesis.stage(name):
+                    here.cuda.launch(MS)
+            here.cuda.cpu_copy()
+        here.drain()
+        assert here.attributes("tts.model")[names.TIMING_STATUS] == "error:CudaError"
+        assert here.attributes("tts.vocoder")[names.TIMING_MODE] == "events"
+        assert not guard.faults
+
+
+def test_out_of_memory_inside_a_stage_on_the_devices_clock() -> None:
+    with serving(memory=True) as here:
+        with pytest.raises(OutOfMemoryError), here.synthesis() as synthesis, synthesis.stage("model"):
+            here.cuda.launch(4 * MS)
+            here.cuda.alloc(2**20)
+        here.pass_time(10 * MS)
+        here.drain()
+        stage = here.world.span("tts.model")
+        assert stage.attributes[names.GPU_ELAPSED] >= 0.004
+        (told,) = [event.attributes for event in stage.events if event.name == names.MEMORY_EVENT]
+        assert told[names.MEMORY_OOM] is True and told[names.MEMORY_REQUESTED] == 2**40
 
 
 def test_a_device_that_is_lost_while_requests_wait_for_it() -> None:
@@ -421,8 +459,9 @@ def test_during_a_capture_nothing_is_recorded_or_asked() -> None:
         assert here.attributes("tts.vocoder")[names.TIMING_STATUS] == "captured"
 
 
-def test_a_capture_that_another_thread_begins_inside_a_stage() -> None:
-    with serving() as here:
+@pytest.mark.parametrize("memory", [False, True], ids=["clock", "clock and memory"])
+def test_a_capture_that_another_thread_begins_inside_a_stage(memory: bool) -> None:
+    with serving(memory=memory) as here:
         stream = here.cuda.devs[0].stream()
         with here.synthesis() as synthesis:
             with synthesis.stage("model"):

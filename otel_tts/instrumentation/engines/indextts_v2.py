@@ -1,0 +1,89 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""IndexTTS 2 and 2.5 from upstream's checkout: ``indextts.infer_v2`` and ``indextts.infer_v2_5``.
+
+``infer_generator`` is one function of 300 lines that encodes references, prepares the text, and loops over segments.
+What it calls for the progress bar, with or without one, says which of these it is about to do.
+
+``infer`` takes the first item of that generator and answers None to any IndexError on the way: the audio that was to
+come is missing, the exception was the engine's.
+"""
+
+from __future__ import annotations
+
+from otel_tts import names
+from otel_tts.engine import Call, Chunk, Engine, Entry, Mark, Seam, Stage
+from otel_tts.instrumentation.engines import indextts_parts as parts
+
+_GPT, _FLOW = "indextts.gpt.model_v2", "indextts.s2mel.modules.flow_matching"
+_STAGES = (Stage.REFERENCE_ENCODE, Stage.TEXT_FRONTEND, Stage.ACOUSTIC_MODEL, Stage.POSTPROCESS)
+
+
+def _stage(call: Call) -> str:
+    value = call.arguments["value"]
+    if value < 0.1:
+        return Stage.REFERENCE_ENCODE
+    if value < 0.2:
+        return Stage.TEXT_FRONTEND
+    return Stage.ACOUSTIC_MODEL if value < 0.9 else Stage.POSTPROCESS
+
+
+def _is_whole(call: Call) -> bool:
+    """Not one of the parts that 2.5's ``infer`` has made one by one with ``low_vram``, to join them itself."""
+    given = call.arguments
+    return not getattr(call.instance, "low_vram", False) or bool(
+        given.get("interval_silence", 200) or given.get("output_path") or given.get("stream_return")
+    )
+
+
+_FACTS = {names.ENGINE_VERSION: parts.version, **parts.FACTS}
+_ENTRIES = (
+    Entry("IndexTTS2.infer", chunk=Chunk(samples=parts.samples), required=True, voice="spk_audio_prompt",
+          language=parts.language, device="self.device", facts=_FACTS),
+    Entry("IndexTTS2.infer_generator", chunk=Chunk(samples=parts.samples), voice="spk_audio_prompt",
+          language=parts.language, device="self.device", facts=_FACTS, when=_is_whole),
+    parts.WRITER,
+)  # fmt: skip
+_PROGRESS = Mark("IndexTTS2._set_gr_progress", _stage, stages=_STAGES)
+_EMOTION = Seam("QwenEmotion.inference", parts.EMOTION, then=Stage.REFERENCE_ENCODE)
+_VOCODER = Seam("BigVGAN.forward", Stage.VOCODER, module="indextts.s2mel.modules.bigvgan.bigvgan")
+
+V2 = Engine(
+    name=parts.NAME,
+    module="indextts.infer_v2",
+    distribution="",
+    only_with="IndexTTS2._set_gr_progress",
+    model="indextts-2",
+    sample_rate=22050,
+    channels=1,
+    scale=parts.PCM_SCALE,
+    load=("IndexTTS2.__init__",),
+    entries=_ENTRIES,
+    marks=(_PROGRESS,),
+    seams=(
+        _EMOTION,
+        *parts.acoustic(_GPT, _FLOW),
+        Seam("UnifiedVoice.forward", parts.GPT_FORWARD, module=_GPT, within=Stage.ACOUSTIC_MODEL),
+        _VOCODER,
+    ),
+)
+
+V2_5 = Engine(
+    name=parts.NAME,
+    module="indextts.infer_v2_5",
+    distribution="",
+    only_with="IndexTTS2._set_gr_progress",
+    model="indextts-2.5",
+    sample_rate=22050,
+    channels=1,
+    scale=parts.PCM_SCALE,
+    load=("IndexTTS2.__init__",),
+    entries=_ENTRIES,
+    marks=(_PROGRESS,),
+    seams=(
+        _EMOTION,
+        *parts.acoustic(_GPT, _FLOW),
+        Seam("EnhancedCodec.decode", parts.S2MEL, module="indextts.codec.models", within=Stage.ACOUSTIC_MODEL),
+        _VOCODER,
+    ),
+)

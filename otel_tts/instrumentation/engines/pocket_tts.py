@@ -1,0 +1,51 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""pocket-tts: a small language model makes latents in one thread, while another decodes those that are ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
+
+_LANGUAGES = {
+    "dutch": "nl", "english": "en", "french": "fr", "german": "de", "italian": "it", "portuguese": "pt",
+    "spanish": "es",
+}  # fmt: skip
+
+
+def _model(call: Call) -> str | None:
+    """The name of one of the package's own configurations; that of the user's file is the user's."""
+    origin = call.instance.origin
+    own = isinstance(origin, Path) and origin.parent.parts[-2:] == ("pocket_tts", "config")
+    return origin.stem if own else None
+
+
+def _language(call: Call) -> str | None:
+    return _LANGUAGES.get((_model(call) or "").partition("_")[0])
+
+
+def _entry(target: str) -> Entry:
+    return Entry(
+        f"TTSModel.{target}", text="text_to_generate", chunk=Chunk(), model=_model, language=_language,
+        device="self.device", sample_rate="self.sample_rate",
+    )  # fmt: skip
+
+
+ENGINE = Engine(
+    name="pocket-tts",
+    module="pocket_tts.models.tts_model",
+    distribution="pocket-tts",
+    model="pocket-tts",
+    channels=1,
+    seconds_per_character=(0.01, 0.6),
+    load=("TTSModel.load_model",),
+    entries=(_entry("generate_audio"), _entry("generate_audio_stream")),
+    seams=(
+        Seam("split_into_best_sentences", Stage.TEXT_FRONTEND, device="cpu"),
+        Seam("LUTConditioner.prepare", Stage.TEXT_FRONTEND, module="pocket_tts.modules.text_conditioner", device="cpu"),
+        Seam("TTSModel.get_state_for_audio_prompt", Stage.REFERENCE_ENCODE),
+        Seam("TTSModel._autoregressive_generation", Stage.ACOUSTIC_MODEL),
+        Seam("MimiModel.decode_from_latent", Stage.VOCODER, module="pocket_tts.models.mimi", fold=True),
+    ),
+)

@@ -1,0 +1,121 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`otel-tts engines`: what is installed and what its version lacks, without running any of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from otel_tts.cli import engines as command
+from otel_tts.cli.main import app
+from otel_tts.engine import Engine, Entry, Seam
+from otel_tts.instrumentation import engines
+from otel_tts.instrumentation.engines import ENGINES
+from otel_tts.readers.source import Installed
+
+SOURCE = """
+raise SystemExit("the engine was run")
+class Engine:
+    def speak(self, text): ...
+"""
+
+
+@pytest.fixture
+def speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source checkout on the path: no distribution, and an import of it ends the process."""
+    (tmp_path / "speaks.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, *tables: Engine) -> tuple[int, list[dict[str, Any]], str]:
+    """Exit status, the JSON document and the table of the command where these are the tables."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(engines, "ENGINES", tables)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: ())
+    runner = CliRunner()
+    told = runner.invoke(app, ["engines", "--json"])
+    table = runner.invoke(app, ["engines"])
+    assert told.exit_code == table.exit_code
+    return told.exit_code, json.loads(told.stdout)["engines"], table.stdout
+
+
+def table(*seams: str, only_with: str = "", voice: str | None = None) -> Engine:
+    return Engine(
+        "speaks", "speaks", "", (Entry("Engine.speak", voice=voice),), tuple(Seam(seam, "model") for seam in seams),
+        only_with=only_with,
+    )  # fmt: skip
+
+
+def test_every_table_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, found, text = shown(monkeypatch, *ENGINES)
+    assert [status["name"] for status in found] == [engine.name for engine in ENGINES]
+    assert all(status["seams"] >= 1 for status in found)
+    lines = text.splitlines()[1:]
+    assert all(any(line.startswith(engine.name) for line in lines) for engine in ENGINES)
+    absent = [status for status in found if not status["installed"]]
+    assert absent and all(status["version"] is None and status["missing"] == [] for status in absent)
+
+
+def test_a_source_checkout_is_read_and_not_run(speaks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, (found,), text = shown(monkeypatch, table())
+    assert status == 0
+    assert (found["installed"], found["version"], found["missing"], found["module"]) == (True, None, [], "speaks")
+    assert text.splitlines()[1].split() == ["speaks", "source", "with", "speaks", "source", "all", "found"]
+
+
+def test_what_is_missing_is_named_and_the_status_says_so(speaks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, (found,), text = shown(monkeypatch, table("Engine.think", voice="singer"))
+    assert status == 1
+    assert found["missing"] == ["speaks.Engine.think"]
+    assert found["facts"] == ["speaks.Engine.speak(singer): no parameter singer"]
+    assert "missing: speaks.Engine.think" in text and "no parameter singer" in text
+
+
+def test_another_package_with_a_module_of_that_name_is_not_the_engine(
+    speaks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [s["installed"] for s in shown(monkeypatch, table(only_with="Engine.sing"))[1]] == [False]
+    assert [s["installed"] for s in shown(monkeypatch, table(only_with="Engine.speak"))[1]] == [True]
+
+
+def test_what_cannot_be_read_is_neither_found_nor_missing(speaks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, (found,), text = shown(
+        monkeypatch,
+        Engine("py", "sys", "", (Entry("exit", text=None),)),
+    )
+    assert (status, found["installed"]) == (0, False)
+    status, (found,), text = shown(monkeypatch, Engine("py", "speaks", "", (Entry("f", text=None, module="sys"),)))
+    assert status == 0
+    assert found["missing"] == [] and len(found["unread"]) == 1
+    assert "as far as can be read" in text
+
+
+def test_heavy_packages_are_not_imported() -> None:
+    heavy = ("torch", "transformers", "onnxruntime", "hibari", "piper")
+    code = (
+        "import sys\nfrom otel_tts.cli.main import app\n"
+        "try: app(['engines', '--json'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert {"hibari", "piper"} <= {s["name"] for s in json.loads(done.stdout)["engines"] if s["installed"]}
+
+
+def test_wrong_use_is_status_2() -> None:
+    assert CliRunner().invoke(app, ["engines", "piper"]).exit_code == 2
+
+
+def test_the_installed_engines_have_all_their_tables_name() -> None:
+    installed = [command.look(engine, Installed()) for engine in ENGINES]
+    assert [(status.missing, status.facts) for status in installed if status.installed] == [
+        ((), ()) for status in installed if status.installed
+    ]
