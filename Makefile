@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --pre
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-engines lint bench docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: help demo test test-engines lint matrix bench docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test: lint ## lint, build the servers where Go is, run all tests
 ENGINES ?= all
 test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
 	$(BIN)/python tests/environments/run.py $(ENGINES)
+
+matrix: $(DEV) ## each Python that is here, and the tables against the newest published versions of the engines
+	$(BIN)/pytest -q tests/integration/test_pythons.py
+	$(BIN)/python tests/wheels/matrix.py
 
 lint: $(DEV) ## ruff, pyright, layers between the modules, generated documents
 	$(BIN)/ruff check
@@ -54,6 +58,7 @@ lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGR
 	$(COMPILE) --extra demo --constraint dev.lock pyproject.toml -o demo.lock
 	for needs in tests/environments/*.in; do \
 	$(COMPILE) --extra config pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
+	$(BIN)/python tests/wheels/wheel_cache.py $(UPGRADE)
 
 stack-build: $(DEMO) ## build Collector, Tempo, Loki, Prometheus and Alertmanager with Go (20 minutes, once)
 	$(BIN)/otel-tts stack build

@@ -7,11 +7,12 @@ These tests need an environment of their own (tests/environments); elsewhere the
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,13 @@ from typing import Any
 import pytest
 from runs import REFERENCE, Run
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch's import: networks this small only wait for a second thread
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "integration"))
+sys.path += [str(HERE.parent / "integration"), str(HERE.parent / "unit")]
+
+from core.world import world  # noqa: E402
+
+__all__ = ["world"]
 
 collect_ignore_glob = [] if find_spec("indextts25") else ["test_*.py"]
 
@@ -40,24 +46,47 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def without(inputs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    out = tmp_path_factory.mktemp("without")
-    seen, stderr = _speak([sys.executable], inputs, out, {})
-    return Run(seen, out, stderr)
+    return _run_plain("speak.py", inputs, tmp_path_factory.mktemp("without"))
 
 
 @pytest.fixture(scope="session")
-def traced(inputs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def traced(inputs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return _run_traced("speak.py", inputs, tmp_path_factory.mktemp("with"))
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Run, Run]]:
+    """`spoken("kokoro", *inputs)` is what small_kokoro.py left behind: without otel-tts, and under the launcher."""
+
+    @functools.cache
+    def speak(engine: str, *inputs: Path) -> tuple[Run, Run]:
+        script = f"small_{engine}.py"
+        return (
+            _run_plain(script, inputs, tmp_path_factory.mktemp(f"{engine}_without")),
+            _run_traced(script, inputs, tmp_path_factory.mktemp(f"{engine}_with")),
+        )
+
+    return speak
+
+
+def _run_plain(script: str, inputs: tuple[Path, ...], out: Path) -> Run:
+    seen, stderr = _speak([sys.executable], script, inputs, out, {})
+    return Run(seen, out, stderr)
+
+
+def _run_traced(script: str, inputs: tuple[Path, ...], out: Path) -> Run:
     from otlp_sink import OtlpSink
 
-    out = tmp_path_factory.mktemp("with")
     launcher = [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable]
     with OtlpSink() as sink:
-        seen, stderr = _speak(launcher, inputs, out, sink.env(OTEL_SERVICE_NAME="speech"))
-        yield Run(seen, out, stderr, list(sink.spans()), sink.raw_bytes())
+        seen, stderr = _speak(launcher, script, inputs, out, sink.env(OTEL_SERVICE_NAME="speech"))
+        return Run(seen, out, stderr, list(sink.spans()), sink.raw_bytes())
 
 
-def _speak(start: list[str], inputs: tuple[Path, Path], out: Path, env: dict[str, str]) -> tuple[Any, str]:
-    command = [*start, str(HERE / "speak.py"), *map(str, inputs), str(out)]
-    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=300)
+def _speak(start: list[str], script: str, inputs: tuple[Path, ...], out: Path, env: dict[str, str]) -> tuple[Any, str]:
+    """Run the script with no way to a model hub."""
+    command = [*start, str(HERE / script), *map(str, inputs), str(out)]
+    alone = {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=os.environ | alone | env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1]), done.stderr

@@ -4,27 +4,27 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from agreeing import inside, nothing_said, parts_of
 from runs import REFERENCE, Run
 
 from otel_tts import names
-from otel_tts.instrumentation.engines.indextts import ENGINE
+from otel_tts.instrumentation.engines.indextts_pypi import V2_5
 from otel_tts.instrumentation.hooks import inspect_engine
 
 PLAIN, STREAMED, ARRAY = range(3)
 SEGMENTS = (2, 2, 1)
-SEGMENT = ["acoustic_model", "s2mel", "s2mel", "vocoder"]
-BEFORE = ["reference_encode", "reference_encode", "text_frontend", "text_frontend"]
+SEGMENT = ["acoustic_model", "vocoder"]
+BEFORE = ["text_frontend", "text_frontend"]
 
 
 def test_the_table_fits_the_installed_version() -> None:
-    assert inspect_engine(ENGINE).missing == ()
+    assert inspect_engine(V2_5).missing == ()
 
 
 @pytest.mark.parametrize("name", ["plain.wav", "stream.npy", "array.npy"])
@@ -56,19 +56,20 @@ def test_one_synthesis_for_each_call(traced: Run) -> None:
 
 @pytest.mark.parametrize("which", [PLAIN, STREAMED, ARRAY])
 def test_every_part_of_the_engine_is_a_stage(traced: Run, which: int) -> None:
+    """References are encoded for the first request; the later ones find what it left."""
     request = traced.requests()[which]
-    stages = traced.stages(request)
+    encoded = ["reference_encode", "reference_encode"] if which == PLAIN else []
     wrote = ["postprocess"] if which == PLAIN else []
-    assert [stage.attributes[names.STAGE] for stage in stages] == BEFORE + SEGMENT * SEGMENTS[which] + wrote
-    assert {stage.parent_id for stage in stages} == {request.span_id}
-    for earlier, later in itertools.pairwise(stages):
-        assert earlier.end <= later.start
-    assert request.start <= stages[0].start and stages[-1].end <= request.end
+    assert parts_of(traced, request) == encoded + BEFORE + SEGMENT * SEGMENTS[which] + wrote
+
+
+def test_gpt_and_flow_are_parts_of_the_acoustic_model(traced: Run) -> None:
+    assert inside(traced, "acoustic_model") == [["gpt", "s2mel", "s2mel"]] * sum(SEGMENTS)
 
 
 def test_a_cpu_has_no_device_times_and_no_memory_events(traced: Run) -> None:
     for request in traced.requests():
-        assert request.events == ()
+        assert names.MEMORY_EVENT not in [event.name for event in request.events]
         for stage in traced.stages(request):
             assert stage.events == () and stage.attributes[names.TIMING_MODE] == "host"
     gpu = {key for span in traced.spans for key in span.attributes if key.startswith(("gpu.", "hw."))}
@@ -101,3 +102,79 @@ def test_neither_text_nor_reference_leaves(traced: Run) -> None:
     for word in ("quincebread", "dawnfall", "purpleotter", "whispers", Path(REFERENCE).stem):
         assert word.encode() not in traced.raw.lower()
         assert word not in ours.lower()
+
+
+FACTS: dict[str, tuple[float, int]] = {"8 bit": (2.0, 8000), "stereo": (1.0, 96000), "hour": (3600.0, 8000)}
+"""Seconds and rate of the references that can be read."""
+ASKED = [
+    "missing", "no audio", "8 bit", "stereo", "hour", "emotion", "vector", "generator", "no codes", "empty", "emoji",
+    "right to left", "control", "long", "one of two", "one of two", "compiled",
+]  # fmt: skip
+FAILS = {"missing": "error", "no audio": "error", "empty": "rejected", "emoji": "rejected", "no codes": None}
+
+
+@pytest.fixture(scope="session")
+def treated(spoken: Any, inputs: tuple[Path, Path]) -> tuple[Run, Run]:
+    """What small_indextts.py left behind, without otel-tts and with it."""
+    return spoken("indextts", *inputs)
+
+
+def asked(treated: tuple[Run, Run]) -> dict[str, Any]:
+    return dict(zip(ASKED, treated[1].requests(), strict=True))
+
+
+def test_bad_inputs_end_as_they_do_without_us(treated: tuple[Run, Run]) -> None:
+    without, traced = treated
+    assert traced.seen == without.seen
+    kept = sorted(path.name for path in without.out.glob("*.npy"))
+    assert len(kept) > 8 and sorted(path.name for path in traced.out.glob("*.npy")) == kept
+    for name in kept:
+        assert (traced.out / name).read_bytes() == (without.out / name).read_bytes(), name
+
+
+def test_bad_inputs_are_told_apart(treated: tuple[Run, Run]) -> None:
+    found = asked(treated)
+    for name, outcome in FAILS.items():
+        raised = treated[0].seen["raised"][name]
+        if outcome is not None:
+            assert raised is not None and found[name].attributes[names.OUTCOME] == outcome, name
+            assert found[name].attributes[names.ERROR_TYPE].endswith(raised)
+    for name in ("8 bit", "stereo", "hour", "emotion", "vector", "generator", "compiled"):
+        assert found[name].attributes[names.OUTCOME] in ("ok", "anomalous"), name
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_a_reference_is_known_by_its_header_alone(treated: tuple[Run, Run], name: str) -> None:
+    facts = asked(treated)[name].attributes
+    assert (facts[names.REFERENCE_DURATION], facts["tts.reference.sample_rate"]) == FACTS[name]
+    assert facts["tts.reference.size"] == (treated[1].out / f"purpleotter {name}").stat().st_size
+
+
+def test_emotions(treated: tuple[Run, Run]) -> None:
+    found = asked(treated)
+    modes = [found[name].attributes[names.EMOTION_MODE] for name in ("hour", "emotion", "vector")]
+    assert modes == ["speaker", "reference", "vector"]
+
+
+def test_a_long_stream_that_is_cut_short(treated: tuple[Run, Run]) -> None:
+    """Ten thousand characters: the package's own way of cutting a million of them takes minutes."""
+    facts = asked(treated)["long"].attributes
+    assert facts[names.TEXT_LENGTH] == 10_000 and facts[names.OUTCOME] == "cancelled"
+    assert facts[names.SEGMENT_COUNT] == 1
+
+
+def test_two_requests_at_once_share_the_engine_and_nothing_else(treated: tuple[Run, Run]) -> None:
+    _, traced = treated
+    both = [request for name, request in zip(ASKED, traced.requests(), strict=True) if name == "one of two"]
+    assert len({request.trace_id for request in both}) == 2
+    for request in both:
+        parts = parts_of(traced, request)
+        assert [part for part in parts if part != "reference_encode"] == BEFORE + SEGMENT
+
+
+def test_what_is_compiled_as_one_graph_stays_one(treated: tuple[Run, Run]) -> None:
+    assert treated[1].seen["raised"]["compiled"] is None
+
+
+def test_nothing_of_texts_and_references_leaves(treated: tuple[Run, Run]) -> None:
+    nothing_said(treated[1], "indextts")

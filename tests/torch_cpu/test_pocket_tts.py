@@ -1,0 +1,87 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""pocket-tts under the launcher: a thread makes latents, another decodes them, a third gets the audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from agreeing import nothing_said, same_audio, samples_agree
+from runs import Run
+
+from otel_tts import names
+from otel_tts.instrumentation.engines.pocket_tts import ENGINE
+from otel_tts.instrumentation.hooks import inspect_engine
+
+WHOLE, STREAM, DROPPED, FAILED = range(4)
+
+
+@pytest.fixture(scope="module")
+def runs(spoken: Callable[[str], tuple[Run, Run]]) -> tuple[Run, Run]:
+    return spoken("pocket_tts")
+
+
+@pytest.fixture(scope="module")
+def traced(runs: tuple[Run, Run]) -> Run:
+    return runs[1]
+
+
+def test_the_table_fits_the_installed_version() -> None:
+    assert inspect_engine(ENGINE).missing == ()
+
+
+def test_the_audio_is_the_same_to_the_byte(runs: tuple[Run, Run]) -> None:
+    same_audio(*runs, "whole", "stream", "first")
+    assert runs[1].seen == runs[0].seen | {"ours_first": True}
+
+
+def test_one_synthesis_for_each_call(traced: Run) -> None:
+    requests = traced.requests()
+    assert [request.attributes[names.OUTCOME] for request in requests] == ["ok", "ok", "cancelled", "error"]
+    assert len({request.trace_id for request in requests}) == 4
+    for request in requests:
+        facts = request.attributes
+        assert facts[names.ENGINE] == "pocket-tts" and facts[names.ENGINE_VERSION] == "4.0.1"
+        assert facts[names.DEVICE] == "cpu"
+    assert [request.attributes[names.TEXT_LENGTH] for request in requests] == [46, 46, 46, 1]
+    assert [request.attributes.get(names.STREAM) for request in requests] == [None, True, True, None]
+    assert requests[FAILED].attributes[names.ERROR_TYPE] == traced.seen["refused"] == "ValueError"
+
+
+def test_the_model_is_named_where_its_configuration_is_the_packages_own(traced: Run) -> None:
+    models = [request.attributes[names.MODEL] for request in traced.requests()]
+    assert models == ["pocket-tts", *["english_2m_2026-10"] * 3]
+    assert [request.attributes.get(names.TEXT_LANGUAGE) for request in traced.requests()] == [None, *["en"] * 3]
+
+
+@pytest.mark.parametrize("which", [WHOLE, STREAM])
+def test_both_threads_are_stages_of_the_request(traced: Run, which: int) -> None:
+    request = traced.requests()[which]
+    stages = traced.stages(request)
+    assert {stage.parent_id for stage in stages} == {request.span_id}
+    found = [stage.attributes[names.STAGE] for stage in stages]
+    assert sorted(found) == ["acoustic_model", "acoustic_model", *["text_frontend"] * 3, "vocoder"]
+    (vocoder,) = (stage for stage in stages if stage.attributes[names.STAGE] == "vocoder")
+    assert vocoder.attributes[names.STAGE_SEGMENTS] == traced.seen["chunks"] == 18
+    assert request.attributes[names.SEGMENT_COUNT] == 2
+    assert all(request.start <= stage.start and stage.end <= request.end for stage in stages)
+
+
+def test_what_the_threads_do_after_the_caller_left_stays_in_its_trace(traced: Run) -> None:
+    dropped = traced.requests()[DROPPED]
+    found = {stage.attributes[names.STAGE] for stage in traced.stages(dropped)}
+    assert {"text_frontend", "acoustic_model"} <= found
+    requests = {request.trace_id for request in traced.requests()}
+    assert {span.trace_id for span in traced.spans if names.STAGE in span.attributes} <= requests
+
+
+def test_the_facts_are_those_of_the_samples(traced: Run) -> None:
+    for request, name in zip(traced.requests()[:3], ("whole", "stream", "first"), strict=True):
+        samples_agree(request, np.load(traced.out / f"{name}.npy"), 24000)
+    assert traced.requests()[STREAM].attributes[names.STREAM_CHUNKS] == traced.seen["chunks"]
+
+
+def test_neither_text_nor_configuration_leaves(traced: Run) -> None:
+    nothing_said(traced, "pocket-tts")
