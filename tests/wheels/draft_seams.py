@@ -1,0 +1,114 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Seams of engines that have no table yet, and of servers, as their tables will name them: held against the wheels too.
+
+A line is ``module:dotted.name(parameters) kind``: the parameters and the kind of callable that a table would rely on.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+DRAFTS: dict[str, tuple[str, ...]] = {
+    "coqui-tts": (
+        "TTS.api:TTS.tts(text, speaker, language, speaker_wav) function",
+        "TTS.api:TTS.tts_to_file(text, file_path) function",
+        "TTS.api:TTS.tts_with_vc(text) function",
+        "TTS.utils.synthesizer:Synthesizer.tts(text, speaker_name, language_name, speaker_wav) function",
+        "TTS.utils.synthesizer:Synthesizer.split_into_sentences(text) function",
+        "TTS.utils.synthesizer:Synthesizer._run_vocoder function",
+        "TTS.utils.synthesizer:Synthesizer.save_wav(wav) function",
+        "TTS.tts.models.base_tts:BaseTTS._get_speaker_id_or_dvector function",
+        "TTS.tts.models.vits:Vits.inference function",
+        "TTS.tts.models.vits:Vits.synthesize function",
+        "TTS.tts.models.xtts:Xtts.inference_stream(text, language) generator",
+        "TTS.tts.models.xtts:Xtts.get_conditioning_latents function",
+        "TTS.tts.models.xtts:Xtts.handle_chunks function",
+        "TTS.tts.layers.xtts.tokenizer:VoiceBpeTokenizer.encode function",
+        "TTS.tts.layers.xtts.gpt:GPT.generate function",
+        "TTS.tts.layers.xtts.gpt:GPT.get_generator function",
+        "TTS.tts.layers.xtts.hifigan_decoder:HifiDecoder.forward function",
+    ),
+    "f5-tts": (
+        "f5_tts.api:F5TTS.infer(ref_file, ref_text, gen_text, file_wave) function",
+        "f5_tts.infer.utils_infer:infer_process(gen_text) function",
+        "f5_tts.infer.utils_infer:infer_batch_process generator",
+        "f5_tts.infer.utils_infer:chunk_text(text) function",
+        "f5_tts.infer.utils_infer:preprocess_ref_audio_text function",
+        "f5_tts.infer.utils_infer:transcribe function",
+        "f5_tts.infer.utils_infer:convert_char_to_pinyin function",
+        "f5_tts.infer.utils_infer:remove_silence_for_generated_wav function",
+        "f5_tts.model.cfm:CFM.sample(text) function",
+    ),
+    "vocos": ("vocos:Vocos.decode function",),
+    "chatterbox-tts": (
+        "chatterbox.tts:ChatterboxTTS.generate(text, audio_prompt_path) function",
+        "chatterbox.mtl_tts:ChatterboxMultilingualTTS.generate(text, language_id) function",
+        "chatterbox.tts_turbo:ChatterboxTurboTTS.generate(text) function",
+        "chatterbox.tts:punc_norm(text) function",
+        "chatterbox.tts:ChatterboxTTS.prepare_conditionals function",
+        "chatterbox.models.tokenizers:EnTokenizer.text_to_tokens(text) function",
+        "chatterbox.models.t3:T3.inference function",
+        "chatterbox.models.t3:T3.inference_turbo function",
+        "chatterbox.models.s3gen.s3gen:S3Token2Wav.flow_inference function",
+        "chatterbox.models.s3gen.s3gen:S3Token2Wav.hift_inference function",
+    ),
+    "qwen-tts": (
+        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.generate_voice_clone(text, language) function",
+        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.generate_voice_design(text, language) function",
+        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.generate_custom_voice(text, speaker, language) function",
+        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel._tokenize_texts(texts) function",
+        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.create_voice_clone_prompt(ref_audio) function",
+        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSForConditionalGeneration.generate function",
+        "qwen_tts.inference.qwen3_tts_tokenizer:Qwen3TTSTokenizer.decode function",
+        "qwen_tts.inference.qwen3_tts_tokenizer:Qwen3TTSTokenizer.encode function",
+    ),
+    "voxcpm": (
+        # generate and generate_streaming take *args: only _generate says which one is the text.
+        "voxcpm.core:VoxCPM.generate function",
+        "voxcpm.core:VoxCPM.generate_streaming function",
+        "voxcpm.core:VoxCPM._generate(text) generator",
+        "voxcpm.model.voxcpm2:VoxCPM2Model._inference generator",
+        "voxcpm.model.voxcpm2:VoxCPM2Model.build_prompt_cache function",
+        "voxcpm.utils.text_normalize:TextNormalizer.normalize function",
+    ),
+    "vllm-omni": (
+        "vllm_omni.entrypoints.openai.serving_speech:OmniOpenAIServingSpeech.create_speech coroutine",
+        "vllm_omni.entrypoints.async_omni:AsyncOmni.generate async generator",
+    ),
+}
+
+SERVERS: dict[str, tuple[str, ...]] = {
+    "gradio": (
+        "gradio.queueing:Event.__init__ function",
+        "gradio.queueing:Queue.process_events coroutine",
+        "gradio.queueing:Queue.push(body, request, username) coroutine",
+        "gradio.queueing:Queue.clean_events(session_hash, event_id) coroutine",
+        "gradio.queueing:Queue.remove_from_queue coroutine",
+        "gradio.queueing:Queue.set_progress(event_id) function",
+        "gradio.route_utils:call_process_api coroutine",
+        "gradio.route_utils:get_fn(blocks, api_name, body) function",
+        "gradio.routes:App class",
+    ),
+}
+"""What is hooked in servers, in their newest version; older ones run in tests/gradio."""
+
+_LINE = re.compile(r"(?P<module>[\w.]+):(?P<target>[\w.]+)(?:\((?P<parameters>[\w, ]+)\))? (?P<kind>[a-z ]+)")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One line, taken apart."""
+
+    module: str
+    target: str
+    parameters: tuple[str, ...]
+    kind: str
+
+    @classmethod
+    def read(cls, line: str) -> Draft:
+        parts = _LINE.fullmatch(line)
+        assert parts is not None, line
+        named = tuple(each.strip() for each in (parts["parameters"] or "").split(",") if each.strip())
+        return cls(parts["module"], parts["target"], named, parts["kind"])
