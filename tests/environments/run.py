@@ -45,7 +45,7 @@ ENVIRONMENTS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=[*ENVIRONMENTS, "all"], help="the environment, or all one after the other")
-    parser.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest in place of the folders")
+    parser.add_argument("pytest", nargs=argparse.REMAINDER, help="pytest's options; files of tests in place of all")
     asked = parser.parse_args()
     names = ENVIRONMENTS if asked.name == "all" else (asked.name,)
     failed = [name for name in names if run(name, asked.pytest)]
@@ -69,10 +69,12 @@ def run(name: str, arguments: list[str]) -> int:
         except subprocess.TimeoutExpired:
             print(f"SKIPPED: not installed after {PATIENCE // 60} minutes")
             return 0
+    named = any((ROOT / argument.partition("::")[0]).exists() for argument in arguments)
+    tests = () if named else ENVIRONMENTS[name].tests
     with tempfile.TemporaryDirectory() as site:
         _install("--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", site, str(ROOT))
         return subprocess.call(
-            [str(environment / "bin" / "pytest"), *(arguments or ENVIRONMENTS[name].tests)],
+            [str(environment / "bin" / "pytest"), *tests, *arguments],
             cwd=ROOT, env=os.environ | {"PYTHONPATH": site},
         )  # fmt: skip
 
