@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +21,13 @@ FOLDERS = ("tempo", "loki", "prometheus", "archive")
 def files_with(state: Path, text: str) -> set[str]:
     """The folders of the state folder in which some file holds this text."""
     found: set[str] = set()
-    for path in state.rglob("*"):
-        try:
-            if path.is_file() and text.encode() in path.read_bytes():
-                found.add(path.relative_to(state).parts[0])
-        except FileNotFoundError:
-            continue  # a server put it away meanwhile
+    for folder, _, files in os.walk(state):  # passes over what a server puts away meanwhile; rglob raises
+        for path in (Path(folder, file) for file in files):
+            try:
+                if path.is_file() and text.encode() in path.read_bytes():
+                    found.add(path.relative_to(state).parts[0])
+            except FileNotFoundError:
+                continue
     return found
 
 

@@ -92,7 +92,7 @@ SERVERS: dict[str, tuple[str, ...]] = {
         "gradio.routes:App class",
     ),
 }
-"""What is hooked in servers, in their newest version; older ones run in tests/gradio."""
+"""What is hooked in servers, in their newest version; older ones run in tests/gradio_pages."""
 
 _LINE = re.compile(r"(?P<module>[\w.]+):(?P<target>[\w.]+)(?:\((?P<parameters>[\w, ]+)\))? (?P<kind>[a-z ]+)")
 
