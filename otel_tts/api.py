@@ -18,6 +18,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from otel_tts import names, request
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
+from otel_tts.emit.span_private import current_context
 from otel_tts.engine import Chunk, Engine, Entry
 from otel_tts.record import LateSpan
 from otel_tts.settings import Settings
@@ -25,6 +26,7 @@ from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis, current
 
 F = TypeVar("F", bound=Callable[..., Any])
+Opened = TypeVar("Opened", Synthesis, Stage)
 
 
 class synthesis:
@@ -66,18 +68,20 @@ class synthesis:
             names.REQUEST_ID: request.accept_id(_text_of(request_id)) if request_id is not None else None,
         }
         self._text_argument, self._sample_rate = text_argument, sample_rate
-        self._open: Synthesis | None = None
+        self._open: list[Synthesis | None] = []
 
     def __enter__(self) -> Synthesis:
         facts = {name: value for name, value in self._facts.items() if value is not None}
-        self._open = Synthesis(recorder.current() or _silent(), facts)
-        return self._open.__enter__()
+        opened = Synthesis(recorder.current() or _silent(), facts).__enter__()
+        self._open.append(opened)
+        return opened
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._open is not None:
-            self._open.__exit__(kind, error, traceback)
+        opened = _take_from(self._open)
+        if opened is not None:
+            opened.__exit__(kind, error, traceback)
 
     async def __aenter__(self) -> Synthesis:
         return self.__enter__()
@@ -124,19 +128,21 @@ class stage:
     def __init__(self, name: str, *, device: str | None = None, **attributes: Any) -> None:
         _check_parentheses("stage", name)
         self._name, self._device, self._attributes = name, device, attributes
-        self._open: Stage | None = None
+        self._open: list[Stage | None] = []
 
     def __enter__(self) -> trace.Span:
-        inside = current()
+        inside, opened = current(), None
         if inside is not None:
-            self._open = inside.stage(self._name, device=self._device, **self._attributes).__enter__()
-        return self._open if self._open is not None else trace.INVALID_SPAN
+            opened = inside.stage(self._name, device=self._device, **self._attributes).__enter__()
+        self._open.append(opened)
+        return opened if opened is not None else trace.INVALID_SPAN
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._open is not None:
-            self._open.__exit__(kind, error, traceback)
+        opened = _take_from(self._open)
+        if opened is not None:
+            opened.__exit__(kind, error, traceback)
 
     async def __aenter__(self) -> trace.Span:
         return self.__enter__()
@@ -161,6 +167,19 @@ def _like(function: F, run: Callable[..., Any]) -> F:
 
     wrapper: Any = Hook(function, run)
     return wrapper
+
+
+def _take_from(opened: list[Opened | None]) -> Opened | None:
+    """Remove and return what a block is to end: it may be entered by many requests at once, and inside itself."""
+    inside = current_context()
+    mine = next((each for each in reversed(opened) if getattr(each, "ctx", None) is inside), None)
+    if mine is None and opened and None not in opened:  # somebody has left a context of his own
+        mine = opened[-1]
+    try:
+        opened.remove(mine)  # None: entered where there was nothing to open
+    except ValueError:
+        return None
+    return mine
 
 
 def _text_of(value: object) -> str | None:

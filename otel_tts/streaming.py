@@ -13,14 +13,13 @@ The loops are written out rather than shared: per chunk they may cost two clock 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from otel_tts.audio.deferred import Take
 from otel_tts.emit.span_private import enter_context, leave_context, restore_context
 from otel_tts.guard import contain, note_fault
 from otel_tts.record import now
-from otel_tts.synthesis import Synthesis
+from otel_tts.synthesis import Synthesis, enter_entry
 
 _Step = Callable[[Any], Any]
 
@@ -80,14 +79,13 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
     synthesis, own = contain("stream", listener.begin) or (None, False)
     if synthesis is None:
         return (yield from source)
-    inside = synthesis.ctx
-    send: _Step = source.send if own else partial(_deeper, synthesis, source.send)
+    inside = contain("stream", enter_entry, synthesis, own) or synthesis.ctx
+    send: _Step = source.send
     step = send
     value: Any = None
     item: Any
     busy, error = 0, None
     kind, dtype, keep, note, room = _NOTHING
-    synthesis.depth += own  # an own stream's context is current in its steps only
     try:
         while True:
             token = enter_context(inside)
@@ -119,8 +117,7 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
             except GeneratorExit:
                 raise
             except BaseException as given:
-                step = source.throw if own else partial(_deeper, synthesis, source.throw)
-                value = given
+                step, value = source.throw, given
     except StopIteration as end:
         contain("stream", listener.ended, synthesis)
         return end.value
@@ -141,16 +138,6 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
             error = None  # with its traceback it holds this frame, and the engine's with their tensors
 
 
-def _deeper(synthesis: Synthesis, step: _Step, value: Any) -> Any:
-    """A step of a stream inside another entry of a table: what it calls is nested in both."""
-    synthesis.depth += 1
-    try:
-        return step(value)
-    finally:
-        synthesis.depth -= 1
-        value = None  # it may be what was thrown in
-
-
 def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
     """Close the generator where it stands, so that its cleaning up belongs to the synthesis; return the ns it took."""
     token, began = enter_context(inside), now()
@@ -164,7 +151,7 @@ def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
 async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) -> AsyncGenerator[Any, Any]:
     """As `iterate` for an async generator. One that is dropped is closed by its event loop."""
     synthesis, own = contain("stream", listener.begin) or (None, False)
-    inside = synthesis.ctx if synthesis is not None else None
+    inside = contain("stream", enter_entry, synthesis, own) if synthesis is not None else None
     busy, error, sent, thrown = 0, None, None, None
     try:
         while True:
@@ -180,8 +167,10 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
                 busy += at - began
                 if inside is not None:
                     leave_context(inside, token)
-            if synthesis is not None:
-                contain("chunk", listener.item, synthesis, item, at)
+            if synthesis is not None and contain("chunk", listener.item, synthesis, item, at) is LAST and own:
+                synthesis.busy += busy
+                contain("stream", synthesis.finish)
+                own, synthesis, inside = False, None, None
             thrown = None
             try:
                 sent = yield item
@@ -206,4 +195,4 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
                 contain("stream", synthesis.finish, error)
             elif error is not None and synthesis is not None:
                 contain("stream", listener.left, synthesis, error)
-            error = None
+            error = thrown = None

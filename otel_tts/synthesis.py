@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 """Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
 
+ENTRIES_KEY: Final = "otel_tts-entries"
+"""Key of the number of engines' entries, one inside the other, that the current code of the synthesis is in."""
+
 _MAKERS: Final = (names.Stage.ACOUSTIC_MODEL, names.Stage.MODEL)
 _REFUSALS: Final = (ValueError, TypeError, LookupError)
 
@@ -37,7 +40,7 @@ class Synthesis(LateSpan):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
-        "announced", "busy", "depth", "engine", "failed_stage", "files", "first_byte", "folded", "kit", "marked",
+        "announced", "busy", "engine", "failed_stage", "files", "first_byte", "folded", "kit", "marked",
         "open_stages", "prev", "recording", "rejected", "request", "segments", "silent", "source", "stage_count",
         "stages", "stuck", "sums", "swallowed", "text_seen", "tried", "wall",
     )  # fmt: skip
@@ -65,8 +68,6 @@ class Synthesis(LateSpan):
     """Files that were delivered (`otel_tts.emit.delivered.Files`), or None."""
     source: object | None
     """Who feeds the samples: the first entry that has some, so that nested entries do not count twice."""
-    depth: int
-    """Entries of engines' tables now open inside."""
     text_seen: int
     """Characters that engines were given inside an own block, one call after the other."""
     marked: Stage | None
@@ -81,7 +82,7 @@ class Synthesis(LateSpan):
         self.events, self.links = [], ()
         self.status = self.t1 = self.prev = None
         self.stages, self.open_stages, self.folded, self.sums = [], [], {}, {}
-        self.stage_count = self.segments = self.busy = self.depth = self.text_seen = self.wall = 0
+        self.stage_count = self.segments = self.busy = self.text_seen = self.wall = 0
         self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
         self.failed_stage: str | None = None
         self.announced = self.rejected = self.silent = self.stuck = False
@@ -111,6 +112,7 @@ class Synthesis(LateSpan):
         inside = Context(current)
         set_item(inside, SPAN_KEY, self)
         set_item(inside, SYNTHESIS_KEY, self)
+        set_item(inside, ENTRIES_KEY, 0)
         self.parent, self.ctx = current, inside
         started = now()
         self.wall = time.time_ns() - started
@@ -361,3 +363,26 @@ def current() -> Synthesis | None:
     """Return the open synthesis of this context, or None."""
     found: Any = current_context().get(SYNTHESIS_KEY)
     return found if found is not None and found.t1 is None else None
+
+
+def entries_around() -> int:
+    """Return in how many entries of engines' tables, one inside the other, the current code is."""
+    found: Any = current_context().get(ENTRIES_KEY, 0)
+    return found
+
+
+def enter_entry(synthesis: Synthesis, own: bool) -> Context | None:
+    """Return the context of an entry's code: `own` made the synthesis, another one joins it where it is called.
+
+    So calls that run side by side in one synthesis are not inside each other, and the caller's spans are parents of
+    what his calls do. None where the synthesis is over.
+    """
+    outer = synthesis.ctx if own else current_context()
+    if not own and outer.get(SYNTHESIS_KEY) is not synthesis:  # a generator that is iterated somewhere else
+        outer = synthesis.ctx
+    if outer is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return None
+    inside = outer if own else Context(outer)
+    around: Any = 0 if own else outer.get(ENTRIES_KEY, 0)
+    set_item(inside, ENTRIES_KEY, around + 1)
+    return inside

@@ -40,7 +40,7 @@ class _Pending:
     """Bytes that wait, over all recordings."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reserved = 0
         self._returned: collections.deque[int] = collections.deque()
 
@@ -63,7 +63,7 @@ class _Pending:
 
     def renew(self) -> None:
         """After a fork: the parent's audio is the parent's, and its lock may have been held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._returned.clear()
         self._reserved = 0
 

@@ -48,7 +48,7 @@ class Losses:
     """Counts for one process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._processors: dict[str, list[Any]] = {kind: [] for kind in _KINDS.values()}
         self._on_the_way: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
@@ -87,7 +87,7 @@ class Losses:
 
     def renew(self) -> None:
         """Begin anew in a forked child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._on_the_way.clear()
         self._lost.clear()
         self.reported = False

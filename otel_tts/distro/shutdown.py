@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -132,7 +133,7 @@ def install(pipeline: Pipeline, timeout: float) -> Exit:
             atexit.unregister(getattr(pipeline.provider(name), "shutdown", None))  # pyright: ignore[reportArgumentType]
     atexit.register(shutdown)
     _take_sigterm()
-    register_post_import_hook(_flush_multiprocessing_children, "multiprocessing.util")
+    register_post_import_hook(partial(contain, "shutdown", _flush_multiprocessing_children), "multiprocessing.util")
     return _exit
 
 

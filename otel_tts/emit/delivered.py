@@ -85,14 +85,24 @@ class FileReader:
 
     def __init__(self, kit: Recorder, emit_late: Callable[[Synthesis, Delivered], None]) -> None:
         self._kit, self._emit_late = kit, emit_late
-        self.renew()
+        self._renew()
 
-    def renew(self) -> None:
-        """Start anew, in a forked child: files, thread and lock were the parent's."""
-        self._lock = threading.Lock()
+    def after_fork(self) -> None:
+        """Start anew in a child: thread and lock were the parent's. Nobody there would ever let go of its files."""
+        jobs, reading = self._jobs, self._reading
+        while jobs.qsize():
+            jobs.get_nowait()[1].close()
+        if reading is not None:
+            reading.close()
+        self._renew()
+
+    def _renew(self) -> None:
+        # A collection in the middle of taking a file may close another one, and a signal's handler may flush.
+        self._lock = threading.RLock()
         self._jobs: queue.SimpleQueue[tuple[Synthesis, OpenFile, bool]] = queue.SimpleQueue()
         self._idle = threading.Condition(self._lock)
         self._queued = 0
+        self._reading: OpenFile | None = None
         self._thread: threading.Thread | None = None
 
     def note(self, synthesis: Synthesis, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
@@ -158,8 +168,9 @@ class FileReader:
         self._queued += 1
         self._jobs.put((synthesis, file, returned))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, args=(self._jobs,), name="otel-tts-files", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(self._jobs,), name="otel-tts-files", daemon=True)
+            thread.start()
+            self._thread = thread  # known once it runs: where no more threads can be had, the next file tries again
 
     def _run(self, jobs: queue.SimpleQueue[tuple[Synthesis, OpenFile, bool]]) -> None:
         while jobs is self._jobs:
@@ -178,9 +189,11 @@ class FileReader:
     def _take(self, synthesis: Synthesis, file: OpenFile, returned: bool) -> None:
         files: Any = synthesis.files
         found = late = None
+        self._reading = file
         try:
             found = self._read(synthesis, files, file)
         finally:
+            self._reading = None
             file.close()
             with self._lock:
                 files.reading -= 1

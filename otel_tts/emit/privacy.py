@@ -274,7 +274,7 @@ class Policy:
             return False
         if _is_line(body) or body == names.MEMORY_EVENT:
             return True
-        for voice in public_voices:  # a preset may be named with spaces or in any alphabet
+        for voice in tuple(public_voices):  # it grows meanwhile; a preset may be named with spaces or in any alphabet
             if f" voice={voice} " in body + " " and _is_line(body.replace(f" voice={voice}", " voice=v", 1)):
                 return True
         return False

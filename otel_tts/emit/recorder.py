@@ -56,6 +56,8 @@ _STUCK_EVERY: Final = 10
 _LATE_AFTER: Final = 1.0
 """Seconds that a stage after its synthesis waits for more of its kind: a file may be written chunk by chunk."""
 _MAX_VOICES: Final = 4096
+_AT_THE_END: Final = 1.0
+"""Seconds that a request waits at most once there is no thread any more."""
 _BREATH_EVERY: Final = 50
 """Records after which a long drain pauses, so that the exporters' own queues are not flooded."""
 
@@ -264,9 +266,14 @@ class Recorder:
     def _handle_now(self, record: LateSpan) -> None:
         self._on_device.ask(record)
         self._on_device.has_times(record, give_up=True)
-        with self._lock:
+        if not self._lock.acquire(timeout=_AT_THE_END):  # an exporter hangs, or a collection in here has ended `record`
+            self.dropped["closed"] += 1
+            return
+        try:
             self.spans.look_at_processors()
             self._safely("record", self._materialise, record)
+        finally:
+            self._lock.release()
 
     def _safely(self, place: str, handle: Any, record: LateSpan) -> None:
         token = context_api.attach(span_private.suppressed_context())
@@ -458,7 +465,7 @@ class Recorder:
         self._finished.clear()
         self._late.clear()
         self._on_device.clear()
-        self.files.renew()
+        contain("files", self.files.after_fork)
         contain("gpu", self.gpu.renew)
         contain("metrics", self.instruments.renew)
         self.memory = None

@@ -67,7 +67,7 @@ class VoiceNames:
         Reads the file, so it belongs off the request's path. The result is kept while size and time stay the same.
         """
         try:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=_without_waiting) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     return None
@@ -117,6 +117,11 @@ class VoiceNames:
         if size > MAX_FILE:
             digest.update(str(size).encode())
         return f"v-{digest.hexdigest()}"
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open as ever, but a pipe without waiting for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _presets(synthesis: Synthesis) -> Collection[str]:

@@ -36,7 +36,7 @@ class PeakWindows:
         self.device = device
         self._taken_allocated = self._taken_reserved = 0
         self._stats, self._reset = allocator.stats, allocator.reset_peaks
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collection inside may end an abandoned stream, and with it a stage
         self._open: dict[Window, None] = {}
         self._last = 0
 

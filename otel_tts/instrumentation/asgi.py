@@ -87,6 +87,10 @@ def uninstrument() -> None:
 
 
 def _patch(name: str, module: Any) -> None:
+    contain("asgi", _patch_class, name, module)
+
+
+def _patch_class(name: str, module: Any) -> None:
     cls = getattr(module, name, None)
     if isinstance(cls, type) and "__call__" in cls.__dict__ and cls not in _patched:
         _patched[cls] = cls.__dict__["__call__"]

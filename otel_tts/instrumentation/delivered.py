@@ -28,13 +28,16 @@ def note_file(owner: Synthesis | Request | None, path: object, *, returned: bool
 
 def note_answer(owner: Synthesis | Request | None, answer: object) -> bool:
     """Note the files in what a function returned: a path, or paths in a tuple, list or mapping's values."""
-    parts: list[object] = [answer]
-    if isinstance(answer, (tuple, list)):
-        parts = list(cast("tuple[object, ...]", answer)[:_MAX_ANSWER])
-    elif isinstance(answer, Mapping):
-        parts = list(cast("Mapping[object, object]", answer).values())[:_MAX_ANSWER]
-    noted = [note_file(owner, part, returned=True) for part in parts]
+    noted = [note_file(owner, part, returned=True) for part in contain("files", _parts_of, answer) or ()]
     return True in noted
+
+
+def _parts_of(answer: object) -> list[object]:
+    if isinstance(answer, (tuple, list)):
+        return list(cast("tuple[object, ...]", answer)[:_MAX_ANSWER])
+    if isinstance(answer, Mapping):
+        return list(cast("Mapping[object, object]", answer).values())[:_MAX_ANSWER]
+    return [answer]
 
 
 def current_synthesis() -> Synthesis | None:

@@ -26,7 +26,7 @@ from otel_tts.instrumentation.kinds import ASYNC_GENERATOR, COROUTINE, GENERATOR
 from otel_tts.instrumentation.reading import bind, fact, length, pick, pieces_of, positional, read
 from otel_tts.record import now
 from otel_tts.streaming import LAST, Take, iterate, iterate_async
-from otel_tts.synthesis import Synthesis, current
+from otel_tts.synthesis import Synthesis, current, enter_entry, entries_around
 
 
 def call_entry(
@@ -87,7 +87,7 @@ class _Inside:
         self._goes_on = False
 
     def __enter__(self) -> _Inside:
-        self._entered = contain("entry", _enter, self._synthesis)
+        self._entered = contain("entry", _enter, self._synthesis, self._own)
         return self
 
     def hand_over(self, result: Any) -> Any:
@@ -128,13 +128,9 @@ _Entered = tuple[Context, Any, int]
 """The context inside (a synthesis that is over by the time of `_exit` no longer has it), its token, the time."""
 
 
-def _enter(synthesis: Synthesis) -> _Entered | None:
-    inside = synthesis.ctx
-    if inside is None:  # over since we looked # pyright: ignore[reportUnnecessaryComparison]
-        return None
-    token = enter_context(inside)
-    synthesis.depth += 1
-    return inside, token, now()
+def _enter(synthesis: Synthesis, own: bool) -> _Entered | None:
+    inside = enter_entry(synthesis, own)
+    return (inside, enter_context(inside), now()) if inside is not None else None
 
 
 def _exit(synthesis: Synthesis, entered: _Entered | None, own: bool) -> None:
@@ -142,7 +138,6 @@ def _exit(synthesis: Synthesis, entered: _Entered | None, own: bool) -> None:
         return
     inside, token, began = entered
     leave_context(inside, token)
-    synthesis.depth -= 1
     if own:
         synthesis.busy += now() - began
 
@@ -207,7 +202,7 @@ class _EntryCall:
 
     def _join(self, outer: Synthesis, call: Call) -> None:
         """An own ``with otel_tts.synthesis()`` learns the engine; an outer entry of a table knows it already."""
-        self._delivers = not outer.depth
+        self._delivers = not entries_around()
         if self._delivers:
             self._add_up(outer, call)
         if outer.engine is not None:

@@ -16,7 +16,8 @@ import copy
 import re
 import sys
 from collections.abc import Iterable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -52,7 +53,7 @@ def watch_gradio() -> None:
         wrap_after_import(_QUEUEING, target, wrapper)
     wrap_after_import("gradio.route_utils", "call_process_api", _watch_failures)
     wrap_after_import(_QUEUEING, "Queue.remove_from_queue", _watch_removals, optional=True)  # since Gradio 6
-    register_post_import_hook(keep_quiet, "opentelemetry.instrumentation.asgi")
+    register_post_import_hook(partial(contain, "fastapi", keep_quiet), "opentelemetry.instrumentation.asgi")
     asgi.look_at = look_at
 
 
@@ -88,10 +89,17 @@ async def _process(wrapped: Any, queue: Any, args: tuple[Any, ...], kwargs: dict
         contain("gradio", work.cancel)
         raise
     finally:
-        _current.reset(previous)
-        request.current.reset(outer)
+        contain("gradio", _reset, _current, previous)
+        contain("gradio", _reset, request.current, outer)
         leave_context(inside, token)
         contain("gradio", _let_go, work, events)
+
+
+def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
+    try:
+        variable.reset(token)
+    except ValueError:  # closed from another context, as a coroutine is whose loop has ended
+        pass
 
 
 def _pick_up(events: Iterable[Any]) -> Job | Batch | None:
@@ -148,13 +156,13 @@ def _get(part: Any, key: str) -> Any:
 
 async def _push(wrapped: Any, queue: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     answer = await wrapped(*args, **kwargs)
-    if answer[-1] == "queue_full":
-        contain("gradio", _note_refusal, queue, kwargs.get("body", args[0] if args else None))
+    contain("gradio", _note_refusal, queue, kwargs.get("body", args[0] if args else None), answer)
     return answer
 
 
-def _note_refusal(queue: Any, body: Any) -> None:
-    refuse(sys.modules["gradio.route_utils"].get_fn(queue.blocks, None, body))
+def _note_refusal(queue: Any, body: Any, answer: Any) -> None:
+    if answer[-1] == "queue_full":
+        refuse(sys.modules["gradio.route_utils"].get_fn(queue.blocks, None, body))
 
 
 async def _watch_removals(wrapped: Any, queue: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -189,16 +197,16 @@ def _cancel_missing(queue: Any, before: list[Any]) -> None:
 
 def _show_id(wrapped: Any, queue: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Put the request's id into the progress that the page shows, where that is wanted."""
+    return wrapped(*(contain("gradio", _with_id, *args) or args), **kwargs)
+
+
+def _with_id(event_id: Any = None, bars: Any = None, *more: Any) -> tuple[Any, ...] | None:
     kit, web = recorder.current(), request.current.get()
-    if kit is not None and web is not None and kit.settings.gradio_progress and len(args) == 2 and args[1]:
-        args = (args[0], contain("gradio", _with_id, args[1], web.id) or args[1])
-    return wrapped(*args, **kwargs)
-
-
-def _with_id(bars: list[Any], request_id: str) -> list[Any]:
+    if kit is None or web is None or not kit.settings.gradio_progress or not bars:
+        return None
     last = copy.copy(bars[-1])
-    last.desc = f"{last.desc} · {request_id}" if last.desc else request_id
-    return [*bars[:-1], last]
+    last.desc = f"{last.desc} · {web.id}" if last.desc else web.id
+    return event_id, [*bars[:-1], last], *more
 
 
 # --- what makes no noise ---------------------------------------------------------------------------------------------

@@ -62,16 +62,15 @@ _round = 0
 
 def watch(engine: Engine) -> None:
     """Wrap `engine`'s callables as soon as their modules are imported, or now where they are."""
-    if not engine.only_with:
+    if engine.only_with:
+        _when_loaded(engine.module, partial(_watch_marked, engine))
+    else:
         _watch(engine)
-        return
-    registered_in = _round
 
-    def look(module: Any) -> None:
-        if registered_in == _round and _has(module, engine.only_with):
-            contain("hook", _watch, engine)
 
-    wrapt.register_post_import_hook(look, engine.module)
+def _watch_marked(engine: Engine, module: Any) -> None:
+    if _has(module, engine.only_with):
+        _watch(engine)
 
 
 def _watch(engine: Engine) -> None:
@@ -97,12 +96,12 @@ def _watch(engine: Engine) -> None:
 
 
 def _watch_job(which: str, module: Any) -> None:
-    contain("hook", workers.place, module, which)
+    workers.place(module, which)
 
 
 def _watch_lock(name: str, engine: str, module: Any) -> None:
     if _has(module, name):
-        contain("hook", locks.place, module, name, engine)
+        locks.place(module, name, engine)
     else:
         _say_missing(module.__name__, name)
 
@@ -140,16 +139,16 @@ def wrap_after_import(module: str, target: str, wrapper: Callable[..., Any], opt
 
 
 def _when_imported(module: str, target: str, wrapper: Callable[..., Any], optional: bool = False) -> None:
-    _when_loaded(module, lambda _: contain("hook", _wrap, module, target, wrapper, optional))
+    _when_loaded(module, lambda _: _wrap(module, target, wrapper, optional))
 
 
 def _when_loaded(module: str, call: Callable[[Any], Any]) -> None:
-    """Call `call` with the module after its import, unless the hooks have been taken off by then."""
+    """Call `call` with the module after its import, which it cannot break, unless the hooks are off by then."""
     registered_in = _round
 
     def run(loaded: Any) -> None:
         if registered_in == _round:
-            call(loaded)
+            contain("hook", call, loaded)
 
     wrapt.register_post_import_hook(run, module)
 
@@ -164,7 +163,7 @@ def _wrap(module: str, target: str, wrapper: Callable[..., Any], optional: bool)
             _say_missing(module, target)
         return
     placed: Any = vars(parent).get(attribute)
-    if placed is not None and any(wrapped.hook is placed for wrapped in _wrapped.values()):
+    if placed is not None and any(wrapped.hook is placed for wrapped in list(_wrapped.values())):
         return  # the same callable by another name: a module with two spellings, a function that its package re-exports
     own = attribute in vars(parent)
     placed = hook(parent, attribute, wrapper)
@@ -251,7 +250,7 @@ def installed_version(distribution: str) -> str | None:
 def inspect_engine(engine: Engine) -> EngineStatus:
     """Say whether `engine` is installed and which callables of its table its version lacks. Imports its modules."""
     version = installed_version(engine.distribution)
-    if version is None:
+    if version is None and (engine.distribution or not any(map(_is_importable, spellings(engine, None)))):
         return EngineStatus(engine.name, engine.distribution, None, ())
     targets = [(entry.module, entry.target) for entry in engine.entries if not entry.optional]
     targets += [(seam.module, seam.target) for seam in engine.seams if not seam.optional]
@@ -266,10 +265,15 @@ def inspect_engine(engine: Engine) -> EngineStatus:
 
 
 def _exists(module: str, target: str) -> bool:
+    return _is_importable(module) and _has(import_module(module), target)
+
+
+def _is_importable(module: str) -> bool:
     try:
-        return _has(import_module(module), target)
+        import_module(module)
     except ImportError:
         return False
+    return True
 
 
 def _has(module: Any, target: str) -> bool:

@@ -70,10 +70,14 @@ class Job:
 
     def take(self, synthesis: Synthesis) -> None:
         """A synthesis has begun for this job."""
-        self._made.append(synthesis)
+        self._remember(synthesis)
         contain("job", _learn, self._function, synthesis)
         if self.cancelled:
             synthesis.attrs[names.OUTCOME] = names.Outcome.CANCELLED
+
+    def _remember(self, synthesis: Synthesis) -> None:
+        """Keep the newest, and those that are open: a job may make thousands, or never end."""
+        self._made = [*(made for made in self._made if made.t1 is None), synthesis]
 
     def cancel(self) -> None:
         """Nobody waits for it any more. What it is making goes on, for nobody."""
@@ -135,7 +139,7 @@ class Job:
     def link_to(self, synthesis: Synthesis) -> None:
         """One synthesis serves several jobs: say so on both sides, since a span has one parent only."""
         if self._span is not None:
-            self._made.append(synthesis)
+            self._remember(synthesis)
             self._span.add_link(synthesis.sc)
             synthesis.links = (*synthesis.links, Link(self._span.sc))
             _learn(self._function, synthesis)

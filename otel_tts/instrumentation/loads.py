@@ -57,6 +57,7 @@ class _Load:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        contain("load", self._leave)
         contain("load", self._end, error)
 
     def _begin(self) -> None:
@@ -72,17 +73,20 @@ class _Load:
         began = now()
         span = PlainSpan(names.SPAN_MODEL_LOAD, current_context(), began, time.time_ns() - began, attrs)
         kit.identify(span)
+        self._span = span
         self._loads = _loading.set((*_loading.get(), engine.name))
         self._token = enter_context(span.ctx)
-        self._span = span
+
+    def _leave(self) -> None:
+        if self._span is not None and self._token is not None:
+            leave_context(self._span.ctx, self._token)
+        if self._loads is not None:
+            _loading.reset(self._loads)
 
     def _end(self, error: BaseException | None) -> None:
         span, kit = self._span, recorder.current()
         if span is None:
             return
-        leave_context(span.ctx, self._token)
-        if self._loads is not None:
-            _loading.reset(self._loads)
         if error is not None:
             span.fail(error)
         span.t1 = now()

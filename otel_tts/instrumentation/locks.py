@@ -32,20 +32,21 @@ _placed: Final[list[tuple[Any, str, Any]]] = []
 
 
 class _Lock(_Proxy):
-    """A threading lock."""
+    """A threading lock, or a semaphore."""
 
     def __init__(self, lock: Any, engine: str) -> None:
         super().__init__(lock)
         self._self_engine = engine
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         if self.__wrapped__.acquire(False):
             return True
         if not blocking:
             return False
         began = now()
         try:
-            return self.__wrapped__.acquire(True, timeout)
+            # What was not given is not passed on: -1 is for ever to a lock, and over already to a semaphore.
+            return self.__wrapped__.acquire() if timeout is None else self.__wrapped__.acquire(True, timeout)
         finally:
             contain("lock", _note_waiting, self._self_engine, began)
 

@@ -16,7 +16,7 @@ from opentelemetry import trace
 from wrapt import register_post_import_hook
 
 from otel_tts import request
-from otel_tts.guard import note_fault
+from otel_tts.guard import contain, note_fault
 
 ABSENT: Final = "-"
 """What a format string shows outside of a request."""
@@ -33,7 +33,7 @@ def instrument() -> None:
         return
     _active = True
     _replace(logging.Logger, "makeRecord", _identifying(logging.Logger.makeRecord))
-    register_post_import_hook(_adopt_handler, _HANDLER_MODULE)
+    register_post_import_hook(functools.partial(contain, "logging", _adopt_handler), _HANDLER_MODULE)
 
 
 def uninstrument() -> None:

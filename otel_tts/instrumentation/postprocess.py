@@ -18,6 +18,7 @@ from otel_tts.instrumentation.delivered import current_synthesis, note_file
 from otel_tts.instrumentation.hooks import wrap_after_import
 from otel_tts.instrumentation.stages import run_stage
 from otel_tts.names import Stage
+from otel_tts.synthesis import Synthesis
 
 _CALLS: Final = (
     ("soundfile", "write", ""),
@@ -106,8 +107,16 @@ def _encodes_audio(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return bool(words) and os.path.basename(words[0]) in _PROGRAMS
 
 
-def _as_stage(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    synthesis = contain("postprocess", current_synthesis)
+def _owner() -> Synthesis | None:
+    """The synthesis whose stage it is; None too where an encoder around this one is that stage already."""
+    synthesis = current_synthesis()
     if synthesis is None or any(stage.stage == Stage.POSTPROCESS for stage in synthesis.open_stages):
+        return None
+    return synthesis
+
+
+def _as_stage(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    synthesis = contain("postprocess", _owner)
+    if synthesis is None:
         return call(*args, **kwargs)
     return run_stage(Stage.POSTPROCESS, call, args, kwargs, synthesis=synthesis, fold=True, device="cpu")

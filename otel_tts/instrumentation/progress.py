@@ -16,7 +16,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.emit.span_private import current_context, enter_context, leave_context
+from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.engine import Engine, Mark, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation.reading import call_of
@@ -104,7 +104,7 @@ def _enter(synthesis: Synthesis, within: str | None) -> _Entered | None:
     """Move the clock, and make its stage the parent of what follows unless somebody's own span is between."""
     move(synthesis, within)
     running = synthesis.marked
-    if running is None or current_context() is not running.parent:
+    if running is None or current_context().get(SPAN_KEY) is not running.parent.get(SPAN_KEY):
         return None
     return running.ctx, enter_context(running.ctx)
 

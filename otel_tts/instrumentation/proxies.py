@@ -13,7 +13,7 @@ import inspect
 import operator
 import sys
 from collections.abc import Callable
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -85,14 +85,15 @@ def _may_be_compiled(parent: Any, function: Any) -> bool:
     )
 
 
-def _compilable(original: Callable[..., Any], wrapper: Callable[..., Any]) -> Any:
+def _compilable(original: FunctionType, wrapper: Callable[..., Any]) -> Any:
     """Return a function that torch.compile takes for `original`: a proxy would end ``fullgraph=True`` with an error."""
-    is_compiling = sys.modules["torch"].compiler.is_compiling
+    is_compiling, bind = sys.modules["torch"].compiler.is_compiling, MethodType
 
-    @functools.wraps(original)
     def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
         if is_compiling():
             return original(self, *args, **kwargs)
-        return wrapper(MethodType(original, self), self, args, kwargs)
+        return wrapper(bind(original, self), self, args, kwargs)
 
-    return hooked
+    # With the original's globals: torch.jit.script reads its source and looks the names in it up here.
+    placed = FunctionType(hooked.__code__, original.__globals__, closure=hooked.__closure__)
+    return functools.wraps(original)(placed)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,8 +21,21 @@ Where = str | int | float | Callable[[Any], Any] | None
 """A place in a result, as `Chunk` names it."""
 
 
-@functools.lru_cache(maxsize=256)
+_known: Final[WeakKeyDictionary[Any, tuple[str, ...]]] = WeakKeyDictionary()
+"""Parameters by function, and not for longer than it lives: a closure may hold a model."""
+
+
 def _parameters(function: Any) -> tuple[str, ...]:
+    try:
+        known = _known.get(function)
+    except TypeError:  # compiled: it takes no weak reference
+        return _look_up(function)
+    if known is None:
+        known = _known[function] = _look_up(function)
+    return known
+
+
+def _look_up(function: Any) -> tuple[str, ...]:
     try:
         return tuple(inspect.signature(function).parameters)
     except ValueError:  # compiled, without a signature: what is given by name is known all the same

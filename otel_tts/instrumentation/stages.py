@@ -119,7 +119,7 @@ def _stream(
         finally:  # closing runs the engine's own clean-up, which may raise
             if stage.t1 is None:
                 contain("stage", _close, stage, busy, error)
-            error = None  # with its traceback it holds this frame, and the engine's with their tensors
+            error = thrown = None  # with its traceback it holds this frame, and the engine's with their tensors
 
 
 def _open_in(stage: Stage, context: Context | None) -> Stage:
@@ -176,4 +176,4 @@ async def _stream_async(stage: Stage, source: AsyncGenerator[Any, Any]) -> Async
         finally:
             if opened is not None:
                 contain("stage", _close, stage, busy, error)
-            error = None
+            error = thrown = None

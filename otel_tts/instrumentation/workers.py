@@ -86,7 +86,9 @@ def _leave_note(job: Any) -> None:
 
 def _take_note(job: Any, which: str) -> None:
     note: Note | None = cast("dict[str, Any]", vars(job)).get(_NOTE)
-    if note is not None and note.thread != threading.get_ident():
+    if note is None:
+        take(which)  # nobody's job, after one that was read and never worked on
+    elif note.thread != threading.get_ident():
         _taken.which, _taken.context = which, note.context
 
 

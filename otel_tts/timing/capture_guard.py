@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import wrapt
 
+from otel_tts.guard import contain
+
 _PATIENCE: Final = 1.0
 """Seconds that a capture waits at most for questions under way, which take microseconds."""
 
@@ -27,7 +29,8 @@ class CaptureGuard:
         self.captures: set[Any] = set()
         """Open in this process: weak references to the graphs."""
         self._asking = 0
-        self._quiet = threading.Condition(threading.Lock())
+        # Python may collect an abandoned stream while we hold this, whose end asks again in the same thread.
+        self._quiet = threading.Condition(threading.RLock())
 
     def enter(self) -> bool:
         """Begin to ask; False while a graph is being captured. Pairs with `leave`."""
@@ -65,23 +68,23 @@ class CaptureGuard:
         wrapt.wrap_function_wrapper(graph_class, "capture_end", self._capture_end)
 
     def _capture_begin(self, wrapped: Any, graph: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self.begin(graph)
+        contain("capture", self.begin, graph)
         try:
             return wrapped(*args, **kwargs)
         except BaseException:
-            self.end(graph)
+            contain("capture", self.end, graph)
             raise
 
     def _capture_end(self, wrapped: Any, graph: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return wrapped(*args, **kwargs)
         finally:
-            self.end(graph)
+            contain("capture", self.end, graph)
 
     def after_fork(self) -> None:
         """In the child: the parent's captures and questions are not ours."""
         self.captures, self._asking = set(), 0
-        self._quiet = threading.Condition(threading.Lock())
+        self._quiet = threading.Condition(threading.RLock())
 
 
 guard: Final = CaptureGuard()
@@ -95,4 +98,8 @@ def watch_torch() -> None:
     global _watching
     if not _watching:
         _watching = True
-        wrapt.register_post_import_hook(lambda module: guard.watch(module.CUDAGraph), "torch.cuda.graphs")
+        wrapt.register_post_import_hook(lambda module: contain("capture", _watch_graphs, module), "torch.cuda.graphs")
+
+
+def _watch_graphs(module: Any) -> None:
+    guard.watch(module.CUDAGraph)

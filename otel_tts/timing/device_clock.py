@@ -76,7 +76,7 @@ class DeviceClock:
         self._begun = False
         self.calibrate_after = -math.inf
         self.renewals = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as in `capture_guard`
         self._most = self._drift = DRIFT
         self._scale: float = 0.0
         if before is not None and before.broken:

@@ -26,7 +26,7 @@ class DeviceClocks:
     def __init__(self, backend: Backend, pool: EventPool, now: Callable[[], int]) -> None:
         self.backend, self._pool, self._now = backend, pool, now
         self._clocks: dict[int, DeviceClock] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as in `capture_guard`
 
     def epoch(self, device: int, stream: Any, now: int) -> Epoch:
         """Return the epoch that an event recorded now belongs to."""

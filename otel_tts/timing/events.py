@@ -54,7 +54,7 @@ class Events:
         self._backend: Backend | None = None
         self._pool: EventPool
         self._clocks: DeviceClocks
-        self._found = threading.Lock()
+        self._found = threading.RLock()
         self._abandoned: list[Any] = []
         self._adopted: int | None = None
 
@@ -367,7 +367,7 @@ class Events:
     def after_fork(self, parents: Sequence[object]) -> None:
         # The device cannot be used here, and its objects not even be freed: they are kept, and never touched.
         self._guard.after_fork()
-        self._found = threading.Lock()
+        self._found = threading.RLock()
         if self._backend is not None:
             self._abandoned += (self._pool, self._clocks, *parents)
             self._backend = None

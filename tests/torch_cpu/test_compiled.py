@@ -13,6 +13,7 @@ import torch
 
 import otel_tts
 from otel_tts import guard
+from otel_tts.engine import Engine, Seam
 from otel_tts.instrumentation.engines import transformers
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 
@@ -103,3 +104,17 @@ def test_a_network_is_exported(world: Any, hook: Callable[[], None]) -> None:
     with torch.inference_mode(), otel_tts.synthesis("own"):
         exported = torch.export.export(decoder, (spectrogram,)).module()
         assert torch.allclose(exported(spectrogram), decoder(spectrogram))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:FutureWarning", "ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_hooked_network_is_scripted() -> None:
+    """torch.jit.script reads the method's source; the names in it are those of its own module."""
+    network, given = torch.nn.Linear(2, 2), torch.ones(1, 2)
+    seam = Seam("Linear.forward", "vocoder")
+    try:
+        watch(Engine("made", "torch.nn.modules.linear", "", entries=(), seams=(seam,)))
+        assert inspect.unwrap(torch.nn.Linear.forward) is not torch.nn.Linear.forward
+        scripted = torch.jit.script(network)
+    finally:
+        unwrap_all()
+    assert torch.equal(scripted(given), network(given))

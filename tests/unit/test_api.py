@@ -9,6 +9,7 @@ import gc
 import inspect
 import logging
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -238,6 +239,49 @@ def test_a_block_may_be_used_again(world) -> None:
             pass
     assert seen.drain().names() == ["tts.vocoder", "text_to_speech m"] * 3
     assert len({span.context.trace_id for span in seen.spans}) == 3
+
+
+def test_one_block_may_be_entered_by_many_at_once(world) -> None:
+    """As a constant of a module it is everybody's: each ends what he opened, and no thread keeps a dead request."""
+    seen = world()
+    synthesis, stage, turn = otel_tts.synthesis("m"), otel_tts.stage("vocoder"), threading.Barrier(2)
+    left: list[bool] = []
+
+    def speak(first: bool) -> None:
+        with synthesis, stage:
+            turn.wait(10)
+            if not first:
+                turn.wait(10)
+        left.append(trace.get_current_span().get_span_context().is_valid)
+        if first:
+            turn.wait(10)
+
+    threads = [threading.Thread(target=speak, args=(first,)) for first in (True, False)]
+    for thread in threads:
+        thread.start()
+    with stage:  # outside of any synthesis
+        for thread in threads:
+            thread.join()
+    assert left == [False, False]
+    assert seen.drain().names() == ["tts.vocoder", "text_to_speech m"] * 2
+    assert not seen.recorder.open
+    traces = [span.context.trace_id for span in seen.spans]
+    assert traces[0] == traces[1] != traces[2] == traces[3]
+
+
+def test_a_block_may_be_entered_inside_itself(world) -> None:
+    seen, stage = world(), otel_tts.stage("vocoder")
+
+    def go(depth: int) -> None:
+        with stage:
+            if depth:
+                go(depth - 1)
+
+    with otel_tts.synthesis("m"):
+        go(2)
+    spans = {span.context.span_id: span for span in seen.drain().spans}
+    inner, middle, outer, root = seen.spans
+    assert [spans[each.parent.span_id] for each in (inner, middle, outer)] == [middle, outer, root]
 
 
 def test_unconfigured_blocks_work_and_keep_nothing() -> None:

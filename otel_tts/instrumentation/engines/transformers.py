@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from otel_tts import names
 from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
-from otel_tts.synthesis import current
+from otel_tts.synthesis import entries_around
 
 _MODELS = "transformers.models."
 _VITS = _MODELS + "vits.modeling_vits"
@@ -62,9 +62,7 @@ def _waveforms(result: Any) -> Any:
 
 def _unless_inside(waveforms: list[Any]) -> list[Any] | None:
     """Leave audio on a device to the pipeline around it, which hands it out where it can be read."""
-    synthesis = current()
-    inside = synthesis is not None and synthesis.depth > 1
-    return None if inside and waveforms[0].device.type != "cpu" else waveforms
+    return None if entries_around() > 1 and waveforms[0].device.type != "cpu" else waveforms
 
 
 def _has_no_labels(call: Call) -> bool:

@@ -109,6 +109,35 @@ say({"child": said, "status": status})
     assert said == {"child": [True, True, 1], "status": 0}
 
 
+def test_a_child_holds_none_of_the_files_that_its_parent_reads() -> None:
+    said = run("""
+import tempfile
+from otel_tts.audio.files import count_open
+from otel_tts.emit import delivered
+go, read = threading.Event(), delivered.read_file
+delivered.read_file = lambda *arguments: go.wait(30) and read(*arguments)
+with tempfile.NamedTemporaryFile(suffix=".raw") as file:
+    file.write(bytes(100)); file.flush()
+    def deliver(name):
+        with here.synthesis(request_id=name) as synthesis:
+            assert kit.files.note(synthesis, file.name)
+    for number in range(3):
+        deliver(f"r{number}")
+    while kit.files._reading is None:
+        time.sleep(0.01)
+    held = count_open()
+    def child():
+        left_over = count_open()
+        go.set()
+        deliver("child")
+        return [left_over, kit.flush(10), left(), count_open()]
+    said, status = in_child(child)
+    go.set()
+    say({"held": held, "child": said, "status": status, "parent": kit.flush(10), "left": count_open()})
+""")
+    assert said == {"held": 3, "child": [0, True, ["child"], 0], "status": 0, "parent": True, "left": 0}
+
+
 def test_fifty_forks_under_load_deadlock_no_child_and_harm_no_parent() -> None:
     said = run("""
 sys.setswitchinterval(1e-5)

@@ -79,3 +79,49 @@ def test_a_failed_calls_frames_are_freed_without_the_collector(
 
     with here.synthesis():
         assert asyncio.run(call())
+
+
+@pytest.mark.parametrize("wrap", [otel_tts.synthesis("m"), otel_tts.stage("vocoder")], ids=["synthesis", "stage"])
+@pytest.mark.parametrize("function", [stream, stream_async])
+def test_an_error_that_is_thrown_into_a_stream_is_not_kept(
+    world: Any, no_collector: None, wrap: Callable[..., Any], function: Callable[..., Any]
+) -> None:
+    here = world()
+
+    async def call() -> bool:
+        tensor = Tensor()
+        kept = weakref.ref(tensor)
+        running = wrap(function)()
+        error = KeyError(tensor)
+        try:
+            if function is stream:
+                next(running)
+                running.throw(error)
+            else:
+                await running.__anext__()
+                await running.athrow(error)
+        except KeyError:
+            pass
+        del tensor, error, running
+        return kept() is None
+
+    with here.synthesis():
+        assert asyncio.run(call())
+
+
+@pytest.mark.parametrize("wrap", [otel_tts.synthesis("m", text_argument="text"), otel_tts.stage("vocoder")])
+def test_a_closure_is_kept_no_longer_than_by_the_application(
+    world: Any, no_collector: None, wrap: Callable[..., Any]
+) -> None:
+    """It may hold a model that is to be unloaded."""
+    here, tensor = world(), Tensor()
+    kept = weakref.ref(tensor)
+
+    def closure(text: str, *, held: Tensor = tensor) -> str:
+        return text
+
+    with here.synthesis():
+        assert wrap(closure)("hello") == "hello"
+    del closure, tensor
+    here.drain()
+    assert kept() is None

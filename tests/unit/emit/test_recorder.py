@@ -149,6 +149,17 @@ def test_a_closed_recorder_handles_records_at_once(world) -> None:
     assert not here.recorder.open
 
 
+def test_after_the_end_a_request_waits_for_no_exporter_that_hangs(stalled, monkeypatch) -> None:
+    here, stall = stalled
+    monkeypatch.setattr(recorder, "_AT_THE_END", 0.05)
+    here.recorder.close(timeout=0.05)
+    asked = threading.Thread(target=one, args=(here,), daemon=True)
+    asked.start()
+    asked.join(20)
+    assert not asked.is_alive() and not stall.go.is_set()
+    assert here.recorder.dropped["closed"] == 1
+
+
 def test_closing_sends_what_waits_late_stages_too(world) -> None:
     here = world()
     with here.synthesis() as synthesis:

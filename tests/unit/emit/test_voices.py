@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,6 +83,14 @@ def test_files_are_known_by_their_bytes(tmp_path: Path) -> None:
     assert given.hash_file(tmp_path / "missing.wav") is None
     assert given.hash_file(tmp_path) is None
     assert given.hash_file("a\0b") is None
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ann.wav")
+    asked = threading.Thread(target=VoiceNames(KEYED).hash_file, args=(tmp_path / "ann.wav",), daemon=True)
+    asked.start()
+    asked.join(20)
+    assert not asked.is_alive(), "it waits for a writer, and with it all telemetry"
 
 
 def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

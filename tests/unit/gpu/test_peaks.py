@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from typing import Any
@@ -82,6 +83,25 @@ def test_windows_that_never_close_are_bounded(monkeypatch: pytest.MonkeyPatch, w
     assert not first.whole, "its peak is no longer followed, so it is not told"
     windows.edge(first)
     assert len(windows._open) == 10
+
+
+def test_a_stream_that_is_collected_inside_a_reading_ends_its_window(torch: FakeTorch) -> None:
+    """Reading the statistics makes many objects, and may so begin a collection in the same thread."""
+    allocator = TorchAllocator(torch)
+    windows = PeakWindows(allocator, 0)
+    abandoned, given, calls = opened(windows), windows._stats, itertools.count()
+
+    def stats(device: int) -> Any:
+        if not next(calls):
+            windows.edge(abandoned)
+        return given(device)
+
+    windows._stats = stats
+    asked = threading.Thread(target=opened, args=(windows,), daemon=True)
+    asked.start()
+    asked.join(20)
+    assert not asked.is_alive(), "the request waits for itself"
+    assert len(windows._open) == 1
 
 
 def test_windows_from_threads_each_see_their_own_peak(device: Device, windows: PeakWindows) -> None:

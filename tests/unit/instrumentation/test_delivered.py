@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -325,6 +326,52 @@ def test_what_waits_is_bounded_and_counted(world, folder, monkeypatch) -> None:
     seen.drain()
     assert seen.recorder.dropped == {"file_limit": 2 + 3}
     assert files.count_open() == 0
+
+
+def test_a_writer_that_is_collected_while_another_file_is_taken(world, folder, monkeypatch) -> None:
+    """It is closed in the middle of that, in the same thread; so may a signal's handler flush."""
+    seen, count = world(), files.count_open
+
+    class Forgotten:
+        def __init__(self) -> None:
+            self.me, self.file = self, soundfile.SoundFile(folder / "b.wav", "w", RATE, 1)
+            self.file.write(TONE)
+
+    def collect_and_count() -> int:
+        gc.collect()
+        return count()
+
+    def request() -> None:
+        with otel_tts.synthesis("m"):
+            Forgotten()
+            write_wave(folder / "a.wav")
+
+    gc.disable()
+    monkeypatch.setattr(delivered, "count_open", collect_and_count)
+    asked = threading.Thread(target=request, daemon=True)
+    asked.start()
+    asked.join(20)
+    gc.enable()
+    assert not asked.is_alive(), "the request waits for itself"
+    assert root(seen).attributes[names.AUDIO_FORMAT] == "wav" and gc.isenabled()
+    assert files.count_open() == 0
+
+
+def test_where_no_thread_can_be_had_the_next_file_tries_again(world, folder, monkeypatch) -> None:
+    seen, start = world(), threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with otel_tts.synthesis("m"):
+        write_wave(folder / "a.wav")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert guard.faults.pop("files") == 1
+    with otel_tts.synthesis("n"):
+        write_wave(folder / "b.wav")
+    seen.drain()
+    assert [names.AUDIO_FORMAT in seen.span(f"text_to_speech {model}").attributes for model in "mn"] == [True, True]
 
 
 def test_a_file_that_has_changed_is_counted(world, folder, monkeypatch) -> None:

@@ -560,6 +560,77 @@ def test_different_entries_inside_an_own_block_add_up(world, module, kind) -> No
     assert attributes["tts.audio.duration"] == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize("kind", ["generator", "async generator"])
+def test_an_entry_inside_a_stream_inside_an_own_block_counts_once(world, module, kind) -> None:
+    """A stream's text is the whole text: what it hands on to another entry, part by part, is not another one."""
+    source = f"""
+        import numpy
+        {"async " * (kind == "async generator")}def stream(text):
+            for part in text.split():
+                yield say(part)
+        def say(text):
+            return numpy.full(2400, 0.5, numpy.float32)
+    """
+    seen, name = world(), module(source)
+    made = importlib.import_module(name)
+    watch(Engine("made", name, "", (Entry("stream"), Entry("say")), sample_rate=24000))
+    with otel_tts.synthesis("big"):
+        to_audio(made.stream("a b c"))
+    attributes = seen.drain().span("text_to_speech big").attributes
+    assert attributes["tts.text.length"] == 5
+    assert attributes["tts.audio.duration"] == pytest.approx(0.3)
+    made.stream("never taken")
+
+
+@pytest.mark.parametrize("how", ["tasks", "threads"])
+def test_calls_side_by_side_in_an_own_block_add_up(world, module, how) -> None:
+    """Sentences that are spoken at once are not inside each other."""
+    source = """
+        import asyncio, numpy
+        async def later(text):
+            await asyncio.sleep(0.01)
+            return numpy.full(2400, 0.5, numpy.float32)
+        def wait(text, here):
+            here.wait(10)
+            return numpy.full(2400, 0.5, numpy.float32)
+    """
+    seen, name = world(), module(source)
+    made = importlib.import_module(name)
+    watch(Engine("made", name, "", (Entry("later"), Entry("wait")), sample_rate=24000))
+
+    async def together() -> None:
+        with otel_tts.synthesis("big"):
+            await asyncio.gather(made.later("abc"), made.later("de"))
+
+    if how == "tasks":
+        asyncio.run(together())
+    else:
+        here = threading.Barrier(2)
+        with otel_tts.synthesis("big"), concurrent.futures.ThreadPoolExecutor(2) as pool:
+            say = otel_tts.carried(made.wait)
+            for spoken in [pool.submit(say, "abc", here), pool.submit(say, "de", here)]:
+                spoken.result(10)
+    attributes = seen.drain().span("text_to_speech big").attributes
+    assert attributes["tts.text.length"] == 5
+    assert attributes["tts.audio.duration"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("kind", ["speak", "stream"])
+def test_what_a_call_does_belongs_to_the_callers_span_inside_an_own_block(world, whole_engine, kind) -> None:
+    seen, (engine, _) = world(), whole_engine
+    with otel_tts.synthesis("big"):
+        with seen.tracers.get_tracer("app").start_as_current_span("mine"):
+            list(getattr(engine, kind)("a"))
+        with otel_tts.stage("acoustic_model"):
+            list(getattr(engine, kind)("a"))
+    spans = {span.context.span_id: span for span in seen.drain().spans}
+    above = [(span.name, spans[span.parent.span_id].name) for span in spans.values() if span.parent is not None]
+    assert ("tts.acoustic_model", "mine") in above
+    assert ("tts.acoustic_model", "tts.acoustic_model") in above
+    (root,) = [span for span in spans.values() if span.parent is None]
+    assert root.attributes["tts.segment.count"] == 2, "the outer stage and the call beside it"
+
+
 def test_an_own_name_for_the_engine_stays(world, whole_engine) -> None:
     seen, (engine, _) = world(), whole_engine
     with otel_tts.synthesis("big", engine="ours"):

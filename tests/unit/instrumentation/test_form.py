@@ -233,6 +233,27 @@ def test_a_generator_that_is_kept_after_its_last_item_is_over(world, module) -> 
     assert len(seen.drain().spans) == 3
 
 
+def test_an_async_generator_that_is_kept_after_its_last_item_is_over(world, module) -> None:
+    seen = world()
+    source = """
+        async def speak(text):
+            for word in text.split():
+                yield word
+    """
+    last = Entry("speak", chunk=None, last=lambda call, item: item == "b")
+    engine = load(module(source), entries=(last,))
+
+    async def take() -> list[str]:
+        stream = engine.speak("a b c")
+        taken = [await stream.__anext__(), await stream.__anext__()]
+        assert root_of(seen).attributes[names.OUTCOME] == "ok"
+        return [*taken, *[item async for item in stream]]
+
+    assert asyncio.run(take()) == ["a", "b", "c"]
+    assert seen.drain().names() == ["text_to_speech"]
+    assert not guard.faults
+
+
 @pytest.mark.parametrize("error", [RuntimeError("secret"), "secret"])
 def test_an_error_that_is_an_item_makes_the_request_one(world, module, error) -> None:
     seen = world()
@@ -435,6 +456,27 @@ def test_a_job_of_nobody_belongs_to_nobody(world, worker) -> None:
     assert len([span for span in seen.drain().spans if span.name == "tts.acoustic_model"]) == 1
 
 
+def test_a_job_that_was_read_and_never_worked_on_does_not_lend_its_request(world, module) -> None:
+    seen = world()
+    engine = load(module(WORKER), **PARTS)
+    answers: queue.Queue[Any] = queue.Queue()
+    with seen.synthesis():
+        refused = engine.Request({"text": "mine"}, answers)
+        nobodys = threading.Thread(
+            target=lambda: list(engine.generate(**engine.Request({"text": "a b"}, answers).request))
+        )
+
+        def work() -> None:
+            assert refused.request
+            nobodys.run()
+
+        working = threading.Thread(target=work)
+        working.start()
+        working.join()
+    assert seen.drain().names() == ["text_to_speech"]
+    assert not guard.faults
+
+
 def test_a_job_given_up_meanwhile_leaves_no_stage_elsewhere(world, worker) -> None:
     seen, hold = world(), threading.Event()
     first = worker.speak(worker.jobs, "a b", before=lambda: hold.wait(10))
@@ -601,6 +643,28 @@ def test_locks_are_locks_as_before(world, module) -> None:
     assert not lock.locked()
     unwrap_all()
     assert type(engine.lock) is type(threading.Lock())
+
+
+def test_a_semaphore_lets_in_as_many_as_before(world, module) -> None:
+    """-1 seconds are for ever to a lock, and over already to a semaphore."""
+    world()
+    engine = load(module("import threading; one = threading.Semaphore(1)"), locks=("one",))
+    inside: list[str] = []
+
+    def work() -> None:
+        with engine.one:
+            inside.append("in")
+            time.sleep(0.02)
+            inside.append("out")
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside == ["in", "out"] * 3
+    assert engine.one.acquire(timeout=0.001) is True
+    assert engine.one.acquire(timeout=0.001) is False
 
 
 def test_without_a_request_waiting_leaves_nothing(world, module) -> None:

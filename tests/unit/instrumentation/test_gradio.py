@@ -1,13 +1,15 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The hooks of Gradio's queue on a stand-in of its structure; tests/gradio has the real ones."""
+"""The hooks of Gradio's queue on a stand-in of its structure; tests/gradio_pages has the real ones."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import importlib
 import logging
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -225,6 +227,45 @@ def test_removed_refused_and_failed_jobs(everything: Any, gradio: Callable[..., 
     assert jobs["event-failed"].attributes["error.type"] == "RuntimeError"
     counted = {labels[-1]: value for labels, value in everything.points("tts.requests").items()}
     assert counted == {"ok": 2, "rejected": 1}
+
+
+def test_a_job_that_makes_many_syntheses_keeps_one(everything: Any, gradio: Callable[..., Any]) -> None:
+    module = gradio()
+    speak = speak_in(everything)
+    kept: list[Any] = []
+
+    async def run() -> None:
+        queue = module.Queue()
+        function = Function(lambda: [speak() for _ in range(20)])
+        event = await hand_in(queue, function)
+        job = event._otel_tts_job
+        await work(queue, event)
+        kept.extend(job._made)
+
+    asyncio.run(run())
+    assert len([span for span in everything.drain().spans if "text_to_speech" in span.name]) == 20
+    assert len(kept) == 1
+
+
+def test_a_job_whose_loop_is_gone_is_ended_all_the_same(everything: Any, gradio: Callable[..., Any]) -> None:
+    """Its coroutine is closed from the outside, where the context is another one."""
+    module = gradio()
+
+    class Waiting(Function):
+        async def fn(self) -> None:
+            await super().fn()
+            await pause()
+
+    @types.coroutine
+    def pause() -> Any:
+        yield
+
+    queue = module.Queue()
+    event = asyncio.run(hand_in(queue, Waiting(speak_in(everything))))
+    working = queue.process_events([event], False, 0.0)
+    contextvars.copy_context().run(working.send, None)
+    working.close()
+    assert "tts.job speak" in everything.drain().names()
 
 
 def test_a_batch_is_linked(everything: Any, gradio: Callable[..., Any]) -> None:

@@ -151,6 +151,13 @@ def test_an_engine_that_is_not_installed_lacks_nothing() -> None:
     assert installed_version("") is None
 
 
+def test_a_source_checkout_without_a_distribution_is_looked_at(module) -> None:
+    seams = (Seam("vocode", "vocoder"), Seam("no_such_function", "vocoder"))
+    name = module(SOURCE)
+    assert inspect_engine(table(name, seams=seams, distribution="")).missing == (f"{name}.no_such_function",)
+    assert inspect_engine(table("no_such_module", seams=seams, distribution="")).missing == ()
+
+
 def test_a_module_that_is_gone_is_missing(module) -> None:
     engine = table(module(SOURCE), seams=(Seam("f", "vocoder", module="no_such_module"),), distribution="pytest")
     assert inspect_engine(engine).missing == ("no_such_module.f",)

@@ -168,3 +168,25 @@ def test_a_capture_waits_for_questions_and_keeps_new_ones_out() -> None:
     capture_guard.end(graph)
     assert capture_guard.enter()
     capture_guard.leave()
+
+
+def test_a_stream_that_is_collected_while_the_clock_is_asked_does_not_wait_for_itself() -> None:
+    """Its end asks the clock too, in the same thread: wherever we hold one of the clock's locks."""
+    device, guarded = RealTimeDevice(), CaptureGuard()
+    clock = CheckedEvents(lambda: device, now=time.perf_counter_ns, guard=guarded)
+    assert clock._look()
+    clocks = clock._clocks
+    first = clocks.epoch(0, device.current_stream(), time.perf_counter_ns()).clock
+
+    def again() -> None:
+        with guarded._quiet, clock._found, clocks._lock, first._lock:
+            assert guarded.enter()
+            guarded.leave()
+            assert clock._look()
+            clocks._renew(0, device.current_stream(), first)
+            first.learn(0.0, 1e12, 0, time.perf_counter_ns())
+        done.set()
+
+    done = threading.Event()
+    threading.Thread(target=again, daemon=True).start()
+    assert done.wait(20)
