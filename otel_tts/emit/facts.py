@@ -11,6 +11,7 @@ from otel_tts import names
 from otel_tts.audio.comparison import judge_file
 from otel_tts.audio.quality import AudioFacts, judge
 from otel_tts.audio.reference import read_reference
+from otel_tts.emit.patience import Patience
 
 if TYPE_CHECKING:
     from otel_tts.audio.files import FileFacts
@@ -76,11 +77,11 @@ def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:
         attrs[names.AUDIO_ANOMALY] = anomalies
 
 
-def note_reference(attrs: dict[str, Any]) -> None:
+def note_reference(attrs: dict[str, Any], patience: Patience) -> None:
     """Note what the reference recording's header says, while the voice is still the path of its file."""
     if attrs.get(names.VOICE_SOURCE) != "reference" or names.REFERENCE_SIZE in attrs:
         return
-    facts = read_reference(attrs.get(names.VOICE))
+    facts = patience.ask(read_reference, attrs.get(names.VOICE))
     if facts is not None:
         known = {
             names.REFERENCE_SIZE: facts.size,

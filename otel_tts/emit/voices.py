@@ -18,6 +18,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts import names
+from otel_tts.emit.patience import Patience
 from otel_tts.emit.privacy import let_voice
 from otel_tts.settings import Settings
 
@@ -46,6 +47,7 @@ class VoiceNames:
         self._key = key if len(key) <= 64 else hashlib.blake2b(key).digest()
         self._files: dict[tuple[str, int, int], str] = {}
         self._lock = threading.Lock()
+        self.patience = Patience()
         for voice in self._public:
             let_voice(voice)
 
@@ -96,7 +98,7 @@ class VoiceNames:
             return
         hashed = None
         if attrs.get(names.VOICE_SOURCE) == "reference" and not _is_hash(voice):
-            hashed = self.hash_file(voice)
+            hashed = self.patience.ask(self.hash_file, voice)
         attrs[names.VOICE] = hashed or self.name(voice, _presets(synthesis))[0]
 
     def label(self, synthesis: Synthesis) -> str | None:
