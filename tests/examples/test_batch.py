@@ -31,7 +31,9 @@ def test_each_file_is_a_trace_and_its_sound_the_same_as_without(sink: OtlpSink, 
     without = execute("batch.py", *files, "--to", "without", launcher=False)
     traced = execute("batch.py", *files, "--to", "traced", launcher=True)
     assert without.returncode == traced.returncode == 1
-    assert without.stdout == traced.stdout and not (set(without.stderr.splitlines()) - set(traced.stderr.splitlines()))
+    assert without.stdout == traced.stdout
+    for said in without.stderr.splitlines():  # a line of ours may fall before the end of its line
+        assert said in traced.stderr
     for name in ("purpleotter", "one", "control"):
         sound = (tmp_path / "without" / f"{name}.wav").read_bytes()
         assert len(sound) > 10_000 and (tmp_path / "traced" / f"{name}.wav").read_bytes() == sound
