@@ -12,6 +12,7 @@ from otel_tts.audio.comparison import judge_file
 from otel_tts.audio.quality import AudioFacts, judge
 from otel_tts.audio.reference import read_reference
 from otel_tts.emit.patience import Patience
+from otel_tts.emit.voices import is_hash
 
 if TYPE_CHECKING:
     from otel_tts.audio.files import FileFacts
@@ -81,7 +82,10 @@ def note_reference(attrs: dict[str, Any], patience: Patience) -> None:
     """Note what the reference recording's header says, while the voice is still the path of its file."""
     if attrs.get(names.VOICE_SOURCE) != "reference" or names.REFERENCE_SIZE in attrs:
         return
-    facts = patience.ask(read_reference, attrs.get(names.VOICE))
+    voice: Any = attrs.get(names.VOICE)
+    if isinstance(voice, str) and is_hash(voice):  # asked for before: the path is gone
+        return
+    facts = patience.ask(read_reference, voice)
     if facts is not None:
         known = {
             names.REFERENCE_SIZE: facts.size,

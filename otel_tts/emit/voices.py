@@ -33,7 +33,8 @@ _MAX_CACHED: Final = 1024
 _NAME: Final = b"otel-tts voice"
 _FILE: Final = b"otel-tts file"
 
-_is_hash = re.compile(r"v-[0-9a-f]{16}").fullmatch
+is_hash = re.compile(r"v-[0-9a-f]{16}").fullmatch
+"""Whether a voice has been replaced by its hash already."""
 
 
 class VoiceNames:
@@ -60,7 +61,7 @@ class VoiceNames:
         if voice in self._public or voice in presets:
             let_voice(voice)
             return voice, voice
-        hashed = voice if _is_hash(voice) else self._hash(voice.encode("utf-8", "surrogatepass"), _NAME)
+        hashed = voice if is_hash(voice) else self._hash(voice.encode("utf-8", "surrogatepass"), _NAME)
         return hashed, hashed if self._stable else names.OTHER
 
     def hash_file(self, path: str | os.PathLike[str]) -> str | None:
@@ -97,7 +98,7 @@ class VoiceNames:
             del attrs[names.VOICE]
             return
         hashed = None
-        if attrs.get(names.VOICE_SOURCE) == "reference" and not _is_hash(voice):
+        if attrs.get(names.VOICE_SOURCE) == "reference" and not is_hash(voice):
             hashed = self.patience.ask(self.hash_file, voice)
         attrs[names.VOICE] = hashed or self.name(voice, _presets(synthesis))[0]
 

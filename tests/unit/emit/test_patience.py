@@ -55,3 +55,15 @@ def test_a_reference_on_a_disk_that_hangs_costs_its_facts_only(
     released.set()
     assert root.attributes[names.VOICE].startswith("v-")
     assert names.REFERENCE_SIZE not in root.attributes
+
+
+def test_a_reference_is_asked_for_by_its_path_and_once(
+    world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("otel_tts.emit.facts.read_reference", asked.append)
+    here = world()
+    with here.synthesis(**{names.VOICE: "/mnt/gone/ann.wav", names.VOICE_SOURCE: "reference"}):
+        here.drain()  # its REQ_START
+    here.drain()
+    assert asked == ["/mnt/gone/ann.wav"]
