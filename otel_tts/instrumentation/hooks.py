@@ -110,7 +110,7 @@ def _place(
     engine: Engine, module: str | None, target: str, wrapper: Callable[..., Any], optional: bool = False
 ) -> None:
     for name in spellings(engine, module):
-        _when_imported(name, target, wrapper, optional)
+        wrap_after_import(name, target, wrapper, optional)
 
 
 def spellings(engine: Engine, module: str | None) -> tuple[str, ...]:
@@ -135,10 +135,6 @@ def wrap_after_import(module: str, target: str, wrapper: Callable[..., Any], opt
 
     `optional`: not every version has it, so that its absence is no news.
     """
-    _when_imported(module, target, wrapper, optional)
-
-
-def _when_imported(module: str, target: str, wrapper: Callable[..., Any], optional: bool = False) -> None:
     _when_loaded(module, lambda _: _wrap(module, target, wrapper, optional))
 
 

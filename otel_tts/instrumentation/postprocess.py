@@ -37,8 +37,8 @@ def watch_postprocess() -> None:
     """Wrap the encoders after their import."""
     for module, target, argument in _CALLS:
         wrap_after_import(module, target, _encoder(argument))
-    wrap_after_import("soundfile", "SoundFile.close", _close_soundfile)
-    wrap_after_import("wave", "Wave_write.close", _close_wave)
+    wrap_after_import("soundfile", "SoundFile.close", _closer(_written_by_soundfile))
+    wrap_after_import("wave", "Wave_write.close", _closer(_written_by_wave))
     wrap_after_import("subprocess", "run", _run_program)
 
 
@@ -52,24 +52,21 @@ def _encoder(argument: str) -> Callable[..., Any]:
     return encode
 
 
-def _close_soundfile(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    name = contain("postprocess", _written_by_soundfile, instance)
-    result = wrapped(*args, **kwargs)
-    if name is not None:
-        note_file(None, name)
-    return result
+def _closer(written: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Note the file that closing finishes; `written` says its name beforehand, None where nothing was written."""
+
+    def close(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = contain("postprocess", written, instance)
+        result = wrapped(*args, **kwargs)
+        if name is not None:
+            note_file(None, name)
+        return result
+
+    return close
 
 
 def _written_by_soundfile(file: Any) -> Any:
     return file.name if not file.closed and file.mode != "r" else None
-
-
-def _close_wave(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    name = contain("postprocess", _written_by_wave, instance)
-    result = wrapped(*args, **kwargs)
-    if name is not None:
-        note_file(None, name)
-    return result
 
 
 def _written_by_wave(writer: Any) -> Any:

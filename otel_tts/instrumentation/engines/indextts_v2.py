@@ -48,42 +48,32 @@ _PROGRESS = Mark("IndexTTS2._set_gr_progress", _stage, stages=_STAGES)
 _EMOTION = Seam("QwenEmotion.inference", parts.EMOTION, then=Stage.REFERENCE_ENCODE)
 _VOCODER = Seam("BigVGAN.forward", Stage.VOCODER, module="indextts.s2mel.modules.bigvgan.bigvgan")
 
-V2 = Engine(
-    name=parts.NAME,
-    module="indextts.infer_v2",
-    distribution="",
-    only_with="IndexTTS2._set_gr_progress",
-    model="indextts-2",
-    sample_rate=22050,
-    channels=1,
-    scale=parts.PCM_SCALE,
-    load=("IndexTTS2.__init__",),
-    entries=_ENTRIES,
-    marks=(_PROGRESS,),
-    seams=(
-        _EMOTION,
-        *parts.acoustic(_GPT, _FLOW),
-        Seam("UnifiedVoice.forward", parts.GPT_FORWARD, module=_GPT, within=Stage.ACOUSTIC_MODEL),
-        _VOCODER,
-    ),
-)
 
-V2_5 = Engine(
-    name=parts.NAME,
-    module="indextts.infer_v2_5",
-    distribution="",
-    only_with="IndexTTS2._set_gr_progress",
-    model="indextts-2.5",
-    sample_rate=22050,
-    channels=1,
-    scale=parts.PCM_SCALE,
-    load=("IndexTTS2.__init__",),
-    entries=_ENTRIES,
-    marks=(_PROGRESS,),
-    seams=(
-        _EMOTION,
-        *parts.acoustic(_GPT, _FLOW),
-        Seam("EnhancedCodec.decode", parts.S2MEL, module="indextts.codec.models", within=Stage.ACOUSTIC_MODEL),
-        _VOCODER,
-    ),
+def _table(module: str, model: str, own: Seam) -> Engine:
+    """The versions differ in one part of the acoustic model, their `own`."""
+    return Engine(
+        name=parts.NAME,
+        module=module,
+        distribution="",
+        only_with="IndexTTS2._set_gr_progress",
+        model=model,
+        sample_rate=22050,
+        channels=1,
+        scale=parts.PCM_SCALE,
+        load=("IndexTTS2.__init__",),
+        entries=_ENTRIES,
+        marks=(_PROGRESS,),
+        seams=(_EMOTION, *parts.acoustic(_GPT, _FLOW), own, _VOCODER),
+    )
+
+
+V2 = _table(
+    "indextts.infer_v2",
+    "indextts-2",
+    Seam("UnifiedVoice.forward", parts.GPT_FORWARD, module=_GPT, within=Stage.ACOUSTIC_MODEL),
+)
+V2_5 = _table(
+    "indextts.infer_v2_5",
+    "indextts-2.5",
+    Seam("EnhancedCodec.decode", parts.S2MEL, module="indextts.codec.models", within=Stage.ACOUSTIC_MODEL),
 )

@@ -20,7 +20,6 @@ _VITS = _MODELS + "vits.modeling_vits"
 _SPEECHT5 = _MODELS + "speecht5.modeling_speecht5"
 _BARK = _MODELS + "bark.modeling_bark"
 _CSM = _MODELS + "csm.modeling_csm"
-_DIA = _MODELS + "dia."
 
 
 # --- the pipeline -----------------------------------------------------------------------------------------
