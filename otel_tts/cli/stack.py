@@ -23,7 +23,7 @@ from otel_tts.stack.run import Stack, Status
 
 app = typer.Typer(
     name="stack",
-    help="The backends on this machine: Collector, Tempo, Loki, Prometheus and Alertmanager, without containers.",
+    help="The backends on this machine: Collector, Prometheus and Alertmanager, without containers.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

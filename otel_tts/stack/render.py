@@ -25,8 +25,6 @@ COMPOSE: Mapping[str, str] = {
     "rules": "/etc/otel-tts/alerts/*.yml",
     "collector_metrics": "otelcol:8888",
     "prometheus": "prometheus:9090",
-    "tempo": "tempo:3200",
-    "loki": "loki:3100",
     "alertmanager": "alertmanager:9093",
     "webhook": "http://host.docker.internal:9099/alertmanager",
 }
@@ -39,8 +37,6 @@ def native(ports: Mapping[str, int], webhook: str = WEBHOOK) -> dict[str, str]:
         "rules": places.rules(),
         "collector_metrics": at["collector_metrics"],
         "prometheus": at["prometheus"],
-        "tempo": at["tempo_http"],
-        "loki": at["loki_http"],
         "alertmanager": at["alertmanager"],
         "webhook": webhook,
     }

@@ -58,38 +58,6 @@ class Server:
 # In the order in which they are started: who sends comes after who receives.
 SERVERS: tuple[Server, ...] = (
     Server(
-        name="tempo",
-        title="Tempo",
-        version="2.9.0",
-        image="grafana/tempo:2.9.0",
-        binaries=("tempo",),
-        ports=(
-            Port("tempo_http", 3200, "traces: search, TraceQL, by id"),
-            Port("tempo_grpc", 9095, "between Tempo's own parts", http=False),
-            Port("tempo_otlp", 4417, "spans from the Collector", http=False),
-        ),
-        ready=("tempo_http", "/ready"),
-        arguments=("-config.file={collector}/tempo.yaml", "-config.expand-env=true"),
-        check=("tempo", "-config.file={collector}/tempo.yaml", "-config.expand-env=true", "-config.verify=true"),
-        # After a query within the last half minute Tempo 2.9 never stops: its queue of requests waits for a clean-up
-        # that was stopped before it (modules/frontend/queue/queue.go). What it stores is on disk in the first second.
-        stop_seconds=10.0,
-    ),
-    Server(
-        name="loki",
-        title="Loki",
-        version="3.7.8",
-        image="grafana/loki:3.7.8",
-        binaries=("loki",),
-        ports=(
-            Port("loki_http", 3100, "logs: LogQL"),
-            Port("loki_grpc", 9096, "between Loki's own parts", http=False),
-        ),
-        ready=("loki_http", "/ready"),
-        arguments=("-config.file={collector}/loki.yaml", "-config.expand-env=true"),
-        check=("loki", "-config.file={collector}/loki.yaml", "-config.expand-env=true", "-verify-config=true"),
-    ),
-    Server(
         name="alertmanager",
         title="Alertmanager",
         version="0.31.1",
@@ -155,13 +123,11 @@ def owner(port: str) -> Server:
 
 
 def environment(state: Path, ports: Mapping[str, int]) -> dict[str, str]:
-    """The variables that otelcol.yaml, tempo.yaml and loki.yaml read, for servers that all run on this machine."""
+    """The variables that otelcol.yaml reads, for servers that all run on this machine."""
     listening = {f"STACK_{name.upper()}_PORT": str(port) for name, port in ports.items()}
     return listening | {
         "STACK_STATE": str(state),
         "STACK_BIND": LOOPBACK,
-        "STACK_TEMPO": f"{LOOPBACK}:{ports['tempo_otlp']}",
-        "STACK_LOKI": f"http://{LOOPBACK}:{ports['loki_http']}",
         "STACK_PROMETHEUS": f"http://{LOOPBACK}:{ports['prometheus']}",
     }
 

@@ -21,11 +21,18 @@ Found = TypeVar("Found")
 
 HERE = Path(__file__).parent
 
+NO_STORES = "Tempo and Loki are under the AGPL and no longer built here; their successors are not in yet"
+ASK_STORES = {
+    f"test_{name}" for name in ("dashboards", "demo_on_stack", "stack_durability", "stack_privacy", "stack_signals")
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.stack)
+            if item.path.stem in ASK_STORES:
+                item.add_marker(pytest.mark.skip(NO_STORES))
 
 
 class Backends:
@@ -36,35 +43,23 @@ class Backends:
         self.state = stack.state
         self.otlp_http = stack.url("otlp_http")
         self.otlp_grpc = stack.url("otlp_grpc")
-        self.tempo = stack.url("tempo_http")
-        self.loki = stack.url("loki_http")
         self.prometheus = stack.url("prometheus")
         self.alertmanager = stack.url("alertmanager")
-        # Server's names: otelcol, tempo, loki, prometheus, alertmanager.
         self.stop = stack.stop
         self.start = stack.start
         self.kill = stack.kill
 
     def trace(self, trace_id: str) -> dict[str, Any] | None:
         """A trace by its id in hexadecimal, as Tempo's JSON; None while Tempo has none."""
-        answer = httpx.get(f"{self.tempo}/api/traces/{trace_id}")
-        return answer.json() if answer.status_code == 200 else None
+        raise NotImplementedError(NO_STORES)
 
     def search(self, traceql: str, limit: int = 1000) -> set[str]:
         """The ids of the traces of the last hour that a TraceQL query finds."""
-        now = int(time.time())
-        span = {"start": now - 3600, "end": now + 60}
-        answer = httpx.get(f"{self.tempo}/api/search", params={"q": traceql, "limit": limit, **span})
-        return {found["traceID"].zfill(32) for found in answer.raise_for_status().json().get("traces", [])}
+        raise NotImplementedError(NO_STORES)
 
     def logs(self, logql: str, limit: int = 1000) -> list[tuple[dict[str, str], str]]:
         """Labels and line of each log record of the last hour that a LogQL query finds."""
-        start = time.time_ns() - 3600 * 10**9
-        answer = httpx.get(
-            f"{self.loki}/loki/api/v1/query_range", params={"query": logql, "limit": limit, "start": start}
-        )
-        streams = answer.raise_for_status().json()["data"]["result"]
-        return [(stream["stream"], value[1]) for stream in streams for value in stream["values"]]
+        raise NotImplementedError(NO_STORES)
 
     def series(self, promql: str) -> list[dict[str, Any]]:
         """The result of a PromQL query for now."""

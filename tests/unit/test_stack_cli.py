@@ -52,9 +52,9 @@ def test_down_of_a_stack_that_never_ran(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--port", "nosuch=1"], "nosuch"),
-        (["--port", "loki_http=99999"], "65535"),
-        (["--port", "loki_http=9090"], "9090"),
-        (["--port", "loki_http=1", "--free-ports"], "exclude each other"),
+        (["--port", "prometheus=99999"], "65535"),
+        (["--port", "alertmanager=9090"], "9090"),
+        (["--port", "prometheus=1", "--free-ports"], "exclude each other"),
     ],
 )
 def test_wrong_use_ends_with_2_and_an_explanation(tmp_path: Path, no_go: None, arguments: list[str], said: str) -> None:
@@ -117,5 +117,7 @@ def test_down_spares_a_process_that_only_has_the_number(tmp_path: Path) -> None:
 
     stack = Stack(tmp_path)
     (tmp_path / "run").mkdir()
-    process.save(tmp_path / "run" / "loki.json", process.Process(os.getpid(), 1.0, "/usr/bin/loki", "3.7.8"))
+    process.save(
+        tmp_path / "run" / "prometheus.json", process.Process(os.getpid(), 1.0, "/usr/bin/prometheus", "3.14.0")
+    )
     assert stack.down() == []

@@ -19,14 +19,14 @@ def test_committed_files_for_containers_are_what_the_template_gives(name: str) -
 
 
 def test_native_files_hold_the_ports_and_addresses_asked_for(tmp_path: Path) -> None:
-    chosen = ports.defaults({"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003, "tempo_http": 1004})
+    chosen = ports.defaults({"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003})
     render.write(tmp_path, render.native(chosen, webhook="http://127.0.0.1:1/hook"))
 
     prometheus = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
     targets = {
         target for job in prometheus["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
     }
-    assert targets == {"127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003", "127.0.0.1:1004", "127.0.0.1:3100"}
+    assert targets == {"127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003"}
     assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:1002"]
     assert prometheus["rule_files"] == [places.rules()]
 
