@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -28,9 +28,11 @@ class Port:
 class Server:
     """One server.
 
-    `arguments` are formatted with the ports by name and with `collector` (folder of configurations), `rendered`
-    (folder of rendered files), `state` (folder of its data) and `bind`. `check` is the binary and the arguments
-    that verify its configuration without starting it. `stop_seconds` is how long it may take to stop.
+    `image` is its container; empty where compose.yaml has another server in its place. `arguments` are formatted with
+    the ports by name and with `collector` (folder of configurations), `rendered` (folder of rendered files), `state`
+    (folder of its data) and `bind`. `check` is the binary and the arguments that verify its configuration without
+    starting it; empty where nothing does. `stop_seconds` is how long it may take to stop, `build_seconds` how long its
+    build takes on two cores where Go has compiled nothing of it before. `environment` is added to the stack's.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Server:
     arguments: tuple[str, ...]
     check: tuple[str, ...]
     stop_seconds: float = 30.0
+    build_seconds: int = 60
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def binary(self) -> str:
@@ -57,6 +61,48 @@ class Server:
 
 # In the order in which they are started: who sends comes after who receives.
 SERVERS: tuple[Server, ...] = (
+    Server(
+        name="jaeger",
+        title="Jaeger",
+        version="1.76.0",
+        image="",
+        binaries=("jaeger",),
+        ports=(
+            Port("jaeger_http", 16686, "traces: search, by id, a page"),
+            Port("jaeger_grpc", 16685, "traces: the same over gRPC", http=False),
+            Port("jaeger_otlp", 4417, "spans from the Collector", http=False),
+            Port("jaeger_health", 13134, "is Jaeger up"),
+            Port("jaeger_metrics", 8889, "Jaeger's own metrics"),
+        ),
+        ready=("jaeger_health", "/status"),
+        arguments=("--config={collector}/jaeger.yaml",),
+        check=("jaeger", "validate", "--config={collector}/jaeger.yaml"),
+        # What Go itself holds; the maps of its files come on top. A queue that empties would make it take much more.
+        environment={"GOMEMLIMIT": "768MiB"},
+    ),
+    Server(
+        name="victorialogs",
+        title="VictoriaLogs",
+        version="1.52.1",
+        image="",
+        binaries=("victoria-logs",),
+        ports=(Port("victorialogs", 9428, "logs: LogsQL, a page at /select/vmui"),),
+        ready=("victorialogs", "/health"),
+        arguments=(
+            "-storageDataPath={state}/victorialogs/data",
+            "-httpListenAddr={bind}:{victorialogs}",
+            "-http.header.disableServerHostname",
+            "-opentelemetry.maxRequestSize=64MiB",
+            "-retentionPeriod=7d",
+            # It answers before anything is on disk, and a kill loses what came since: as little as can be set.
+            "-inmemoryDataFlushInterval=1s",
+            "-memory.allowedBytes=256MiB",
+            # Its warnings quote records: short ones.
+            "-loggerLevel=WARN",
+            "-loggerMaxArgLen=200",
+        ),
+        check=(),  # it has flags only, and no way to check them without starting
+    ),
     Server(
         name="alertmanager",
         title="Alertmanager",
@@ -112,6 +158,9 @@ SERVERS: tuple[Server, ...] = (
     ),
 )
 
+# Who takes telemetry and keeps it comes first: with the Collector alone a service can send already.
+BUILD_ORDER: tuple[str, ...] = (COLLECTOR, "victorialogs", "jaeger", "prometheus", "alertmanager")
+
 BY_NAME: Mapping[str, Server] = {server.name: server for server in SERVERS}
 PORTS: Mapping[str, Port] = {port.name: port for server in SERVERS for port in server.ports}
 DEFAULT_PORTS: Mapping[str, int] = {name: port.default for name, port in PORTS.items()}
@@ -128,6 +177,8 @@ def environment(state: Path, ports: Mapping[str, int]) -> dict[str, str]:
     return listening | {
         "STACK_STATE": str(state),
         "STACK_BIND": LOOPBACK,
+        "STACK_TRACES": f"{LOOPBACK}:{ports['jaeger_otlp']}",
+        "STACK_LOGS": f"http://{LOOPBACK}:{ports['victorialogs']}/insert/opentelemetry",
         "STACK_PROMETHEUS": f"http://{LOOPBACK}:{ports['prometheus']}",
     }
 

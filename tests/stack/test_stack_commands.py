@@ -47,7 +47,7 @@ def test_up_status_down(stack: Backends, tmp_path: Path) -> None:
         running = status(state)
         assert set(running) == set(servers.BY_NAME)
         assert all(one["running"] and one["ready"] for one in running.values())
-        assert running["otelcol"]["version"] == servers.BY_NAME["otelcol"].version
+        assert running["jaeger"]["version"] == servers.BY_NAME["jaeger"].version
         assert running["prometheus"]["addresses"]["prometheus"] == f"127.0.0.1:{chosen['prometheus']}"
 
         again = otel_tts("up", *at)

@@ -17,7 +17,7 @@ from otel_tts.stack.servers import Server
 
 READ = {"otelcol": "otelcol.yaml", "tempo": "tempo.yaml", "loki": "loki.yaml"}
 OPTIONAL = {"STACK_QUEUE_BYTES"}
-SERVERS = (*CONTAINERS, *servers.SERVERS)
+SERVERS = (*CONTAINERS, *(server for server in servers.SERVERS if server.image))
 PORTS = {port.name: port.default for server in SERVERS for port in server.ports}
 
 
@@ -38,6 +38,10 @@ def test_each_server_has_a_container_of_the_same_version(compose: dict[str, Any]
     assert all(server.version in server.image for server in SERVERS)
 
 
+def test_native_stores_have_no_container() -> None:
+    assert {server.name for server in servers.SERVERS if not server.image} == {"jaeger", "victorialogs"}
+
+
 @pytest.mark.parametrize("name", READ)
 def test_containers_set_what_the_configurations_need(compose: dict[str, Any], name: str) -> None:
     given = compose["services"][name]["environment"]
@@ -51,24 +55,24 @@ def test_containers_set_what_the_configurations_need(compose: dict[str, Any], na
 def test_containers_name_each_other_with_the_port_they_listen_on(compose: dict[str, Any]) -> None:
     given = compose["services"]["otelcol"]["environment"]
     ports = PORTS
-    assert given["STACK_TEMPO"] == f"tempo:{ports['tempo_otlp']}"
-    assert given["STACK_LOKI"] == f"http://loki:{ports['loki_http']}"
+    assert given["STACK_TRACES"] == f"tempo:{ports['tempo_otlp']}"
+    assert given["STACK_LOGS"] == f"http://loki:{ports['loki_http']}/otlp"
     assert given["STACK_PROMETHEUS"] == f"http://prometheus:{ports['prometheus']}"
     assert compose["services"]["grafana"]["environment"]["TEMPO_URL"] == f"http://tempo:{ports['tempo_http']}"
 
 
-@pytest.mark.parametrize("file", READ.values())
+@pytest.mark.parametrize("file", [*READ.values(), "jaeger.yaml"])
 def test_defaults_in_the_configurations_are_those_of_the_table(file: str) -> None:
     for variable, default in variables(file).items():
         if variable.endswith("_PORT"):
             name = variable.removeprefix("STACK_").removesuffix("_PORT").lower()
-            assert int(default) == PORTS[name]
+            assert int(default) == {**servers.DEFAULT_PORTS, **PORTS}[name]
 
 
 def test_native_servers_are_given_every_variable() -> None:
     given = servers.environment(Path("/state"), servers.DEFAULT_PORTS)
-    read = set(variables("otelcol.yaml"))
-    assert read - OPTIONAL - {"STACK_TEMPO", "STACK_LOKI"} <= set(given)
+    read = {variable for file in ("otelcol.yaml", "jaeger.yaml") for variable in variables(file)}
+    assert read - OPTIONAL <= set(given)
 
 
 @pytest.mark.parametrize("name", READ)
