@@ -185,6 +185,14 @@ SETTINGS: Final = (
         "seconds",
     ),
     Setting(
+        "OTEL_TTS_EXPORT_BYTES",
+        "export_bytes",
+        _integer(0, 2**40),
+        16_000_000,
+        "bytes of each signal that may wait where a receiver asks (Retry-After) for it later; 0: none",
+        "bytes",
+    ),
+    Setting(
         "OTEL_TTS_FILE_DIR",
         "file_dir",
         _text,
@@ -263,6 +271,7 @@ class Settings:
     max_label_values: int = 50
     queue_size: int = 2048
     shutdown_timeout: float = 3.0
+    export_bytes: int = 16_000_000
     file_dir: str = ""
     gradio_progress: bool = False
     silence_dbfs: float = -40.0
