@@ -89,8 +89,6 @@ def _one(environ: Mapping[str, str], signal: str, what: str) -> tuple[str, str]:
 def _url(environ: Mapping[str, str], signal: str) -> str:
     variable, given = _one(environ, signal, "ENDPOINT")
     url = given or _DEFAULT
-    if f"_{signal.upper()}_" not in variable:
-        url = f"{url.removesuffix('/')}/v1/{signal}"
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not _BLANK.search(url)
@@ -99,7 +97,7 @@ def _url(environ: Mapping[str, str], signal: str) -> str:
         fine = False
     if not fine:
         raise ValueError(f"{variable} is no URL of the form http://host:port or https://host:port")
-    return url
+    return url if f"_{signal.upper()}_" in variable else f"{url.removesuffix('/')}/v1/{signal}"
 
 
 def _headers(variable: str, given: str) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real HTTP receiver on a free port that answers as it is told to, badly too: one answer for each request.
 
-    receiver.answers += [answer(503, retry_after=1), garbage, hang]
+receiver.answers += [answer(503, retry_after=1), garbage, hang]
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ class Receiver:
     def __enter__(self) -> Receiver:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._listener.close()
 
     def bodies(self) -> list[bytes]:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.attributes import BoundedAttributes
@@ -215,13 +215,13 @@ def assert_the_same(theirs: Any, ours: tuple[bytes, int], items: int) -> None:
         assert decoded.SerializeToString() == theirs.SerializeToString()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spans, min_size=1, max_size=5))
 def test_spans(batch: list[ReadableSpan]) -> None:
     assert_the_same(encode_spans(batch), SPANS.encode(batch), len(batch))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(log_records(), min_size=1, max_size=5))
 def test_log_records(batch: list[ReadableLogRecord]) -> None:
     assert_the_same(encode_logs(batch), LOGS.encode(batch), len(batch))
@@ -238,7 +238,7 @@ measurements = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(measurements, resources, st.booleans(), st.sampled_from(list(AggregationTemporality)[1:]))
 def test_metrics(
     measured: list[tuple[str, float, Any]], resource: Resource, traced: bool, temporality: AggregationTemporality
