@@ -50,6 +50,7 @@ class Losses:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._processors: dict[str, list[Any]] = {kind: [] for kind in _KINDS.values()}
+        self._exporters: dict[str, list[Any]] = {kind: [] for kind in (*_KINDS.values(), "metrics")}
         self._on_the_way: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
         self.reported = False
@@ -63,7 +64,22 @@ class Losses:
         sdk_components.count_drops(processor, lambda count: self.lose(kind, reason, count))
         gate: Any = sdk_private.exporter_of(processor)
         if hasattr(gate, "exporter") and not isinstance(gate.exporter, Counted):
+            self._watch_waits(kind, gate.exporter)
             gate.exporter = Counted(gate.exporter, kind, self)
+
+    def watch_reader(self, reader: Any) -> None:
+        """Count metrics that had to wait and were given up."""
+        from otel_tts.emit import sdk_private
+
+        if (exporter := sdk_private.exporter_of(reader)) is not None:
+            self._watch_waits("metrics", exporter)
+
+    def _watch_waits(self, kind: str, exporter: Any) -> None:
+        def lose(count: int, why: str) -> None:
+            self.lose(kind, f"{why}_{kind}".replace(" ", "_"), count)
+
+        if sdk_components.hear_losses(exporter, lose):
+            self._exporters[kind].append(exporter)
 
     def move(self, kind: str, count: int) -> None:
         """Take note of a batch that left the queue (or, negative, that was answered)."""
@@ -82,6 +98,7 @@ class Losses:
     def undelivered(self) -> dict[str, int]:
         """Return, for spans and log records, how many did not arrive so far: gone, on the way, or waiting."""
         waiting = {k: sum(map(sdk_components.waiting_in, processors)) for k, processors in self._processors.items()}
+        waiting |= {k: waiting.get(k, 0) + sum(map(sdk_components.waiting_for, e)) for k, e in self._exporters.items()}
         counts = {kind: self._lost[kind] + self._on_the_way[kind] + waiting[kind] for kind in waiting}
         return {kind: count for kind, count in counts.items() if count > 0}
 
@@ -104,6 +121,8 @@ def watch(pipeline: Pipeline) -> None:
         contain("losses", _losses.watch, "spans", processor)
     for processor in sdk_private.log_processors(pipeline.logs):
         contain("losses", _losses.watch, "log records", processor)
+    for reader in sdk_private.metric_readers(pipeline.metrics):
+        contain("losses", _losses.watch_reader, reader)
 
 
 def renew_after_fork() -> None:
@@ -119,8 +138,9 @@ def forget() -> None:
 
 def report(late: Sequence[str], seconds: float) -> None:
     """Say once, on stderr, what did not arrive. `late` names the signals whose flush was not over after `seconds`."""
-    parts = [f"{count} {kind if count > 1 else kind[:-1]}" for kind, count in _losses.undelivered().items()]
-    if "metrics" in late:
+    undelivered = _losses.undelivered()
+    parts = [f"{count} {kind if count > 1 else kind[:-1]}" for kind, count in undelivered.items()]
+    if "metrics" in late and "metrics" not in undelivered:
         parts.append("the last metrics")
     if not parts or _losses.reported:
         return

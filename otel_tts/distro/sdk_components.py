@@ -11,8 +11,9 @@ import copy
 import dataclasses
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import opentelemetry.sdk._configuration as sdk
 from opentelemetry.sdk._logs import LoggerProvider
@@ -26,16 +27,34 @@ Configurator = sdk._OTelSDKConfigurator  # its docstring asks distributions to s
 Attempt = Callable[[str, Callable[[], Any]], Any]
 """Calls something that a variable names; None where it raised, which has been said then."""
 
+OURS: Final = "otel_tts_otlp"
+_OTLP: Final = "otlp"
+_SDKS_OVER_HTTP: Final = "otlp_proto_http"
+_CREDENTIALS: Final = re.compile(r"OTEL_PYTHON_EXPORTER_OTLP_HTTP_(\w+_)?CREDENTIAL_PROVIDER")
+
 
 def load_exporter(signal: str, name: str) -> type[Any]:
-    """Return the exporter that OTEL_*_EXPORTER calls `name`; ``otlp`` goes by its protocol. Raises where none is."""
-    wanted: list[Any] = [[_entry_point(name, s)] if s == signal else [] for s in SIGNALS]
+    """Return the exporter that OTEL_*_EXPORTER calls `name`. Raises where none is.
+
+    ``otlp`` goes by its protocol. Over HTTP it is ours, but where the user asks for something that only the SDK's does.
+    """
+    found_by = _entry_point(name, signal)
+    if name == _OTLP and found_by == _SDKS_OVER_HTTP and not _asks_for_the_sdks(os.environ):
+        found_by = OURS
+    wanted: list[Any] = [[found_by] if s == signal else [] for s in SIGNALS]
     (found,) = (kind for kinds in sdk._import_exporters(*wanted) for kind in kinds.values())
     return found
 
 
 def _entry_point(name: str, signal: Any) -> str:
     return sdk._get_exporter_entry_point(name, signal)
+
+
+def _asks_for_the_sdks(environ: Mapping[str, str]) -> bool:
+    """Whether sessions of requests are to log in, or exporters to measure themselves."""
+    if environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() == "true":
+        return True
+    return any(value and _CREDENTIALS.fullmatch(name) for name, value in environ.items())
 
 
 def make_tracer_provider(resource: Resource, attempt: Attempt) -> TracerProvider:
@@ -157,6 +176,19 @@ def count_drops(processor: Any, note: Callable[[int], None]) -> bool:
     if counts is None or isinstance(counts, _Drops):
         return counts is not None
     inner._metrics = _Drops(counts, note)
+    return True
+
+
+def waiting_for(exporter: Any) -> int:
+    """Return how many items an exporter of ours keeps because the receiver wants them later; 0 for others."""
+    return getattr(exporter, "waiting", 0)
+
+
+def hear_losses(exporter: Any, note: Callable[[int, str], None]) -> bool:
+    """Let `note` hear what an exporter of ours gives up after it had taken it, and why. False where it is another."""
+    if not hasattr(exporter, "on_loss"):
+        return False
+    exporter.on_loss = note
     return True
 
 

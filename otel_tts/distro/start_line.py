@@ -72,9 +72,10 @@ def _targets(environ: Mapping[str, str], pipeline: Pipeline) -> list[str]:
 def _target(environ: Mapping[str, str], signal: str, left_out: Sequence[str]) -> str:
     asked = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").split(",")
     exporter = ",".join(name.strip() for name in asked if name.strip() and name.strip() not in left_out) or "none"
-    if not exporter.startswith("otlp"):
+    if not exporter.startswith(("otlp", sdk_components.OURS)):
         return exporter
-    protocol = _otlp(environ, signal, "PROTOCOL") or "grpc"
+    is_ours = exporter.startswith(sdk_components.OURS)  # over HTTP, whatever the variable says
+    protocol = "http/protobuf" if is_ours else _otlp(environ, signal, "PROTOCOL") or "grpc"
     endpoint = _otlp(environ, signal, "ENDPOINT") or _DEFAULT_ENDPOINTS.get(protocol, "?")
     return f"{exporter} {protocol} {_CREDENTIALS.sub(MASK + '@', endpoint)}"
 

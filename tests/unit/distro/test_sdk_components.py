@@ -28,6 +28,19 @@ def test_exporters_are_found_by_name_and_protocol(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     assert sdk_components.load_exporter("traces", "otlp").__module__.split(".")[3:5] == ["proto", "grpc"]
     assert sdk_components.load_exporter("logs", "otlp_proto_http").__module__.split(".")[3:5] == ["proto", "http"]
+    for signal in ("traces", "metrics", "logs"):
+        assert sdk_components.load_exporter(signal, "otel_tts_otlp").__module__ == "otel_tts.export.exporters"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    for signal in ("traces", "metrics", "logs"):
+        assert sdk_components.load_exporter(signal, "otlp").__module__ == "otel_tts.export.exporters"
+    for name in (
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_LOGS_CREDENTIAL_PROVIDER",
+        "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
+    ):
+        with monkeypatch.context() as asked:
+            asked.setenv(name, "true")
+            assert sdk_components.load_exporter("logs", "otlp").__module__.split(".")[3:5] == ["proto", "http"]
     with pytest.raises(RuntimeError, match="pigeon"):
         sdk_components.load_exporter("metrics", "pigeon")
 
