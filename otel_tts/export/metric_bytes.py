@@ -50,8 +50,10 @@ class MetricEncoder:
         return self._gauge(point, moment(b"\x11", point.start_time_unix_nano))
 
     def _gauge(self, point: Any, start: bytes = b"") -> bytes:
-        out = [start, moment(b"\x19", point.time_unix_nano), _number(point.value, b"\x21", b"\x31")]
+        as_double, as_int = _number(point.value, b"\x21", b"\x31")
+        out = [start, moment(b"\x19", point.time_unix_nano), as_double]
         self._exemplars(b"\x2a", point.exemplars, out)
+        out.append(as_int)
         self._number.add(point.attributes, out)
         return field(b"\x0a", b"".join(out))
 
@@ -83,9 +85,11 @@ class MetricEncoder:
 
     def _exemplars(self, tag: bytes, exemplars: Iterable[Any], out: list[bytes]) -> None:
         for one in exemplars:
-            parts = [moment(b"\x11", one.time_unix_nano), _number(one.value, b"\x19", b"\x31")]
+            as_double, as_int = _number(one.value, b"\x19", b"\x31")
+            parts = [moment(b"\x11", one.time_unix_nano), as_double]
             if one.span_id is not None and one.trace_id is not None:
                 parts += (b"\x22\x08", one.span_id.to_bytes(8, "big"), b"\x2a\x10", one.trace_id.to_bytes(16, "big"))
+            parts.append(as_int)
             self._filtered.add(one.filtered_attributes, parts)
             out.append(field(tag, b"".join(parts)))
 
@@ -99,8 +103,9 @@ def _temporality(data: Any) -> bytes:
     return count(b"\x10", int(data.aggregation_temporality))
 
 
-def _number(value: float, as_double: bytes, as_int: bytes) -> bytes:
-    return as_int + signed64(value) if isinstance(value, int) else as_double + double(value)
+def _number(value: float, as_double: bytes, as_int: bytes) -> tuple[bytes, bytes]:
+    """Return a number as the one field or the other: between them stand others, and fields go by their numbers."""
+    return (b"", as_int + signed64(value)) if isinstance(value, int) else (as_double + double(value), b"")
 
 
 def _side(tag: bytes, buckets: Any) -> bytes:
