@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from otel_tts.commands import suggest
+
 MASK: Final = "****"
 
 
@@ -291,7 +293,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
             shown = MASK if setting.secret else repr(raw[:80])
             problems.append(f"{setting.variable}={shown} {error}; using the default {setting.default!r}")
     problems += (
-        f"{name} is not a setting of otel-tts; see `otel-tts settings`"
+        f"{name} is not a setting of otel-tts; see `{suggest('settings')}`"
         for name in sorted(environ)
         if name.startswith("OTEL_TTS_") and name not in _KNOWN
     )

@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 from otel_tts import settings as table
+from otel_tts.commands import installing
 from otel_tts.distro import (
     console_warnings,
     defaults,
@@ -142,7 +143,7 @@ def explain(error: Exception) -> str:
     if isinstance(error.__cause__, ImportError) and "OTEL_CONFIG_FILE" in str(error):
         return (
             "OTEL_CONFIG_FILE is set, but the package that reads it is not installed; "
-            "pip install 'otel-tts[config]' or unset it"
+            f"{installing('config')}, or unset it"
         )
     return f"{type(error).__name__}: {error}"
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import wrapt
 
+from otel_tts.commands import suggest
 from otel_tts.engine import Call, Engine, Entry, Load, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation import locks, progress, workers
@@ -168,8 +169,8 @@ def _wrap(module: str, target: str, wrapper: Callable[..., Any], optional: bool)
 
 def _say_missing(module: str, target: str) -> None:
     _logger.warning(
-        "otel-tts: %s has no %s in this version; requests are traced without that part (see `otel-tts engines`)",
-        module, target,
+        "otel-tts: %s has no %s in this version; requests are traced without that part (see `%s`)",
+        module, target, suggest("engines"),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from otel_tts import settings
+from otel_tts.commands import suggest
 from otel_tts.settings import SETTINGS, Setting, Settings, read
 
 # For each variable that can be wrong: a wrong value, and what the message has to say of the right ones.
@@ -115,7 +116,7 @@ def test_an_empty_value_is_as_if_unset() -> None:
 
 def test_a_variable_that_is_not_a_setting_is_named() -> None:
     found = read({"OTEL_TTS_CLOK": "host", "OTEL_TTS_CACHE_DIR": "/var/cache", "OTEL_SERVICE_NAME": "speech"})
-    assert found.problems == ("OTEL_TTS_CLOK is not a setting of otel-tts; see `otel-tts settings`",)
+    assert found.problems == (f"OTEL_TTS_CLOK is not a setting of otel-tts; see `{suggest('settings')}`",)
 
 
 def test_a_long_wrong_value_is_cut() -> None:
