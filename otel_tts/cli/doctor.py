@@ -156,13 +156,15 @@ def _reach(target: str, asked_for: bool) -> Check:
 def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
     from otel_tts.cli.engines import survey
 
-    found = [status for status in survey() if status.installed]
+    every = list(survey())
+    for status in every:
+        if status.error is not None:
+            yield Check("engines", FAIL, f"the table {status.module} is wrong and left out: {status.error}")
+    found = [status for status in every if status.installed]
     for status in found:
-        if lacking := status.missing + status.facts:
+        if lacking := status.lacking:
             yield Check("engines", WARN, f"{status.name} {status.version or 'from source'} lacks {', '.join(lacking)}")
-    whole = ", ".join(
-        f"{status.name} {status.version or ''}".strip() for status in found if not status.missing + status.facts
-    )
+    whole = ", ".join(f"{status.name} {status.version or ''}".strip() for status in found if not status.lacking)
     if whole or not found:
         yield Check(
             "engines", PASS if whole else WARN, whole or f"none with a table is installed; see `{suggest('engines')}`"
