@@ -32,7 +32,7 @@ def test_help_names_every_command(wide: CliRunner) -> None:
     result = wide.invoke(app, ["--help"])
 
     assert result.exit_code == 0
-    for command in ("run", "demo", "settings", "engines", "stack"):
+    for command in ("run", "demo", "settings", "engines", "doctor", "voice", "stack"):
         assert f" {command} " in result.stdout
 
 
