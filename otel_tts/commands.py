@@ -34,14 +34,16 @@ def suggest(arguments: str) -> str:
     return f"{program()} {arguments}"
 
 
+def pip() -> str:
+    """Return how this environment's pip is called; ``pip`` where it has none, as with uv."""
+    script = _scripts() / "pip"
+    return _typed(script) if script.is_file() else "pip"
+
+
 def installing(extra: str = "") -> str:
     """Return what installs otel-tts with `extra` into this environment, from where it came before."""
-    pip = _scripts() / "pip"
     source, editable = _origin()
-    return (
-        f"{_typed(pip) if pip.is_file() else 'pip'} install {'--editable ' if editable else ''}"
-        f"{_requirement(source, extra)}"
-    )
+    return f"{pip()} install {'--editable ' if editable else ''}{_requirement(source, extra)}"
 
 
 def installing_elsewhere() -> str:

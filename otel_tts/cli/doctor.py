@@ -205,9 +205,16 @@ def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
         nvml.close()
 
 
+def _fitting(environ: Mapping[str, str]) -> Iterator[Check]:
+    from otel_tts.cli.doctor_packages import fitting
+
+    return fitting(environ)
+
+
 _BASICS: Final[dict[str, Callable[[Mapping[str, str]], Iterator[Check]]]] = {
     "Python": _python,
     "packages": _versions,
+    "dependencies": _fitting,
     "launcher": _distributions,
     "settings": _settings,
     "endpoint": _endpoints,
