@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import quote, urlsplit
 
+from otel_tts.commands import suggest
 from otel_tts.demo.environment import SERVICE
 from otel_tts.demo.errors import DemoError
 from otel_tts.names import REQUEST_ID
@@ -25,7 +26,8 @@ def check(endpoint: str) -> str:
     except OSError as error:
         raise DemoError(
             f"Nothing answers at {endpoint}: {error.strerror or error}.\n"
-            "Start the backends with `otel-tts stack up`, or give the address of your Collector's OTLP/HTTP receiver."
+            f"Start the backends with `{suggest('stack up')}`,"
+            " or give the address of your Collector's OTLP/HTTP receiver."
         ) from None
     return endpoint.rstrip("/")
 

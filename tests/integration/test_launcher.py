@@ -132,7 +132,7 @@ def test_a_configuration_file_without_the_package_that_reads_it(sink: OtlpSink, 
     env = sink.env(OTEL_CONFIG_FILE="/etc/otel.yaml", PYTHONPATH=str(tmp_path / "missing"))
     ended = script("print('done')", env)
     assert (ended.returncode, ended.stdout) == (0, "done\n")
-    assert "pip install 'otel-tts[config]'" in ended.stderr
+    assert "pip install " in ended.stderr and "[config]'" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
