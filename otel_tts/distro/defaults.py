@@ -12,11 +12,10 @@ from collections.abc import MutableMapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from otel_tts.distro import without_server
+
 DEFAULTS: Final = {
     "OTEL_PYTHON_CONFIGURATOR": "otel_tts",  # the one that belongs to our Distro, whatever else is installed
-    "OTEL_TRACES_EXPORTER": "otlp",
-    "OTEL_METRICS_EXPORTER": "otlp",
-    "OTEL_LOGS_EXPORTER": "otlp",
     "OTEL_METRICS_EXEMPLAR_FILTER": "trace_based",
     # Spans are made after the request, some dozens at a time: the SDK's 2048 would lose those of a burst.
     "OTEL_BSP_MAX_QUEUE_SIZE": "16384",
@@ -36,24 +35,31 @@ STAYING: Final = {
 _PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _GRPC_PORT: Final = 4317
 
-_lent: dict[str, str] = {}
+_lent: dict[str, tuple[str | None, str]] = {}
+"""What was there before, and what was lent."""
 
 
 def lend(environ: MutableMapping[str, str]) -> None:
-    """Set what is not set."""
+    """Set what is not set, and add the exporters to files where OTEL_TTS_FILE_DIR asks for them."""
     batches = {name: size for name, size in BATCHES.items() if name.replace("EXPORT_BATCH", "QUEUE") not in environ}
-    for name, value in {**batches, **DEFAULTS, _PROTOCOL: protocol(environ)}.items():
-        if name not in environ:
-            environ[name] = _lent[name] = value
+    unset = {n: v for n, v in {**batches, **DEFAULTS, _PROTOCOL: protocol(environ)}.items() if n not in environ}
+    for name, value in {**unset, **without_server.exporters(environ)}.items():
+        if environ.get(name) != value:
+            _lent[name] = (environ.get(name), value)
+            environ[name] = value
     for name, value in STAYING.items():
         environ.setdefault(name, value)
 
 
 def take_back(environ: MutableMapping[str, str]) -> None:
-    """Remove what was lent and has not been changed since."""
-    for name, value in _lent.items():
-        if environ.get(name) == value:
+    """Put back what was there, where what was lent has not been changed since."""
+    for name, (before, value) in _lent.items():
+        if environ.get(name) != value:
+            continue
+        if before is None:
             del environ[name]
+        else:
+            environ[name] = before
     _lent.clear()
 
 

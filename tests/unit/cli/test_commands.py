@@ -128,12 +128,12 @@ def test_demo_in_a_folder_that_cannot_be_written(wide: CliRunner) -> None:
 
 
 def test_demo_beside_files_of_somebody_else(wide: CliRunner, tmp_path: Path) -> None:
-    (tmp_path / "logs.jsonl").write_text("mine")
+    (tmp_path / "service.log").write_text("mine")
     result = wide.invoke(app, ["demo", "--out", str(tmp_path)])
 
     assert result.exit_code == 1
     assert "was not written by a demo" in result.stderr
-    assert os.listdir(tmp_path) == ["logs.jsonl"]
+    assert os.listdir(tmp_path) == ["service.log"]
 
 
 def test_demo_in_something_that_is_a_file(wide: CliRunner, tmp_path: Path) -> None:
