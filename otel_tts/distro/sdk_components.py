@@ -10,10 +10,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import opentelemetry.sdk._configuration as sdk
 from opentelemetry.sdk.resources import Resource
 
+from otel_tts.distro import outages
+from otel_tts.distro.outages import Place
 from otel_tts.distro.pipeline import SIGNALS, Pipeline
 
 Configurator = sdk._OTelSDKConfigurator  # its docstring asks distributions to subclass it
@@ -76,6 +79,42 @@ def count_drops(processor: Any, note: Callable[[int], None]) -> bool:
         return counts is not None
     inner._metrics = _Drops(counts, note)
     return True
+
+
+def place_of(exporter: Any) -> Place:
+    """Return where an exporter sends to."""
+    if (folder := folder_of(exporter)) is not None:
+        return outages.directory(str(folder.path))
+    endpoint = getattr(exporter, "_endpoint", None)
+    if not isinstance(endpoint, str):
+        return outages.server(type(exporter).__name__)
+    parts = urlsplit(endpoint)  # over HTTP the signal's own path, which is no news
+    return outages.server(f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else endpoint)
+
+
+def hear_failures(exporter: Any, hear: Callable[[str], None]) -> bool:
+    """Let `hear` be told why an OTLP/HTTP exporter fails, which it does not always say. False where that is impossible.
+
+    Others say it in their log records.
+    """
+    client: Any = getattr(exporter, "_client", None)
+    export = getattr(client, "export", None)
+    if not callable(export):
+        return False
+
+    def hearing(data: bytes) -> Any:
+        result: Any = export(data)
+        if not result.success and result.error is not None:
+            hear(str(result.error))
+        return result
+
+    client.export = hearing
+    return True
+
+
+def folder_of(exporter: Any) -> Any | None:
+    """Return the folder that one of our exporters to files writes to; None for others."""
+    return getattr(getattr(exporter, "file", None), "folder", None)
 
 
 def renew_connections(exporter: Any) -> bool:

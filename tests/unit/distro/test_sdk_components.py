@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import inspect
+import socket
 
 import opentelemetry.sdk._configuration as sdk
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
@@ -107,3 +109,17 @@ def test_failed_exports_are_counted_by_kind() -> None:
     assert losses.undelivered() == {"spans": 2, "log records": 1}
     losses.renew()
     assert losses.undelivered() == {}
+
+
+def test_why_an_exporter_failed_is_heard_and_where_it_sends_to_is_known() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    exporter = OTLPSpanExporter(f"http://user:secret@{address}/v1/traces", timeout=0.1)
+    assert sdk_components.place_of(exporter).name == f"http://{address}"
+    heard: list[str] = []
+    assert sdk_components.hear_failures(exporter, heard.append)
+    assert exporter.export([]).name == "FAILURE"
+    exporter.shutdown()
+    assert len(heard) == 1 and "Connection refused" in heard[0]
+    assert not sdk_components.hear_failures(InMemorySpanExporter(), heard.append)
+    assert sdk_components.place_of(InMemorySpanExporter()).name == "InMemorySpanExporter"
