@@ -165,7 +165,7 @@ def explain(said: str) -> str:
         said = " ".join([*([code] if code not in (None, "None") else []), *parts])
     if cause := _ERRNO.search(said) or _LAST_ERROR.search(said):
         said = cause[1]
-    return _CREDENTIALS.sub("", " ".join(said.split()))[:_LONGEST].rstrip(". ")
+    return _CREDENTIALS.sub("", " ".join(said.split()))[:_LONGEST].rstrip(".: ")
 
 
 # --- log records of exporters ----------------------------------------------------------------------------------------

@@ -118,6 +118,6 @@ def _append(file: OwnFile, line: bytes) -> bool:
     try:
         file.write(line)
     except OSError as error:
-        _logger.error("otel-tts: cannot write to %s: %s", file.folder.path, error.strerror or error)
+        _logger.error("otel-tts: nothing was written to %s: %s", file.folder.path, error)
         return False
     return True
