@@ -30,7 +30,7 @@ def demo(
     ] = Path("demo"),
     endpoint: Annotated[
         str | None,
-        typer.Option("--endpoint", metavar="URL", help="Send telemetry to this OTLP/HTTP base URL, not to files."),
+        typer.Option("--endpoint", metavar="URL", help="Send telemetry to this OTLP base URL, not to files."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document instead of tables.")] = False,
 ) -> None:

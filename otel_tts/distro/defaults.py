@@ -8,7 +8,7 @@ another virtual environment, with another distribution. A child of ours lends th
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -41,14 +41,18 @@ _lent: dict[str, tuple[str | None, str]] = {}
 
 def lend(environ: MutableMapping[str, str]) -> None:
     """Set what is not set, and add the exporters to files where OTEL_TTS_FILE_DIR asks for them."""
-    batches = {name: size for name, size in BATCHES.items() if name.replace("EXPORT_BATCH", "QUEUE") not in environ}
-    unset = {n: v for n, v in {**batches, **DEFAULTS, _PROTOCOL: protocol(environ)}.items() if n not in environ}
-    for name, value in {**unset, **without_server.exporters(environ)}.items():
-        if environ.get(name) != value:
-            _lent[name] = (environ.get(name), value)
-            environ[name] = value
+    for name, value in wanted(environ).items():
+        _lent[name] = (environ.get(name), value)
+        environ[name] = value
     for name, value in STAYING.items():
         environ.setdefault(name, value)
+
+
+def wanted(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what `environ` lacks, and what is to take the place of something in it."""
+    batches = {name: size for name, size in BATCHES.items() if name.replace("EXPORT_BATCH", "QUEUE") not in environ}
+    unset = {n: v for n, v in {**batches, **DEFAULTS, _PROTOCOL: protocol(environ)}.items() if n not in environ}
+    return {**unset, **without_server.exporters(environ)}
 
 
 def take_back(environ: MutableMapping[str, str]) -> None:
@@ -63,7 +67,7 @@ def take_back(environ: MutableMapping[str, str]) -> None:
     _lent.clear()
 
 
-def protocol(environ: MutableMapping[str, str]) -> str:
+def protocol(environ: Mapping[str, str]) -> str:
     """Return http/protobuf, or grpc where the endpoint is on the port that speaks only that."""
     try:
         port = urlsplit(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")).port

@@ -8,11 +8,14 @@ tests/unit/distro/test_sdk_components.py pins what each does upstream.
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import opentelemetry.sdk._configuration as sdk
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 from opentelemetry.sdk.resources import Resource
 
 from otel_tts.distro import outages
@@ -81,6 +84,64 @@ def count_drops(processor: Any, note: Callable[[int], None]) -> bool:
     return True
 
 
+def make_exporter(signal: str, name: str) -> Any:
+    """Make the exporter (for metrics perhaps a reader) that `name` stands for. Raises whatever its making raises."""
+    names = [[sdk._get_exporter_entry_point(name, signal)] if each == signal else [] for each in SIGNALS]  # pyright: ignore[reportArgumentType]
+    for made in sdk._import_exporters(*names):
+        for factory in made.values():
+            return factory()
+    raise LookupError(f"there is no exporter {name} for {signal}")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came back from an address: an HTTP status with what belongs to it, or an error (gRPC: its code)."""
+
+    protocol: str
+    address: str
+    status: int = 0
+    reason: str = ""
+    content_type: str = ""
+    location: str = ""
+    error: str = ""
+    error_type: str = ""
+
+
+def speak(exporter: Any, seconds: float = 3.0) -> Said | None:
+    """Send an empty request as an OTLP exporter sends one. None for exporters of another kind."""
+    client = getattr(exporter, "_client", None)
+    if (transport := getattr(client, "_transport", None)) is not None:
+        return _speak_http(exporter._endpoint, client, transport, seconds)
+    if callable(getattr(client, "Export", None)):
+        return _speak_grpc(exporter, client, seconds)
+    return None
+
+
+def _speak_http(address: str, client: Any, transport: Any, seconds: float) -> Said:
+    data = client._compress(b"")  # no bytes are an empty request
+    result = transport.request("POST", address, headers=client._headers, data=data, timeout=seconds)
+    if result.error is not None:
+        return Said("http/protobuf", address, error=repr(result.error), error_type=type(result.error).__name__)
+    headers = result.headers()
+    content, location = headers.get("content-type", ""), headers.get("location", "")
+    return Said("http/protobuf", address, result.status_code, result.reason or "", content, location)
+
+
+def _speak_grpc(exporter: Any, client: Any, seconds: float) -> Said:
+    import grpc
+
+    nothing: Any = MetricsData(resource_metrics=[]) if MetricExporter in type(exporter).__mro__ else []
+    try:
+        client.Export(request=exporter._translate_data(nothing), metadata=exporter._headers, timeout=seconds)
+    except grpc.RpcError as error:
+        code: Any = getattr(error, "code", lambda: None)()
+        details: Any = getattr(error, "details", lambda: "")()
+        return Said(
+            "grpc", exporter._endpoint, error=details or str(error), error_type=getattr(code, "name", "UNKNOWN")
+        )
+    return Said("grpc", exporter._endpoint)
+
+
 def place_of(exporter: Any) -> Place:
     """Return where an exporter sends to."""
     if (folder := folder_of(exporter)) is not None:
@@ -104,7 +165,10 @@ def hear_failures(exporter: Any, hear: Callable[[str], None]) -> bool:
 
     def hearing(data: bytes) -> Any:
         result: Any = export(data)
-        if not result.success and result.error is not None:
+        if result.success and 300 <= (result.status_code or 0) < 400:  # not followed, so nothing has arrived
+            result = dataclasses.replace(result, success=False)
+            hear(f"code: {result.status_code}, reason: {result.reason}, a redirect, which is not followed")
+        elif not result.success and result.error is not None:
             hear(str(result.error))
         return result
 

@@ -22,7 +22,7 @@ def exporters(environ: Mapping[str, str]) -> dict[str, str]:
     to_files = bool(environ.get(_VARIABLE, "").strip())
     values: dict[str, str] = {}
     for signal in SIGNALS:
-        given = _named(environ, signal)
+        given = named(environ, signal)
         wanted = given or ([_OTLP] if not to_files or _has_server(environ, signal) else [])
         if to_files and not {"none", FILE} & set(wanted) and not (wanted and trouble(environ)):
             wanted = [*wanted, FILE]
@@ -46,10 +46,11 @@ def trouble(environ: Mapping[str, str]) -> str | None:
 
 def _has_server(environ: Mapping[str, str], signal: str) -> bool:
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
-    return any(environ.get(name, "").strip() for name in endpoints) or any(_OTLP in _named(environ, s) for s in SIGNALS)
+    return any(environ.get(name, "").strip() for name in endpoints) or any(_OTLP in named(environ, s) for s in SIGNALS)
 
 
-def _named(environ: Mapping[str, str], signal: str) -> list[str]:
+def named(environ: Mapping[str, str], signal: str) -> list[str]:
+    """Return the exporters that OTEL_TRACES_EXPORTER or its like names."""
     return [name.strip() for name in environ.get(_exporter(signal), "").split(",") if name.strip()]
 
 

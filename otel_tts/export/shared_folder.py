@@ -10,6 +10,7 @@ removes the oldest files without a writer. Looking needs no agreement between th
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import functools
 import os
@@ -86,6 +87,19 @@ class Folder:
             raise OSError(error.errno, f"OTEL_TTS_FILE_DIR={self.path} {_explain(self.path, error)}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise OSError(f"OTEL_TTS_FILE_DIR={self.path} cannot be written to; choose another directory")
+
+    def try_to_write(self) -> None:
+        """Write a file and remove it. Raises OSError where that fails."""
+        self.prepare()
+        name = f".otel-tts-{host()}-{os.getpid()}"
+        with self.opened() as folder:
+            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+            try:
+                if os.write(descriptor, bytes(_SMALLEST)) < _SMALLEST:
+                    raise OSError(errno.ENOSPC, f"{self.path}: {os.strerror(errno.ENOSPC)}")
+            finally:
+                os.close(descriptor)
+                os.unlink(name, dir_fd=folder)
 
     @contextlib.contextmanager
     def opened(self) -> Generator[int]:

@@ -117,7 +117,7 @@ def test_demo_with_an_endpoint_where_nobody_is(wide: CliRunner, tmp_path: Path, 
     result = wide.invoke(app, ["demo", "--out", str(tmp_path), "--endpoint", f"http://127.0.0.1:{free_port()}"])
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "Nothing answers at" in result.stderr and "Traceback" not in result.stderr
+    assert "Telemetry would not arrive: " in result.stderr and "Traceback" not in result.stderr
 
 
 def test_demo_in_a_folder_that_cannot_be_written(wide: CliRunner) -> None:
