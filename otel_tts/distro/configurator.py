@@ -116,7 +116,8 @@ class Configurator(sdk_components.Configurator):
         made = recorder.Recorder(*pipeline.all, settings)
         recorder.install(made)
         made.gpu.allow_polling()
-        return made.clock.mode if made.clock is not None else "host"
+        mode = made.clock.mode if made.clock is not None else "host"
+        return f"{mode}({made.clock_note})" if made.clock_note else mode
 
     def _watch_for_losses(self, pipeline: Pipeline) -> None:
         contain("losses", losses.watch, pipeline)

@@ -116,6 +116,7 @@ def _own_rules() -> dict[str, Rule]:
     """Return the rules of the attributes in names.py: by the type that stands there, and by form where one is known."""
     special = {
         names.REQUEST_ID: REQUEST_ID,
+        names.REQUEST_OFFERED: REQUEST_ID,
         names.OPERATION_NAME: one_of(names.OPERATION),
         names.OUTPUT_TYPE: one_of("speech"),
         names.MODEL: MODEL,
@@ -171,7 +172,7 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
 }
 """Attributes of spans, span events, links and log records."""
 
-NOT_LABELS: Final = frozenset({names.REQUEST_ID, "server.port"})
+NOT_LABELS: Final = frozenset({names.REQUEST_ID, names.REQUEST_OFFERED, "server.port"})
 """Listed attributes that are no metric labels: one value per request, or one that the client chooses."""
 
 _SYSTEM: Final[Mapping[str, Rule]] = {

@@ -59,12 +59,14 @@ _is_severity = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}").fullmatch
 # The one member of a tracestate that a Collector needs: sampling thresholds and randomness, in hexadecimal digits.
 _is_sampling = re.compile(r"(?:th|rv):[0-9a-f]{1,14}(?:;(?:th|rv):[0-9a-f]{1,14})?").fullmatch
 
+_ID: Final = r"[A-Za-z0-9._:-]{1,128}"
 _VALUE: Final = r"[A-Za-z0-9_.:/+@,%<>-]{0,128}"
-_KEYS: Final = "|".join(sorted(names.LOG_FIELDS, key=len, reverse=True))
+_KEYS: Final = "|".join(map(re.escape, sorted(names.LOG_FIELDS, key=len, reverse=True)))
 _EVENTS: Final = "|".join(event for event in names.LOG_LINES if event != names.STAGE_TIME)
 _is_line = re.compile(
     rf"(?:{_EVENTS})(?: (?:{_KEYS})={_VALUE}){{0,32}}"
-    rf"|{names.STAGE_TIME} request_id=[A-Za-z0-9._:-]{{1,128}}(?: [a-z][a-z0-9_.]{{0,47}}=[0-9.e+-]{{1,24}}){{0,32}}"
+    rf"|{names.STAGE_TIME} request_id={_ID}(?: request_id\.offered={_ID})?"
+    r"(?: [a-z][a-z0-9_.]{0,127}=[0-9.e+-]{1,24}){0,64}"
 ).fullmatch
 
 _DESCRIBED: Final = (names.SCOPE, "opentelemetry.instrumentation.", "opentelemetry-sdk", "fastapi")

@@ -679,6 +679,7 @@ CHECKED = {
     "parcel": "test_faults_everywhere.py::test_handing_over_to_processes",
     "streaming": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
     "timing.capture_guard": "test_faults_everywhere.py::test_capturing_a_graph",
+    "instrumentation.answer": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.compiling": "test_faults_everywhere.py::test_compiling_inside_a_request",
     "instrumentation.delivered": "test_faults_everywhere.py::test_answering_with_files",
