@@ -26,7 +26,7 @@ from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.pipeline import SIGNALS, Pipeline, already_set, global_pipeline
 from otel_tts.distro.resource import attributes
 from otel_tts.guard import contain
-from otel_tts.instrumentation import asgi
+from otel_tts.instrumentation import asgi, loguru
 from otel_tts.instrumentation import logging as log_lines
 from otel_tts.settings import Settings
 
@@ -131,6 +131,7 @@ class Configurator(sdk_components.Configurator):
             add(asgi.RequestSpans())
         asgi.instrument(before_end=shutdown.flush)
         log_lines.instrument()
+        loguru.instrument()
 
     def _tell(self, pipeline: Pipeline, settings: Settings, gate: str, clock: str) -> None:
         _logger.info("%s", start_line.describe(pipeline, settings, os.environ, gate, clock))
@@ -157,6 +158,7 @@ def forget() -> None:
     losses.forget()
     asgi.uninstrument()
     log_lines.uninstrument()
+    loguru.uninstrument()
     console_warnings.uninstall()
 
 

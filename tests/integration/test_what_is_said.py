@@ -277,3 +277,42 @@ def test_what_is_made_for_an_open_answer_counts_from_the_request(sink: OtlpSink,
     assert speech.attributes["request_id"] == "r1"
     assert speech.attributes["tts.time_to_first_byte"] > (speech.start - root(sink).start) / 1e9
     assert speech.attributes["tts.time_to_first_byte"] <= took + 1
+
+
+# --- lines of loguru -------------------------------------------------------------------------------------------------
+
+LOGURU = """
+    import sys
+    from loguru import logger
+    import otel_tts
+
+    logger.remove()
+    logger.add(sys.stdout, format="APP {level} {message}")
+    with otel_tts.synthesis("m", request_id="r1"):
+        logger.info("said {}", "purpleotter")
+    try:
+        raise ValueError("purpleotter")
+    except ValueError:
+        logger.exception("failed")
+    logger.debug("all levels that the application writes")
+"""
+
+
+@pytest.mark.parametrize("exported", ["metadata", "body", "none"])
+def test_what_a_service_logs_with_loguru_leaves_through_the_same_gate(
+    sink: OtlpSink, script: Any, exported: str
+) -> None:
+    ended = script(LOGURU, sink.env(OTEL_TTS_EXPORT_APP_LOGS=exported))
+    assert ended.stdout.splitlines()[0] == "APP INFO said purpleotter"
+    assert "Logging error" not in ended.stderr
+    found = [log for log in sink.logs() if log.scope == "__main__"]
+    if exported == "none":
+        assert found == []
+        return
+    assert [log.severity for log in found] == ["INFO", "ERROR", "DEBUG"]
+    assert found[0].trace_id == speeches(sink)[0].trace_id and not found[2].trace_id.strip("0")
+    for log in found:
+        assert log.attributes["code.file.path"] == "program.py" and log.attributes["code.line.number"] > 8
+    assert found[1].attributes["exception.type"] == "ValueError"
+    assert (b"purpleotter" in sink.raw_bytes()) is (exported == "body")
+    assert found[0].body == ("said purpleotter" if exported == "body" else "INFO __main__ program.py:9")
