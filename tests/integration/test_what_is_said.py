@@ -262,6 +262,8 @@ def test_what_goes_on_after_the_answer_has_a_beginning_and_an_id_of_its_own(
         # All of it lies inside of the synthesis, which began 0.4 s after the answer.
         assert span.attributes["tts.time_to_first_byte"] <= span.seconds
         assert span.trace_id == root(sink).trace_id
+    if path == "/job":
+        assert [found[0].parent_id] == [span.span_id for span in sink.spans("BackgroundTask later")]
 
 
 def test_what_is_made_for_an_open_answer_counts_from_the_request(sink: OtlpSink, served: Any) -> None:
