@@ -51,6 +51,11 @@ def test_a_script_is_exported_through_the_gate_with_one_start_line(sink: OtlpSin
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
 
 
+def test_the_start_line_says_what_the_clock_costs(sink: OtlpSink, script: Script) -> None:
+    (line,) = started(script(ONE_SPAN, sink.env(OTEL_TTS_CLOCK="sync")).stderr)
+    assert "clock=sync(waits for the device at both ends of each stage: for debugging only)" in line
+
+
 def test_the_launchers_flags_include_our_settings(sink: OtlpSink) -> None:
     assert "--tts_clock" in say(sink.env(), "opentelemetry-instrument", "--help").stdout
 
