@@ -14,10 +14,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
+from otel_tts.audio import pcm
 from otel_tts.audio.container import ContainerFacts, read_header
 from otel_tts.audio.decoders import Decoded, decode
+from otel_tts.audio.headers import View
 from otel_tts.audio.quality import AudioFacts, AudioMeter
 from otel_tts.audio.thresholds import DEFAULTS, Thresholds
+from otel_tts.audio.wav import samples_of
 
 _CLAIMS: Final = {
     "wav": "wav", "wave": "wav", "mp3": "mp3", "ogg": "ogg", "oga": "ogg", "opus": "ogg", "flac": "flac",
@@ -42,10 +45,12 @@ class FileFacts:
     channels: int | None = None
     cut: bool = False
     """It ends before what its header promises."""
-    damaged: bool = False
-    """Its audio cannot be decoded to the end."""
+    errors: int = 0
+    """Packets of it that cannot be decoded, or the decoder's complaints."""
     wrong_format: bool = False
     """It is not what its name claims, or no audio at all."""
+    links: int = 1
+    """Files in one, a sentence each: chained Ogg, MP3 and FLAC in a row."""
     audio: AudioFacts | None = None
     """Measured from the decoded samples."""
 
@@ -124,8 +129,11 @@ def _read(file: OpenFile, opened: BinaryIO, size: int, measure: bool, thresholds
     decoded = None
     meter = AudioMeter(thresholds=thresholds) if measure else None
     plain = header is not None and header.format == "wav" and header.duration is not None
-    if meter is not None or not plain:
-        decoded = decode(file.fd, header.format if header is not None else file.claim, meter, time.monotonic)
+    samples = samples_of(View(opened, size)) if plain and meter is not None else None
+    if samples is not None and meter is not None:
+        pcm.measure(opened, samples, meter, time.monotonic)
+    elif meter is not None or not plain:
+        decoded = decode(file.fd, header, header.format if header is not None else file.claim, meter, time.monotonic)
     facts = _joined(FileFacts(size), header, decoded)
     if facts.format is None and file.claim == "pcm":
         return replace(facts, format="pcm")
@@ -138,7 +146,7 @@ def _joined(facts: FileFacts, header: ContainerFacts | None, decoded: Decoded | 
     if header is not None:
         facts = replace(
             facts, format=header.format, duration=header.duration, sample_rate=header.sample_rate,
-            channels=header.channels, cut=header.cut,
+            channels=header.channels, cut=header.cut, links=header.links,
         )  # fmt: skip
     if decoded is None or decoded.format is None:
         return facts
@@ -150,7 +158,7 @@ def _joined(facts: FileFacts, header: ContainerFacts | None, decoded: Decoded | 
         duration=seconds,
         sample_rate=facts.sample_rate or decoded.sample_rate,
         channels=facts.channels or decoded.channels,
-        damaged=decoded.damaged or nothing,
+        errors=max(0, decoded.errors - (facts.links - 1)) or int(nothing),  # a link's tags are no sound
     )
 
 

@@ -135,6 +135,8 @@ def _described(file: FileFacts, anomalies: tuple[str, ...]) -> dict[str, Any]:
         names.AUDIO_SAMPLE_RATE: file.sample_rate,
         names.AUDIO_CHANNELS: file.channels,
         names.AUDIO_ANOMALY: anomalies or None,
+        names.FILE_ERRORS: file.errors or None,
+        names.FILE_LINKS: file.links if file.links > 1 else None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 
