@@ -28,7 +28,8 @@ class Request:
     `synthesis` is the newest synthesis made for it: encoding its audio afterwards is still one of its stages.
     `complete` says that the whole response has been handed to the server; `given`, that the caller chose the id.
     `begun` is told of each synthesis that is made for it. `session`: a WebSocket, of which each utterance is asked for
-    when it begins.
+    when it begins. `syntheses` counts those that were made for it. `answering`: its answer has not been handed over
+    yet. `answer` is what passes of it, where that is audio (see `instrumentation.answers`).
     """
 
     id: str
@@ -40,6 +41,9 @@ class Request:
     begun: Callable[[Any], None] | None = None
     session: bool = False
     utterances: int = 0
+    syntheses: int = 0
+    answering: bool = False
+    answer: Any = None
 
     def name_utterance(self) -> str:
         """Return the id of a synthesis for this request: its own, numbered where there may be many of them."""

@@ -119,6 +119,7 @@ class Synthesis(LateSpan):
         self.t0 = started
         if web is not None:
             web.synthesis = self
+            web.syntheses += 1
             if web.begun is not None:
                 web.begun(self)
         kit.begin(self)

@@ -9,10 +9,10 @@ import os
 import stat
 import struct
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import Final
 
 from otel_tts.audio.flac import read_flac
-from otel_tts.audio.headers import ContainerFacts, View
+from otel_tts.audio.headers import ContainerFacts, Readable, View
 from otel_tts.audio.mp3 import read_mp3
 from otel_tts.audio.mp4 import read_mp4
 from otel_tts.audio.ogg import read_ogg
@@ -44,7 +44,7 @@ def sniff(data: bytes | str | os.PathLike[str], complete: bool = True) -> Contai
         return None
 
 
-def read_header(file: BinaryIO, size: int | None, deep: bool = True) -> ContainerFacts | None:
+def read_header(file: Readable, size: int | None, deep: bool = True) -> ContainerFacts | None:
     """Facts of the audio in an open file of `size` bytes (None: more is to come); None when it is none that we know.
 
     `deep` False reads a few blocks only, however long the file: then what follows a first link is not found.

@@ -6,7 +6,7 @@
 """Decoding a file to its end, to find out whether that works: soundfile, PyAV or ffprobe, whichever is there.
 
 None of them is required, and how long a file is does not depend on them where `container` reads its header. What cannot
-be decoded is left out, as players do, and counted. PyAV goes before ffprobe only where the service has loaded it
+be decoded is left out, as players do, and counted. PyAV goes before ffprobe only where the service has loaded it:
 two copies of FFmpeg's libraries in one process have been known to quarrel, and ffprobe is a process of its own.
 """
 

@@ -81,7 +81,7 @@ class Recording:
 
     __slots__ = (
         "_blocks", "_dtype", "_layout", "_meter", "_pieces", "_playout", "_rate", "_size", "_times", "deliveries",
-        "size",
+        "heard",
     )  # fmt: skip
 
     def __init__(
@@ -97,8 +97,8 @@ class Recording:
         self._blocks: list[tuple[Numbers, int | None]] = []
         self._size = 0
         self.deliveries = 0
-        self.size: int | None = 0
-        """Bytes of the samples as they came; None when a chunk hid its own."""
+        self.heard = False
+        """Samples came that could be read."""
 
     def add(self, samples: Any, sample_rate: int | None = None) -> int | None:
         """Take samples (see `AudioMeter.add`), copied here: the caller may reuse them. Return their frames if known."""
@@ -111,7 +111,6 @@ class Recording:
         if array is None or array.dtype.kind not in "iuf":
             self._measure()  # what waits comes first
             self._meter.add(samples, sample_rate)
-            self.size = None
         else:
             self._keep(np.array(array))
             self._dtype = array.dtype if array.ndim == 1 else None
@@ -159,8 +158,7 @@ class Recording:
         self._playout.chunk(at / 1e9, None if frames is None or not self._rate else frames / self._rate)
 
     def _keep(self, samples: Numbers) -> None:
-        if self.size is not None:
-            self.size += samples.nbytes
+        self.heard = self.heard or samples.size > 0
         if pending.reserve(samples.nbytes):
             self._size += samples.nbytes
             self._blocks.append((samples, self._rate))

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 from otel_tts.audio import pcm
 from otel_tts.audio.container import ContainerFacts, read_header
 from otel_tts.audio.decoders import Decoded, decode
+from otel_tts.audio.excerpt import Excerpt
 from otel_tts.audio.headers import View
 from otel_tts.audio.quality import AudioFacts, AudioMeter
 from otel_tts.audio.thresholds import DEFAULTS, Thresholds
@@ -30,6 +31,8 @@ _CLAIMS: Final = {
 """What the end of a file's name says is in it."""
 _SNIFFED: Final = frozenset({"wav", "mp3", "ogg", "flac", "m4a"})
 """Formats whose headers are read here."""
+_TYPES: Final = {"mpeg": "mp3", "l16": "pcm", "vnd.wave": "wav"}
+"""Media types whose second word is not also the end of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,17 @@ class FileFacts:
     """Files in one, a sentence each: chained Ogg, MP3 and FLAC in a row."""
     audio: AudioFacts | None = None
     """Measured from the decoded samples."""
+
+
+def claim_of_type(media_type: str) -> str | None:
+    """Return what a media type says is in an answer; None for types that say nothing that we know."""
+    word = media_type.partition(";")[0].strip().lower().rpartition("/")[2].removeprefix("x-")
+    return _TYPES.get(word) or _CLAIMS.get(word)
+
+
+def claim_of_name(name: str) -> str | None:
+    """Return what the end of a file's name says is in it."""
+    return _CLAIMS.get(os.path.splitext(name)[1][1:].lower())
 
 
 class Changed(Exception):
@@ -104,8 +118,8 @@ def open_file(path: str | bytes | os.PathLike[str]) -> OpenFile | None:
             return None
     except (OSError, ValueError):
         return None
-    suffix = os.path.splitext(os.fsdecode(path))[1][1:].lower()
-    return OpenFile(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), _CLAIMS.get(suffix))
+    claim = claim_of_name(os.fsdecode(path))
+    return OpenFile(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), claim)
 
 
 def read_file(file: OpenFile, measure: bool = False, thresholds: Thresholds = DEFAULTS) -> FileFacts:
@@ -122,6 +136,17 @@ def read_file(file: OpenFile, measure: bool = False, thresholds: Thresholds = DE
     if state_of(file.fd) != file.state:
         raise Changed
     return facts
+
+
+def read_excerpt(excerpt: Excerpt) -> FileFacts:
+    """Return the facts of audio that was never a file: what its header says, nothing is decoded."""
+    if not excerpt.size:
+        return FileFacts(0, excerpt.claim, duration=0.0)
+    header = read_header(excerpt.open(), excerpt.size)
+    if excerpt.claim == "pcm" and (header is None or header.format != "wav"):  # noise may look like a frame of MP3
+        return FileFacts(excerpt.size, "pcm")
+    facts = _joined(FileFacts(excerpt.size), header, None)
+    return replace(facts, wrong_format=_is_wrong(facts.format, excerpt.claim, None))
 
 
 def _read(file: OpenFile, opened: BinaryIO, size: int, measure: bool, thresholds: Thresholds) -> FileFacts:

@@ -61,10 +61,10 @@ def read_flac(view: View) -> ContainerFacts | None:
     for start, end in zip(starts, [*starts[1:], view.size], strict=True):
         info = parse_stream_info(view.at(start + 8, 18))
         played = _frames_to(view, info, start, end)
+        if not view.deep and played != info.frames:  # others may follow in what is missing
+            return replace(facts, duration=None)
         if played is None or (info.frames and played > info.frames):
             played = info.frames
-        if played < info.frames and not view.deep:  # or further ones follow in what is missing
-            return replace(facts, duration=None)
         if not info.rate or (not played and not info.frames):
             return replace(facts, duration=None, links=len(starts))
         seconds += played / info.rate

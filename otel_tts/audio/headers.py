@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 _BLOCK: Final = 1 << 16
 
@@ -28,6 +28,14 @@ class ContainerFacts:
     """Files in one: chained Ogg, or MP3 and FLAC written one after the other, a sentence each."""
 
 
+class Readable(Protocol):
+    """An open file, or what reads like one."""
+
+    def seek(self, position: int, /) -> int: ...
+
+    def read(self, length: int, /) -> bytes: ...
+
+
 class View:
     """Looks into an open file by position, with a few large reads.
 
@@ -35,7 +43,7 @@ class View:
     is missing: what is asked for there is shorter than asked for. `deep` False: a few blocks have to do.
     """
 
-    def __init__(self, file: BinaryIO, size: int | None, deep: bool = True) -> None:
+    def __init__(self, file: Readable, size: int | None, deep: bool = True) -> None:
         self._file, self.size = file, size
         self.whole = getattr(file, "whole", True)
         """Nothing is missing in the middle."""

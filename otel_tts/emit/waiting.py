@@ -97,8 +97,11 @@ class Waiting:
 
 
 def with_files(record: Any) -> Any:
-    """Return the record where it is a synthesis with delivered files, else None."""
-    return record if getattr(record, "files", None) is not None else None
+    """Return the record where it is a synthesis with delivered files or an answer that is being sent, else None."""
+    if getattr(record, "files", None) is not None:
+        return record
+    web = getattr(record, "request", None)
+    return record if web is not None and web.answering else None
 
 
 def _stages_of(record: Any) -> list[Stage]:

@@ -23,6 +23,7 @@ from wrapt import register_post_import_hook
 
 from otel_tts import names, request
 from otel_tts.guard import contain, note_fault
+from otel_tts.instrumentation import answers
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -121,6 +122,7 @@ def _with_edge(original: Application) -> Application:
             await original(self, scope, receive, send)
         finally:
             if token is not None:
+                scope[MARK].answering = False
                 contain("asgi", _leave, token)
                 contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
 
@@ -143,6 +145,7 @@ def _enter(scope: Scope, send: Send) -> tuple[Token[request.Request | None] | No
         _adopt(current, span)
     heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
     current.session = kind == "websocket"
+    current.answering = not current.session
     return request.current.set(current), _identifying(send, current, heads)
 
 
@@ -179,6 +182,11 @@ def _identifying(send: Send, current: request.Request, heads: frozenset[str]) ->
         kind = message["type"]
         if kind in heads:
             message = contain("asgi.header", _add_header, message, current.id.encode()) or message
+            contain("asgi.answer", answers.begin, current, message)
+        elif kind == "http.response.body":
+            if current.answer is not None:
+                contain("asgi.answer", answers.take, current, message)
+            current.answering = current.answering and message.get("more_body", False)
         await send(message)
         if kind == "http.response.body" and not message.get("more_body", False):
             current.complete = True

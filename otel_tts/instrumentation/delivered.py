@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from typing import Any, cast
 
 from otel_tts import request
+from otel_tts.audio.excerpt import Excerpt
 from otel_tts.guard import contain
 from otel_tts.request import Request
 from otel_tts.synthesis import Synthesis, current
@@ -20,8 +22,9 @@ _MAX_ANSWER = 16
 def note_file(owner: Synthesis | Request | None, path: object, *, returned: bool = False) -> bool:
     """Note a finished file of `owner` (default: of the current synthesis or request); True where it is one.
 
-    A request's file belongs to its newest synthesis. Anything that names no regular file is left alone. `returned`: it
-    is the answer, which goes before files that were only written. Costs a stat and an open; never raises.
+    A request's file belongs to its newest synthesis. Anything that names no regular file is left alone; a buffer in
+    memory is looked at as far as a header needs it. `returned`: it is the answer, which goes before what was only
+    written. Costs a stat and an open; never raises.
     """
     return contain("files", _note, owner, path, returned) or False
 
@@ -50,7 +53,18 @@ def current_synthesis() -> Synthesis | None:
 
 
 def _note(owner: Synthesis | Request | None, path: object, returned: bool) -> bool:
-    if not isinstance(path, (str, bytes, os.PathLike)) or not path:
+    if not isinstance(path, (str, bytes, os.PathLike, io.BytesIO)) or not path:
         return False
     synthesis: Any = owner.synthesis if isinstance(owner, Request) else owner or current_synthesis()
-    return synthesis is not None and synthesis.kit.files.note(synthesis, path, returned)
+    if synthesis is None:
+        return False
+    if isinstance(path, io.BytesIO):
+        return not path.closed and _note_buffer(synthesis, path, returned)
+    return synthesis.kit.files.note(synthesis, path, returned)
+
+
+def _note_buffer(synthesis: Synthesis, buffer: io.BytesIO, returned: bool) -> bool:
+    with buffer.getbuffer() as data:  # while it is held the buffer cannot grow
+        excerpt = Excerpt.of(data)
+    synthesis.kit.files.note_excerpt(synthesis, excerpt, returned)
+    return True
