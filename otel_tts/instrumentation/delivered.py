@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from otel_tts import request
+from otel_tts.audio.container import sniff
 from otel_tts.audio.excerpt import Excerpt
 from otel_tts.guard import contain
 from otel_tts.request import Request
 from otel_tts.synthesis import Synthesis, current
 
+_HEADER = 4096
+"""Bytes that tell a file's bytes from samples."""
 _MAX_ANSWER = 16
 """Parts of an answer that are looked at."""
 
@@ -27,6 +30,18 @@ def note_file(owner: Synthesis | Request | None, path: object, *, returned: bool
     written. Costs a stat and an open; never raises.
     """
     return contain("files", _note, owner, path, returned) or False
+
+
+def note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, *, returned: bool = False) -> bool:
+    """Note audio that a call returned as the bytes of a file; True where that is what they are."""
+    return contain("files", _note_encoded, synthesis, data, returned) or False
+
+
+def _note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, returned: bool) -> bool:
+    if sniff(bytes(data[:_HEADER]), complete=False) is None:
+        return False
+    synthesis.kit.files.note_excerpt(synthesis, Excerpt.of(memoryview(data)), returned)
+    return True
 
 
 def note_answer(owner: Synthesis | Request | None, answer: object) -> bool:
