@@ -104,13 +104,16 @@ class Waiting:
 
 
 def with_files(record: Any) -> Any:
-    """Return the record where it is a synthesis with delivered files, else None."""
-    return record if getattr(record, "files", None) is not None else None
+    """Return the record where it is a synthesis with delivered files or an answer that is being sent, else None."""
+    if getattr(record, "files", None) is not None:
+        return record
+    web = getattr(record, "request", None)
+    return record if web is not None and web.is_answering else None
 
 
 def _is_answered(record: Any) -> bool:
     web = getattr(record, "request", None)
-    if web is None or not web.answers or web.ended is not None:
+    if web is None or not web.is_answering:
         return True
     return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE * 1e9
 

@@ -31,7 +31,7 @@ PATH = {
     "entries.__enter__", "entries.__exit__",
     "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming.rest_of",
     "stages.run_stage", "stages._await", "stages._stream", "stages._stream_async",
-    "carrier.run", "carrier.once", "postprocess._as_stage",
+    "carrier.run", "carrier.once", "postprocess._as_stage", "answer_audio._send_file",
     "proxies.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
     "seams.run_seam", "workers.__get__", "workers.__set__", "locks.acquire", "locks.__enter__", "parcel.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
