@@ -153,7 +153,7 @@ class Stack:
         if names := older.running(self._run):
             raise StackError(
                 f"{' and '.join(names)} of {self.state} were started by an earlier version of otel-tts. Stop that stack"
-                " first: `otel-tts stack down`. Its data is left alone."
+                f" first: `{suggest('stack down')}`. Its data is left alone."
             )
         if left := older.leftovers(self.state):
             progress.line(
