@@ -219,8 +219,24 @@ SETTINGS: Final = (
         "file_dir",
         _text,
         "",
-        "directory for the otel_tts_file exporter (traces.jsonl, metrics.jsonl, logs.jsonl in OTLP JSON lines)",
+        "directory for telemetry as OTLP JSON lines, with a server or without: switches the otel_tts_file exporters on",
         "path",
+    ),
+    Setting(
+        "OTEL_TTS_FILE_BYTES",
+        "file_bytes",
+        _integer(1_000_000, 2**60),
+        2**30,
+        "bytes that the files of all processes in that directory may take; the oldest are removed",
+        "bytes",
+    ),
+    Setting(
+        "OTEL_TTS_FILE_DAYS",
+        "file_days",
+        _number(0.01, 36_500),
+        7.0,
+        "days after which files in that directory are removed",
+        "days",
     ),
     Setting(
         "OTEL_TTS_GRADIO_PROGRESS",
@@ -295,6 +311,8 @@ class Settings:
     queue_size: int = 2048
     shutdown_timeout: float = 3.0
     file_dir: str = ""
+    file_bytes: int = 2**30
+    file_days: float = 7.0
     gradio_progress: bool = False
     silence_dbfs: float = -40.0
     clip_ratio: float = 0.001

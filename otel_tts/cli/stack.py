@@ -44,7 +44,7 @@ StateOption = Annotated[
 def build() -> None:
     """Build the servers from their Go modules, those that are not built yet.
 
-    Needs Go and, for Go's caches, 12 GB of disk; how long it takes is said first. It can be broken off and run again.
+    Needs Go and, for Go's caches, 10 GB of disk; how long it takes is said first. It can be broken off and run again.
     Built servers are kept in ~/.cache/otel-tts (OTEL_TTS_CACHE_DIR).
     """
     console = stdout()

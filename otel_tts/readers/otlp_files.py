@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads OTLP JSON lines (traces.jsonl, metrics.jsonl, logs.jsonl) back into plain values, one line at a time.
+"""Reads OTLP JSON lines back into plain values, one line at a time; a file that ends in .gz is unpacked on the way.
 
 A file may still be growing or may have lost its end with the process that wrote it: a last line without a line feed
 that does not parse is torn and left out; any other line that does not parse is left out as well. Both are reported
@@ -9,18 +9,20 @@ with their number, so that nothing disappears unseen.
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 _logger = logging.getLogger(__name__)
 
-TRACES: Final = "traces.jsonl"
-METRICS: Final = "metrics.jsonl"
-LOGS: Final = "logs.jsonl"
+TRACES: Final = "traces"
+METRICS: Final = "metrics"
+LOGS: Final = "logs"
 
 Attributes = Mapping[str, Any]
 """Values are str, bool, int, float, bytes as base64, or lists and dicts of these."""
@@ -127,6 +129,16 @@ OnBad = Callable[[BadLine], None]
 T = TypeVar("T")
 
 
+def find(folder: Path, signal: str) -> list[Path]:
+    """Return the files of `signal` in `folder`: of each process the one that grows and those that are full.
+
+    A file that is there packed as well is left out: its packing was cut short.
+    """
+    plain = [*folder.glob(f"{signal}.jsonl"), *folder.glob(f"{signal}-*.jsonl")]
+    packed = {*folder.glob(f"{signal}.jsonl.gz"), *folder.glob(f"{signal}-*.jsonl.gz")}
+    return sorted([*packed, *(path for path in plain if path.with_name(path.name + ".gz") not in packed)])
+
+
 def read_spans(path: Path, on_bad: OnBad = warn) -> Iterator[Span]:
     """Yield the spans of `path`, in the order written. Raises OSError when the file cannot be read."""
     return _read(path, _spans, on_bad)
@@ -143,8 +155,8 @@ def read_points(path: Path, on_bad: OnBad = warn) -> Iterator[Point]:
 
 
 def _read(path: Path, take: Callable[[Any], Iterator[T]], on_bad: OnBad) -> Iterator[T]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+        for number, line in _numbered(path, lines, on_bad):
             if not line.strip():
                 continue
             try:
@@ -153,6 +165,15 @@ def _read(path: Path, take: Callable[[Any], Iterator[T]], on_bad: OnBad) -> Iter
                 on_bad(BadLine(path, number, not line.endswith(b"\n"), _why(error)))
                 continue
             yield from found
+
+
+def _numbered(path: Path, lines: Iterable[bytes], on_bad: OnBad) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        on_bad(BadLine(path, number + 1, True, "the packed file ends before its end"))
 
 
 def _why(error: Exception) -> str:

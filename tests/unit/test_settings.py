@@ -23,6 +23,8 @@ WRONG = {
     "OTEL_TTS_MAX_LABEL_VALUES": ("2001", "from 1 to 2000"),
     "OTEL_TTS_QUEUE_SIZE": ("15", "from 16 to 1000000"),
     "OTEL_TTS_SHUTDOWN_TIMEOUT": ("soon", "a number"),
+    "OTEL_TTS_FILE_BYTES": ("1e9", "whole number"),
+    "OTEL_TTS_FILE_DAYS": ("0", "from 0.01 to 36500"),
     "OTEL_TTS_GRADIO_PROGRESS": ("maybe", "true or false"),
     "OTEL_TTS_SILENCE_DBFS": ("3", "from -120 to 0"),
     "OTEL_TTS_CLIP_RATIO": ("nan", "from 0 to 1"),

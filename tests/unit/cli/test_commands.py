@@ -127,7 +127,7 @@ def test_demo_with_an_endpoint_where_nobody_is(wide: CliRunner, tmp_path: Path, 
     result = wide.invoke(app, ["demo", "--out", str(tmp_path), "--endpoint", f"http://127.0.0.1:{free_port()}"])
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "Nothing answers at" in result.stderr and "Traceback" not in result.stderr
+    assert "Telemetry would not arrive: " in result.stderr and "Traceback" not in result.stderr
 
 
 def test_demo_in_a_folder_that_cannot_be_written(wide: CliRunner) -> None:
@@ -138,12 +138,12 @@ def test_demo_in_a_folder_that_cannot_be_written(wide: CliRunner) -> None:
 
 
 def test_demo_beside_files_of_somebody_else(wide: CliRunner, tmp_path: Path) -> None:
-    (tmp_path / "logs.jsonl").write_text("mine")
+    (tmp_path / "service.log").write_text("mine")
     result = wide.invoke(app, ["demo", "--out", str(tmp_path)])
 
     assert result.exit_code == 1
     assert "was not written by a demo" in result.stderr
-    assert os.listdir(tmp_path) == ["logs.jsonl"]
+    assert os.listdir(tmp_path) == ["service.log"]
 
 
 def test_demo_in_something_that_is_a_file(wide: CliRunner, tmp_path: Path) -> None:

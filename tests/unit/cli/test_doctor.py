@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,26 @@ def found(environ: dict[str, str] | None = None) -> dict[str, list[Check]]:
     return checks
 
 
+class Takes(BaseHTTPRequestHandler):
+    """Answers as an OTLP receiver answers an empty request: by nothing."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @pytest.fixture
 def collector() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://someone:secret@127.0.0.1:{server.getsockname()[1]}"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Takes) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://someone:secret@127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
 
 
 def test_what_is_looked_at_and_that_this_environment_is_well(collector: str) -> None:
@@ -43,6 +60,7 @@ def test_what_is_looked_at_and_that_this_environment_is_well(collector: str) -> 
     assert {check.status for each in checks.values() for check in each} <= {PASS, SKIP, "measured", WARN}
     (endpoint,) = checks["endpoint"]
     assert endpoint.status == PASS and "secret" not in endpoint.detail
+    assert endpoint.detail.startswith("traces, metrics, logs: http/protobuf http://127.0.0.1:")
 
 
 def test_an_endpoint_that_was_asked_for_and_is_not_there_fails(free_port: Callable[[], int]) -> None:
