@@ -167,10 +167,11 @@ def _installed(module: str) -> bool:
 
 
 def _next() -> str:
+    up, again = suggest("stack up"), suggest("demo --endpoint http://127.0.0.1:4318")
     return f"""
 Next:
-  {suggest("stack up"):<50}  the backends on this machine, without containers
-  {suggest("demo --endpoint http://127.0.0.1:4318"):<50}  the same, sent to them
+  {up:<{len(again)}}      the backends on this machine, without containers
+  {again}      the same, sent to them
 Your own service, in the environment that it runs in:
   {installing_elsewhere()}
   export OTEL_SERVICE_NAME=my-tts OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318

@@ -168,7 +168,8 @@ def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
         nvml = Nvml()
     except Unavailable as unavailable:
-        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}")
+        how = f"; {installing('gpu')}" if importlib.util.find_spec("pynvml") is None else ""
+        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}{how}")
         return
     try:
         for gpu in nvml.gpus(visible(environ)):

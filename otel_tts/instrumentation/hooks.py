@@ -69,7 +69,7 @@ def watch(engine: Engine) -> None:
     if (trouble := contain("engine table", tables.problem, engine)) is not None:
         _logger.warning(
             "otel-tts: the engine table %s is left out: %s (%s)",
-            getattr(engine, "name", ""), trouble, tables.caller(),
+            getattr(engine, "name", ""), trouble, contain("engine table", tables.caller),
         )  # fmt: skip
     elif engine.only_with:
         _when_loaded(engine.module, partial(_watch_marked, engine))
