@@ -60,7 +60,7 @@ lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGR
 	$(COMPILE) --extra config pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/python tests/wheels/wheel_cache.py $(UPGRADE)
 
-stack-build: $(DEMO) ## build Collector, Tempo, Loki, Prometheus and Alertmanager with Go (20 minutes, once)
+stack-build: $(DEMO) ## build Collector, Jaeger, VictoriaLogs, Prometheus and Alertmanager with Go, once
 	$(BIN)/otel-tts stack build
 
 stack-up: $(DEMO) ## start the servers on this machine

@@ -24,8 +24,9 @@ DEFAULTS: Final = {
 }
 
 BATCHES: Final = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2048", "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "2048"}
-"""Fewer posts under load: a post costs as much as dozens of spans. Lent only with the queue's size, since the SDK
-refuses a batch that is larger than its queue; 2048 spans are 1.5 MB, under the collector's usual 4."""
+"""Fewer posts under load: a post costs as much as dozens of spans; 2048 spans are 1.5 MB, under the collector's usual
+4. Smaller where the user's own queue is, since the SDK refuses a batch that is larger than its queue."""
+_SDKS_BATCH: Final = 512
 
 STAYING: Final = {
     # Read at each app's start; true would add a second exporter to the same providers, and every span would go twice.
@@ -50,9 +51,16 @@ def lend(environ: MutableMapping[str, str]) -> None:
 
 def wanted(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what `environ` lacks, and what is to take the place of something in it."""
-    batches = {name: size for name, size in BATCHES.items() if name.replace("EXPORT_BATCH", "QUEUE") not in environ}
+    batches = {name: _batch(size, environ.get(name.replace("EXPORT_BATCH", "QUEUE"))) for name, size in BATCHES.items()}
     unset = {n: v for n, v in {**batches, **DEFAULTS, _PROTOCOL: protocol(environ)}.items() if n not in environ}
     return {**unset, **without_server.exporters(environ)}
+
+
+def _batch(size: str, queue: str | None) -> str:
+    try:
+        return size if queue is None else str(min(_SDKS_BATCH, int(queue)))
+    except ValueError:  # set aside before the SDK reads it, and lent anew
+        return size
 
 
 def take_back(environ: MutableMapping[str, str]) -> None:

@@ -12,12 +12,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from otel_tts.stack import build, locks, places, ports, process, render, servers
+from otel_tts.stack import build, locks, older, places, ports, process, render, servers
 from otel_tts.stack.errors import StackError, UsageError
 from otel_tts.stack.progress import Progress, Silent
 from otel_tts.stack.servers import SERVERS, Server
@@ -80,12 +80,15 @@ class Stack:
         """
         progress = progress or Silent()
         with self._alone(progress):
+            self._look_for_an_earlier_version(progress)
             self._configure(chosen, webhook)
             down = [server for server in SERVERS if self._find(server) is None]
             ports.require_free(self.ports, [port.name for server in down for port in server.ports])
-            binaries = build.build(progress)
+            binaries = build.binaries()
             for server in down:
-                self._launch(server, binaries[server.name])
+                if server.name in binaries:
+                    self._launch(server, binaries[server.name])
+            build.build(progress, lambda server, folder: self._start_built(server, folder, progress))
             for server in SERVERS:
                 self._await_ready(server, progress)
         return down
@@ -122,6 +125,7 @@ class Stack:
         with self._alone(progress):
             first = servers.BY_NAME[servers.COLLECTOR]
             stopped = self._stop([first], progress)
+            older.stop(self._run, progress)
             return stopped + self._stop([server for server in SERVERS if server is not first], progress)
 
     def status(self) -> list[Status]:
@@ -143,11 +147,26 @@ class Stack:
         own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         return own | servers.environment(self.state, self.ports)
 
+    def _look_for_an_earlier_version(self, progress: Progress) -> None:
+        """Raise StackError where its servers still run: the ports and files of these would be mixed up with theirs."""
+        if names := older.running(self._run):
+            raise StackError(
+                f"{' and '.join(names)} of {self.state} were started by an earlier version of otel-tts. Stop that stack"
+                " first: `otel-tts stack down`. Its data is left alone."
+            )
+        if left := older.leftovers(self.state):
+            progress.line(
+                f"Left alone, since no server here reads it any more: {', '.join(map(str, left))}. Tempo and Loki in"
+                " containers can (docs/stack.md); else delete it."
+            )
+
     def _configure(self, chosen: Mapping[str, int] | None, webhook: str | None) -> None:
         asked = Settings(ports.defaults(chosen), webhook or render.WEBHOOK)
         wanted = self._keep(asked, chosen, webhook) if any(map(self._find, SERVERS)) else asked
         (self._run / "stack.json").write_text(json.dumps(asdict(wanted), indent=2) + "\n", encoding="utf-8")
-        render.write(self._run / "rendered", render.native(wanted.ports, wanted.webhook))
+        values = render.native(wanted.ports, wanted.webhook)
+        render.write(self._run / "rendered", values)
+        render.write_page(self._run / "rendered" / "page", values)
 
     def _keep(self, asked: Settings, chosen: Mapping[str, int] | None, webhook: str | None) -> Settings:
         """The settings of the servers that run, unless others are asked for."""
@@ -166,10 +185,21 @@ class Stack:
         folder = self.state / server.name
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            started = process.start(command, self.environment(), folder, self.log(server), server.version)
+            started = process.start(
+                command, self.environment() | dict(server.environment), folder, self.log(server), server.version
+            )
         except (OSError, psutil.NoSuchProcess) as failure:
             raise StackError(f"{server.title} cannot be started: {failure}") from failure
         process.save(self._file(server), started)
+
+    def _start_built(self, server: Server, binaries: Path, progress: Progress) -> None:
+        """Start a server whose build just ended; the Collector keeps what comes until the others are there."""
+        if self._find(server) is not None:
+            return
+        self._launch(server, binaries)
+        if server.name == servers.COLLECTOR:
+            self._await_ready(server, progress)
+            progress.line(f"OTLP is taken from now on, at {self.url('otlp_http')}, and kept for the stores.")
 
     def _await_ready(self, server: Server, progress: Progress) -> None:
         progress.step(f"Waiting for {server.title}")
@@ -244,8 +274,10 @@ class Stack:
 
     def _settings(self) -> Settings:
         try:
-            return Settings(**json.loads((self._run / "stack.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            kept = Settings(**json.loads((self._run / "stack.json").read_text(encoding="utf-8")))
+            # An earlier version had other ports beside these.
+            return replace(kept, ports={name: kept.ports[name] for name in servers.PORTS if name in kept.ports})
+        except (OSError, ValueError, TypeError, AttributeError):
             return Settings(ports.defaults(), render.WEBHOOK)
 
     @contextmanager
