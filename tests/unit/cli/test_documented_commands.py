@@ -48,6 +48,6 @@ def test_every_command_that_is_shown_exists(path: Path) -> None:
 def test_the_search_finds_commands_at_all(tmp_path: Path) -> None:
     shown = tmp_path / "x.md"
     shown.write_text(
-        "Type `otel-tts stack up`, or\n```sh\n.venv/bin/otel-tts relay --port 1\n```\notel-tts is a word\n"
+        "Type `otel-tts stack up`, or\n```sh\notel-tts run x\n.venv/bin/otel-tts relay --port 1\n```\notel-tts is so\n"
     )
-    assert list(typed(shown)) == [["relay"], ["stack", "up"]]
+    assert list(typed(shown)) == [["run", "x"], ["relay"], ["stack", "up"]]
