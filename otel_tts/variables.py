@@ -25,7 +25,6 @@ PACKAGES: Final = {
     "xray": "opentelemetry-propagator-aws-xray",
     "prometheus": "opentelemetry-exporter-prometheus",
     "zipkin": "opentelemetry-exporter-zipkin",
-    "otel_tts_file": "opentelemetry-exporter-otlp-json-file",
 }
 """What to install for a name that is not found."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from otel_tts import variables
 from otel_tts.distro import defaults, outages, sdk_components, without_server
 from otel_tts.distro.pipeline import SIGNALS
 from otel_tts.distro.sdk_components import Said
@@ -49,13 +50,13 @@ class Finding:
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a finding for each exporter that a process with `environ` would have. Takes some seconds at most."""
-    if (why := without_server.trouble(environ)) is not None:
-        yield Finding("files", without_server.FILE, False, why)
-    whole = {**environ, **defaults.wanted(environ)}
+    given = dict(environ)
+    with variables.set_aside(given):  # as a process would, which says so
+        whole = {**given, **defaults.wanted(given)}
     with _as_environment(whole):
         for signal in SIGNALS:
             for name in without_server.named(whole, signal):
-                if name != "none" and not (why and name == without_server.FILE):
+                if name != "none":
                     yield _try(signal, name, whole)
 
 
@@ -172,8 +173,6 @@ def _over_grpc(said: Said, endpoint: str) -> str:
 
 
 def _explain(error: Exception, name: str) -> str:
-    if "Unsupported OTLP protocol" in str(error):
-        return f"{error}; there are grpc and http/protobuf"
     if isinstance(error, OSError):
         return error.strerror or str(error)
     text = f"{type(error).__name__}: {error}"
