@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import quote, urlsplit
 
+from otel_tts.commands import suggest
 from otel_tts.demo.environment import SERVICE
 from otel_tts.demo.errors import DemoError
 from otel_tts.names import REQUEST_ID
@@ -25,19 +26,21 @@ def check(endpoint: str) -> str:
     except OSError as error:
         raise DemoError(
             f"Nothing answers at {endpoint}: {error.strerror or error}.\n"
-            "Start the backends with `otel-tts stack up`, or give the address of your Collector's OTLP/HTTP receiver."
+            f"Start the backends with `{suggest('stack up')}`,"
+            " or give the address of your Collector's OTLP/HTTP receiver."
         ) from None
     return endpoint.rstrip("/")
 
 
 def ways_to_find(request_id: str) -> list[str]:
     """Lines that tell how the request is found in the stack's servers, by hand or in Grafana."""
-    by_id = f'{{ span.{REQUEST_ID} = "{request_id}" }}'
+    tags, query = quote(f'{{"{REQUEST_ID}":"{request_id}"}}'), quote(f'{REQUEST_ID}:="{request_id}"')
     exemplars = "-d query=tts_request_duration_seconds_bucket -d start=$(date -d -1hour +%s) -d end=$(date +%s)"
     return [
-        f"Grafana, Explore, Tempo (TraceQL):   {by_id}",
-        f"Tempo:       curl 'http://127.0.0.1:3200/api/search?q={quote(by_id)}'",
-        f'Grafana, Explore, Loki (LogQL):      {{service_name="{SERVICE}"}} | {REQUEST_ID} = "{request_id}"',
-        f'the lines of one trace:              {{service_name="{SERVICE}"}} | trace_id = "…"',
-        f"Prometheus:  curl http://127.0.0.1:9090/api/v1/query_exemplars {exemplars}",
+        f"its spans and lines:  http://127.0.0.1:16686/trace/{request_id}",
+        f"Jaeger:        curl 'http://127.0.0.1:16686/api/traces?service={SERVICE}&tags={tags}'",
+        f"VictoriaLogs:  curl 'http://127.0.0.1:9428/select/logsql/query?query={query}'",
+        f'Tempo (Grafana, Explore, TraceQL):  {{ span.{REQUEST_ID} = "{request_id}" }}',
+        f'Loki (Grafana, Explore, LogQL):     {{service_name="{SERVICE}"}} | {REQUEST_ID} = "{request_id}"',
+        f"Prometheus:    curl http://127.0.0.1:9090/api/v1/query_exemplars {exemplars}",
     ]

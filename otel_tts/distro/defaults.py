@@ -25,8 +25,9 @@ DEFAULTS: Final = {
 }
 
 BATCHES: Final = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2048", "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "2048"}
-"""Fewer posts under load: a post costs as much as dozens of spans. Lent only with the queue's size, since the SDK
-refuses a batch that is larger than its queue; 2048 spans are 1.5 MB, under the collector's usual 4."""
+"""Fewer posts under load: a post costs as much as dozens of spans; 2048 spans are 1.5 MB, under the collector's usual
+4. Smaller where the user's own queue is, since the SDK refuses a batch that is larger than its queue."""
+_SDKS_BATCH: Final = 512
 
 STAYING: Final = {
     # Read at each app's start; true would add a second exporter to the same providers, and every span would go twice.
@@ -41,12 +42,19 @@ _lent: dict[str, str] = {}
 
 def lend(environ: MutableMapping[str, str]) -> None:
     """Set what is not set."""
-    batches = {name: size for name, size in BATCHES.items() if name.replace("EXPORT_BATCH", "QUEUE") not in environ}
+    batches = {name: _batch(size, environ.get(name.replace("EXPORT_BATCH", "QUEUE"))) for name, size in BATCHES.items()}
     for name, value in {**batches, **DEFAULTS, _PROTOCOL: protocol(environ)}.items():
         if name not in environ:
             environ[name] = _lent[name] = value
     for name, value in STAYING.items():
         environ.setdefault(name, value)
+
+
+def _batch(size: str, queue: str | None) -> str:
+    try:
+        return size if queue is None else str(min(_SDKS_BATCH, int(queue)))
+    except ValueError:  # set aside before the SDK reads it, and lent anew
+        return size
 
 
 def take_back(environ: MutableMapping[str, str]) -> None:

@@ -157,6 +157,8 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
     "network.protocol.name": TOKEN,
     "network.protocol.version": Rule(r"[0-9]{1,2}(\.[0-9]{1,2})?"),
     "server.port": NUMBER,
+    # The series in which the SDK puts what is beyond its limit of label sets.
+    "otel.metric.overflow": NUMBER,
     # Databases, calls and queues: what kind, never what was asked.
     "db.system.name": TOKEN,
     "db.operation.name": Rule(r"[A-Za-z][A-Za-z0-9_]{0,31}"),

@@ -11,8 +11,7 @@ from otel_tts import names
 from otel_tts.audio.comparison import judge_file
 from otel_tts.audio.quality import AudioFacts, judge
 from otel_tts.audio.reference import read_reference
-from otel_tts.emit.patience import Patience
-from otel_tts.emit.voices import is_hash
+from otel_tts.emit.voices import VoiceNames
 
 if TYPE_CHECKING:
     from otel_tts.audio.files import FileFacts
@@ -78,14 +77,14 @@ def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:
         attrs[names.AUDIO_ANOMALY] = anomalies
 
 
-def note_reference(attrs: dict[str, Any], patience: Patience) -> None:
+def note_reference(attrs: dict[str, Any], voices: VoiceNames) -> None:
     """Note what the reference recording's header says, while the voice is still the path of its file."""
     if attrs.get(names.VOICE_SOURCE) != "reference" or names.REFERENCE_SIZE in attrs:
         return
     voice: Any = attrs.get(names.VOICE)
-    if isinstance(voice, str) and is_hash(voice):  # asked for before: the path is gone
+    if voices.is_settled(voice):  # asked for before: the path is gone
         return
-    facts = patience.ask(read_reference, voice)
+    facts = voices.patience.ask(read_reference, voice)
     if facts is not None:
         known = {
             names.REFERENCE_SIZE: facts.size,

@@ -306,7 +306,7 @@ class Recorder:
         attrs = synthesis.attrs
         if attrs.get(names.VOICE) is None:
             return
-        note_reference(attrs, self.voices.patience)
+        note_reference(attrs, self.voices)
         self.voices.settle(synthesis)
         self._note_first_voice(synthesis)
         if synthesis.engine is not None and attrs.get(names.VOICE) in synthesis.engine.presets:

@@ -176,6 +176,10 @@ def test_a_lone_star_opens_nothing() -> None:
     assert counting(Policy(allow=["*"])).attributes({"anything": "x"}) == {}
 
 
+def test_the_series_of_what_was_too_much_keeps_its_label(policy: Policy) -> None:
+    assert policy.labels({"otel.metric.overflow": True}, "any.scope") == {"otel.metric.overflow": True}
+
+
 def test_labels_hold_no_request_id_and_generic_words_belong_to_one_scope(policy: Policy) -> None:
     assert policy.labels({"request_id": "abc", "tts.engine.name": "piper"}, names.SCOPE) == {"tts.engine.name": "piper"}
     usage = {"type": "user", "cpython.gc.generation": 1}
