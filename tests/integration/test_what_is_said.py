@@ -238,8 +238,8 @@ def test_a_stream_that_is_heard_to_its_end_is_ok(sink: OtlpSink, served: Any, mi
 
 @pytest.mark.parametrize(
     "command, middleware",
-    [(UVICORN, ""), (UVICORN, WITH_MIDDLEWARE), ([*UVICORN, "--http", "h11"], ""), (GUNICORN, "")],
-    ids=["uvicorn", "behind-a-middleware", "h11", "gunicorn"],
+    [(UVICORN, ""), (UVICORN, WITH_MIDDLEWARE), (GUNICORN, "")],
+    ids=["uvicorn", "behind-a-middleware", "gunicorn"],
 )
 def test_a_client_that_left_before_a_plain_answer_was_sent_has_heard_nothing(
     sink: OtlpSink, served: Any, command: list[str], middleware: str
