@@ -1,6 +1,7 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Finished records that cannot leave yet: a device is at work on their stages, or their files are being read.
+"""Finished records that cannot leave yet: a device is at work on their stages, their files are being read, or
+their answer is being sent.
 
 Nobody waits inside the device's driver: it is asked again at each look, and a record that it holds up, holds up no
 other. What a device has not passed after `DEVICE_PATIENCE` keeps the host's times and says so.
@@ -63,14 +64,17 @@ class Waiting:
         clock = self._kit.clock
         return clock is None or contain("clock", clock.resolve, _stages_of(record), give_up) is not False
 
-    def is_complete(self, record: LateSpan, give_up: bool = False) -> bool:
-        """Whether all that is to be known of the record is there: its stages' times, and its files' facts."""
+    def is_complete(self, record: LateSpan, give_up: bool = False, answers: bool = True) -> bool:
+        """Whether all that is to be known of the record is there: its stages' times, its files' facts, and (`answers`)
+        the answer that is still being sent."""
         if not self.has_times(record, give_up):
             return False
         synthesis = with_files(record)
-        return give_up or synthesis is None or contain("files", self._kit.files.is_ready, synthesis) is not False
+        return (
+            give_up or synthesis is None or contain("files", self._kit.files.is_ready, synthesis, answers) is not False
+        )
 
-    def look(self, give_up: bool = False) -> None:
+    def look(self, give_up: bool = False, answers: bool = True) -> None:
         """Let go on what a device has passed by now, and what has waited for it too long."""
         limit = time.perf_counter_ns() - int(DEVICE_PATIENCE * 1e9)
         refused = 0
@@ -79,7 +83,9 @@ class Waiting:
                 record = self._records.popleft()
             except IndexError:  # somebody else looks too
                 return
-            if self.is_complete(record, give_up or (record.t1 or 0) < limit):
+            if self.is_complete(record, give_up or (record.t1 or 0) < limit, answers):
+                if not answers and (synthesis := with_files(record)) is not None and synthesis.request is not None:
+                    synthesis.request.answering = False  # or it would be kept again
                 self._release(record)
                 continue
             self._records.append(record)
@@ -88,12 +94,12 @@ class Waiting:
                 return
 
     def wait(self, timeout: float) -> None:
-        """Give what is at work on the last requests `timeout` seconds."""
+        """Give what is at work on the last requests `timeout` seconds; who flushes may be the one who answers."""
         deadline = time.monotonic() + timeout
-        self.look()
+        self.look(answers=False)
         while self._records and time.monotonic() < deadline:
             time.sleep(_REST)
-            self.look()
+            self.look(answers=False)
 
 
 def with_files(record: Any) -> Any:

@@ -221,7 +221,7 @@ SOURCE = """
             self.waves, self.text = TONE, "what-nobody-may-read"
 
     def by_key(text):
-        return {"wave": TONE, "what-nobody-may-read": 1, "sr": 24000}
+        return {"wave": TONE, "what-nobody-may-read": 1, "quincebread": 2, "sr": 24000}
 
     def by_attribute(text):
         return Result()
@@ -250,7 +250,7 @@ SOURCE = """
 """
 
 WRONG = {
-    "by_key": (Chunk("audio"), ("dict", "wave, ?, sr", "'audio'")),
+    "by_key": (Chunk("audio"), ("dict", "wave, ?, ?, sr", "'audio'")),
     "by_attribute": (Chunk("audio"), ("Result", "waves, text", "'audio'")),
     "by_index": (Chunk(0), ("str",)),
     "stream": (Chunk("samples"), ("dict", "wave", "'samples'")),
