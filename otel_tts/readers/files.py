@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 
 from otel_tts import names
 from otel_tts.readers import otlp_files, otlp_json
-from otel_tts.readers.best import NOTHING_ASKED, Best
 from otel_tts.readers.file_follow import follow
 from otel_tts.readers.file_traces import grouped, merged
 from otel_tts.readers.filters import Filter, fits, is_within, line_fits
+from otel_tts.readers.limits import NOTHING_ASKED, Best
 from otel_tts.readers.model import Answer, Gap, LogLine, OnGap, Span, Stream, Synthesis
 from otel_tts.readers.otlp_files import BadLine, OnBad
 from otel_tts.readers.syntheses import of_trace

@@ -1,11 +1,12 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The first few of many by some order, without keeping the others."""
+"""What an answer leaves out: the first few of many are kept, and what is older than a store keeps is said."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -47,3 +48,14 @@ def over(limit: int) -> Gap:
 
 
 NOTHING_ASKED: Gap = Gap("limit", "limit is 0, so nothing was looked for")
+
+
+def forgotten(store: object, since: int | None, keeps_seconds: float | None) -> tuple[Gap, ...]:
+    """A gap where `since` lies further back than the store keeps; nothing where either is not known."""
+    if since is None or keeps_seconds is None or since >= time.time_ns() - round(keeps_seconds * 1e9):
+        return ()
+    return (Gap("retention", f"{store} keeps {_span(keeps_seconds)}; what was before is gone"),)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 86400:.3g} days" if seconds >= 2 * 86400 else f"{seconds / 3600:.3g} hours"

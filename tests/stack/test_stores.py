@@ -1,0 +1,50 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The contracts of the stores, kept by the real servers: sent to the Collector, read back from each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from store_contracts.of_traces import TraceContract
+
+from otel_tts.readers.jaeger import Jaeger
+
+if TYPE_CHECKING:
+    from conftest import Backends
+
+
+class Through:
+    """Sends to the Collector, and waits until the store has all that was sent."""
+
+    def __init__(self, stack: Backends, eventually: Callable[..., Any]) -> None:
+        self._stack, self._eventually = stack, eventually
+        self.service = f"store-{uuid.uuid4().hex[:12]}"
+
+    def _post(self, signal: str, document: dict[str, Any]) -> None:
+        httpx.post(f"{self._stack.otlp_http}/v1/{signal}", json=document, timeout=60).raise_for_status()
+
+
+class ToJaeger(Through):
+    def __init__(self, stack: Backends, eventually: Callable[..., Any]) -> None:
+        super().__init__(stack, eventually)
+        self.store = Jaeger(stack.jaeger)
+        self._sent: dict[str, set[str]] = {}
+
+    def send(self, *documents: dict[str, Any]) -> None:
+        for document in documents:
+            self._post("traces", document)
+            for span in (one for of in document["resourceSpans"] for one in of["scopeSpans"][0]["spans"]):
+                self._sent.setdefault(span["traceId"], set()).add(span["spanId"])
+        for trace, spans in self._sent.items():
+            self._eventually(lambda trace=trace, spans=spans: {one.span_id for one in self.store.get(trace)} == spans)
+
+
+class TestJaeger(TraceContract):
+    @pytest.fixture
+    def to(self, stack: Backends, eventually: Callable[..., Any]) -> ToJaeger:
+        return ToJaeger(stack, eventually)
