@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from otel_tts import names
@@ -21,6 +20,7 @@ from otel_tts.readers.filters import Filter
 from otel_tts.readers.http import Client, StoreError
 from otel_tts.readers.model import Span
 from otel_tts.readers.searched import SearchedTraces
+from otel_tts.readers.timestamps import rfc3339
 
 PAGE: Final = 200
 """Traces of a service in one answer."""
@@ -74,7 +74,7 @@ class Jaeger(SearchedTraces):
         """The traces of a service in a period."""
         params = {
             "query.service_name": service, "query.search_depth": PAGE,
-            "query.start_time_min": _rfc3339(begin), "query.start_time_max": _rfc3339(end - 1),
+            "query.start_time_min": rfc3339(begin), "query.start_time_max": rfc3339(end - 1),
         }  # fmt: skip
         return self._spans("/api/v3/traces", params)
 
@@ -120,11 +120,6 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _rfc3339(nanoseconds: int) -> str:
-    whole = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=nanoseconds // 10**9)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"
 
 
 def _list(document: Any, key: str, store: str) -> Iterable[Any]:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from store_contracts.of_logs import LogContract
 from store_contracts.of_traces import TraceContract
 
+from otel_tts.readers.filters import Filter
 from otel_tts.readers.jaeger import Jaeger
+from otel_tts.readers.victorialogs import VictoriaLogs
 
 if TYPE_CHECKING:
     from conftest import Backends
@@ -48,3 +51,22 @@ class TestJaeger(TraceContract):
     @pytest.fixture
     def to(self, stack: Backends, eventually: Callable[..., Any]) -> ToJaeger:
         return ToJaeger(stack, eventually)
+
+
+class ToVictoriaLogs(Through):
+    def __init__(self, stack: Backends, eventually: Callable[..., Any]) -> None:
+        super().__init__(stack, eventually)
+        self.store = VictoriaLogs(stack.victorialogs)
+        self._count = 0
+
+    def send(self, *documents: dict[str, Any]) -> None:
+        for document in documents:
+            self._post("logs", document)
+            self._count += len(document["resourceLogs"][0]["scopeLogs"][0]["logRecords"])
+        self._eventually(lambda: len(self.store.find(Filter(service=self.service, limit=10_000))) >= self._count)
+
+
+class TestVictoriaLogs(LogContract):
+    @pytest.fixture
+    def to(self, stack: Backends, eventually: Callable[..., Any]) -> ToVictoriaLogs:
+        return ToVictoriaLogs(stack, eventually)
