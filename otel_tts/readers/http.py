@@ -11,11 +11,11 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlencode, urlsplit, urlunsplit
 
-from otel_tts.readers.model import Gap, OnGap, Why
+from otel_tts.readers.model import Gap, Why
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of an answer that is read."""
@@ -83,6 +83,10 @@ class Client:
             raise StoreError(
                 "unreadable", f"{self.name} answers with something else than JSON: {_quote(text)}"
             ) from None
+
+    def strange(self, error: Exception) -> StoreError:
+        """What is raised where the answer is JSON, but not of the form that is known."""
+        return StoreError("unreadable", f"{self.name} answers in a form that is not known ({type(error).__name__})")
 
     def text(self, path: str, params: Mapping[str, Any] | None = None) -> bytes:
         """The whole answer to a GET. Raises StoreError, TooLarge for more than is read."""
@@ -183,12 +187,3 @@ def _why(error: Exception) -> str:
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return f"{type(reason).__name__}: {reason}"[:_QUOTED]
-
-
-def or_gap(on_gap: OnGap, ask: Callable[[], Any], instead: Any = None) -> Any:
-    """What `ask` returns; where the store fails, `instead`, and `on_gap` is told."""
-    try:
-        return ask()
-    except StoreError as error:
-        on_gap(error.gap)
-        return instead

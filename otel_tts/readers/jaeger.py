@@ -10,7 +10,7 @@ its index joins keys and values, and several conditions may be met by several sp
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ from otel_tts import names
 from otel_tts.readers import otlp_json
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.http import Client, StoreError
-from otel_tts.readers.model import Span
-from otel_tts.readers.searched import SearchedTraces
+from otel_tts.readers.model import OnGap, Span
+from otel_tts.readers.searched import SearchedTraces, trace_ids
 from otel_tts.readers.timestamps import rfc3339
 
 PAGE: Final = 200
@@ -34,14 +34,14 @@ class Jaeger(SearchedTraces):
     def __init__(self, url: str, headers: Mapping[str, str] | None = None, keeps_seconds: float | None = None) -> None:
         super().__init__(Client("Jaeger", url, headers), keeps_seconds)
 
-    def trace(self, trace_id: str) -> list[Span]:
+    def trace(self, trace_id: str, on_gap: OnGap) -> list[Span]:
         """See `SearchedTraces`."""
         return self._spans(f"/api/v3/traces/{trace_id}", {}).get(trace_id, [])
 
-    def candidates(self, wanted: Filter, begin: int, end: int) -> tuple[list[list[Span]], bool]:
+    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
         """See `SearchedTraces`."""
         if wanted.trace_id is not None:
-            return [self.trace(wanted.trace_id)], False
+            return [self.trace(wanted.trace_id, on_gap)], False
         tags = _tags(wanted)
         found: dict[str, list[Span]] = {}
         full = False
@@ -49,7 +49,7 @@ class Jaeger(SearchedTraces):
             if tags or wanted.least_seconds is not None:
                 ids = self._search(service, tags, wanted, begin, end)
                 full = full or len(ids) >= PAGE
-                found |= {one: self.trace(one) for one in ids if one not in found}
+                found |= {one: self.trace(one, on_gap) for one in ids if one not in found}
             else:
                 page = self._period(service, begin, end)
                 full = full or len(page) >= PAGE
@@ -57,7 +57,7 @@ class Jaeger(SearchedTraces):
         return list(found.values()), full
 
     def _services(self) -> list[str]:
-        return [one for one in _list(self._client.json("/api/services"), "data", self._client.name) if one]
+        return [str(one) for one in self._data("/api/services", {}) if one]
 
     def _search(self, service: str, tags: dict[str, str], wanted: Filter, begin: int, end: int) -> list[str]:
         """The ids of traces that have what is asked for somewhere."""
@@ -67,8 +67,17 @@ class Jaeger(SearchedTraces):
         }  # fmt: skip
         if wanted.least_seconds and wanted.stage is None:
             params["minDuration"] = f"{int(wanted.least_seconds * 1e6)}us"
-        answer = _list(self._client.json("/api/traces", params), "data", self._client.name)
-        return [str(one["traceID"]).lower().zfill(32) for one in answer]
+        try:
+            return trace_ids(self._data("/api/traces", params))
+        except otlp_json.BROKEN as error:
+            raise self._client.strange(error) from None
+
+    def _data(self, path: str, params: Mapping[str, Any]) -> list[Any]:
+        document = self._client.json(path, params)
+        try:
+            return list(document["data"] or ())
+        except otlp_json.BROKEN as error:
+            raise self._client.strange(error) from None
 
     def _period(self, service: str, begin: int, end: int) -> dict[str, list[Span]]:
         """The traces of a service in a period."""
@@ -91,7 +100,7 @@ class Jaeger(SearchedTraces):
             for span in otlp_json.spans(document["result"]):
                 found.setdefault(span.trace_id, []).append(_with_lists(span))
         except otlp_json.BROKEN as error:
-            raise _strange(self._client.name, error) from None
+            raise self._client.strange(error) from None
         return found
 
 
@@ -120,19 +129,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _list(document: Any, key: str, store: str) -> Iterable[Any]:
-    try:
-        found = document[key]
-    except otlp_json.BROKEN as error:
-        raise _strange(store, error) from None
-    if found is None:
-        return []
-    if not isinstance(found, list):
-        raise _strange(store, TypeError())
-    return found  # pyright: ignore[reportUnknownVariableType]
-
-
-def _strange(store: str, error: Exception) -> StoreError:
-    return StoreError("unreadable", f"{store} answers in a form that is not known ({type(error).__name__})")

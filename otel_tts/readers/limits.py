@@ -8,11 +8,15 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from otel_tts.readers.model import Answer, Gap
 
 T = TypeVar("T")
+
+
+BACK_DAYS: Final = 90
+"""How far a store is looked through that takes short periods only, where nobody says how far."""
 
 
 class Best(Generic[T]):
@@ -55,6 +59,25 @@ def forgotten(store: object, since: int | None, keeps_seconds: float | None) -> 
     if since is None or keeps_seconds is None or since >= time.time_ns() - round(keeps_seconds * 1e9):
         return ()
     return (Gap("retention", f"{store} keeps {_span(keeps_seconds)}; what was before is gone"),)
+
+
+def bounded(
+    store: object, since: int | None, keeps_seconds: float | None, longest: int
+) -> tuple[int | None, tuple[Gap, ...]]:
+    """From when on a store is asked that takes periods of `longest` nanoseconds, and what is left out by it.
+
+    A store that takes any period is asked for all of it. Others are not asked for what they no longer have.
+    """
+    gaps = forgotten(store, since, keeps_seconds)
+    if longest >= 2**63:  # it may have old spans that came late: Jaeger counts from when they came
+        return since, gaps
+    if keeps_seconds is not None:  # and a day more: stores delete whole blocks, and late
+        oldest = max(0, time.time_ns() - round((keeps_seconds + 86400) * 1e9))
+        return max(since or 0, oldest), gaps
+    if since is not None:
+        return since, ()
+    back = Gap("limit", f"{store} was looked through {BACK_DAYS} days back; give a time to look further")
+    return time.time_ns() - BACK_DAYS * 86400 * 10**9, (back,)
 
 
 def _span(seconds: float) -> str:

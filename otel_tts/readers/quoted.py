@@ -10,8 +10,3 @@ import json
 def quoted(value: str) -> str:
     """`value` as a double-quoted string. JSON's escapes are Go's, which PromQL, LogQL, LogsQL and TraceQL all read."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def joined(*conditions: tuple[str, str | None]) -> list[str]:
-    """Each `template % value` of the conditions whose value is given, the value quoted."""
-    return [template % quoted(value) for template, value in conditions if value is not None]

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from otel_tts.readers.filters import Filter, fits
 from otel_tts.readers.http import Client, StoreError
-from otel_tts.readers.limits import NOTHING_ASKED, Best, forgotten, over
+from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, over
 from otel_tts.readers.model import Answer, Gap, OnGap, Span, Stream, Synthesis
 from otel_tts.readers.syntheses import of_trace
 from otel_tts.readers.windows import walk
@@ -29,30 +30,35 @@ class SearchedTraces:
     """Nanoseconds of the shortest period that the store can tell apart."""
 
     def __init__(self, client: Client, keeps_seconds: float | None = None) -> None:
-        self._client, self._keeps = client, keeps_seconds
+        self._client, self._kept = client, keeps_seconds
 
     def __str__(self) -> str:
         return self._client.name
 
-    def trace(self, trace_id: str) -> list[Span]:
+    def trace(self, trace_id: str, on_gap: OnGap) -> list[Span]:
         """All spans of a trace, none where there is no such trace. Raises StoreError."""
         raise NotImplementedError
 
-    def candidates(self, wanted: Filter, begin: int, end: int) -> tuple[list[list[Span]], bool]:
+    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
         """Whole traces, each once, with at least all that meet `wanted` and began from `begin` to before `end`.
 
         And whether the store had more than it said. Raises StoreError.
         """
         raise NotImplementedError
 
+    def keeps_seconds(self) -> float | None:
+        """How long the store keeps what it has, None where that is not known."""
+        return self._kept
+
     def get(self, trace_id: str) -> Answer[Span]:
         """See `TraceStore`."""
         Filter(trace_id=trace_id)
+        gaps: list[Gap] = []
         try:
-            spans = self.trace(trace_id)
+            spans = self.trace(trace_id, gaps.append)
         except StoreError as error:
             return Answer((), (error.gap,))
-        return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))))
+        return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
         """See `TraceStore`."""
@@ -96,15 +102,24 @@ class SearchedTraces:
         """All that meet `wanted`, newest first."""
 
         def ask(begin: int, end: int) -> tuple[list[Synthesis], bool]:
-            traces, full = self.candidates(wanted, begin, end)
+            traces, full = self.candidates(wanted, begin, end, on_gap)
             here = replace(wanted, since=begin, until=end)
             made = (one for spans in traces for one in of_trace(spans, bare=wanted.request_id is not None))
             return [one for one in made if fits(one, here)], full
 
-        for gap in forgotten(self, wanted.since, self._keeps):
+        since, gaps = bounded(self, wanted.since, self.keeps_seconds(), self.longest)
+        for gap in gaps:
             on_gap(gap)
-        for step in walk(ask, wanted.since, wanted.until, on_gap, self.longest, self.smallest):
+        for step in walk(ask, since, wanted.until, on_gap, self.longest, self.smallest):
             yield from sorted(step, key=lambda one: one.start, reverse=True)
+
+
+def trace_ids(found: Iterable[Any]) -> list[str]:
+    """The ids under `traceID`, each once; leading zeros may have been left out. Raises ValueError for what is no id."""
+    ids = [str(one["traceID"]).lower().zfill(32) for one in found]
+    if not all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids):
+        raise ValueError("no trace id")
+    return list(dict.fromkeys(ids))
 
 
 def _slowness(synthesis: Synthesis, wanted: Filter) -> float:

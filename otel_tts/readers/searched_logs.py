@@ -14,7 +14,7 @@ from typing import Any, Final
 from otel_tts import names
 from otel_tts.readers.filters import Filter, line_fits
 from otel_tts.readers.http import Client
-from otel_tts.readers.limits import NOTHING_ASKED, forgotten, over
+from otel_tts.readers.limits import NOTHING_ASKED, bounded, over
 from otel_tts.readers.model import Answer, Gap, LogLine, OnGap, Stream
 from otel_tts.readers.windows import walk
 
@@ -40,7 +40,7 @@ class SearchedLogs:
     """Nanoseconds of the longest period in one question."""
 
     def __init__(self, client: Client, keeps_seconds: float | None = None) -> None:
-        self._client, self._keeps = client, keeps_seconds
+        self._client, self._kept = client, keeps_seconds
 
     def __str__(self) -> str:
         return self._client.name
@@ -51,6 +51,10 @@ class SearchedLogs:
         Raises StoreError.
         """
         raise NotImplementedError
+
+    def keeps_seconds(self) -> float | None:
+        """How long the store keeps what it has, None where that is not known."""
+        return self._kept
 
     def find(self, wanted: Filter) -> Answer[LogLine]:
         """See `LogStore`."""
@@ -101,9 +105,10 @@ class SearchedLogs:
             here = replace(wanted, since=begin, until=end)
             return [line for line in lines if line_fits(line, here)], full
 
-        for gap in forgotten(self, wanted.since, self._keeps):
+        since, gaps = bounded(self, wanted.since, self.keeps_seconds(), self.longest)
+        for gap in gaps:
             on_gap(gap)
-        for step in walk(ask, wanted.since, wanted.until, on_gap, self.longest):
+        for step in walk(ask, since, wanted.until, on_gap, self.longest):
             yield from sorted(step, key=lambda line: line.time, reverse=True)
 
 

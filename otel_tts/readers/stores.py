@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from otel_tts.names import Metric
 from otel_tts.readers.filters import Filter
@@ -51,6 +51,10 @@ class LogStore(Protocol):
         without a record, never where that is None.
         """
         ...
+
+
+MOST_STEPS: Final = 200_000
+"""Of a range."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,16 @@ class Series:
 
     labels: Mapping[str, str]
     values: tuple[tuple[int, float], ...]
+
+
+def steps(since: int, until: int, step: float) -> list[int]:
+    """The times of a range. Raises ValueError for a range that no store could answer."""
+    if not 0.001 <= step <= 366 * 86400 or not 0 <= since <= until < 2**63:
+        raise ValueError(f"no range: from {since} to {until} in steps of {step} seconds")
+    count = int((until - since) // (step * 1e9)) + 1
+    if count > MOST_STEPS:
+        raise ValueError(f"{count} steps are more than {MOST_STEPS}: take a longer step")
+    return [since + round(number * step * 1e9) for number in range(count)]
 
 
 class MetricStore(Protocol):

@@ -9,11 +9,12 @@ the types that `names` has for them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final
 
 from otel_tts import names
+from otel_tts.readers import otlp_json
 from otel_tts.readers.filters import Filter
-from otel_tts.readers.http import Client, StoreError
+from otel_tts.readers.http import Client
 from otel_tts.readers.model import LogLine
 from otel_tts.readers.quoted import quoted
 from otel_tts.readers.searched_logs import SearchedLogs, is_of_resource, typed
@@ -43,10 +44,10 @@ class VictoriaLogs(SearchedLogs):
         return [self._line(row) for row in rows], len(rows) >= PAGE
 
     def _line(self, row: bytes) -> LogLine:
-        fields = self._client.parsed(row)
-        if not isinstance(fields, dict) or "_time" not in fields:
-            raise StoreError("unreadable", f"{self._client.name} answers in a form that is not known")
-        return _as_line(cast("dict[str, str]", fields))
+        try:
+            return _as_line(self._client.parsed(row))
+        except otlp_json.BROKEN as error:
+            raise self._client.strange(error) from None
 
 
 def query(wanted: Filter) -> str:

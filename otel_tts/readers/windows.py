@@ -19,8 +19,12 @@ T = TypeVar("T")
 
 _S: Final = 10**9
 _FIRST: Final = 3600 * _S
-_AHEAD: Final = 366 * 86400 * _S
-"""How far ahead clocks may be wrong."""
+_DAY: Final = 86400 * _S
+_AHEAD: Final = 7 * _DAY
+"""How far ahead of ours clocks may be; further where it is asked for, up to a year."""
+
+_OVERFULL: Final = 5
+"""Shortest steps that may be too full, one by one, before a walk is given up."""
 
 Ask = Callable[[int, int], tuple[list[T], bool]]
 """What began from one time to before another, and whether there may be more of it than the store says at once."""
@@ -35,7 +39,8 @@ def walk(
     tell apart, in nanoseconds. A store that fails ends the walk with a gap.
     """
     now = time.time_ns()
-    begin, end = since or 0, min(until if until is not None else now + _AHEAD, now + _AHEAD)
+    begin = since or 0
+    end = now + _AHEAD if until is None else min(until, now + 366 * _DAY)
     if end > now:  # most often there is nothing yet: one step
         yield from _steps(ask, max(begin, now), end, end - now, on_gap, longest, smallest)
     yield from _steps(ask, begin, min(end, now), _FIRST, on_gap, longest, smallest)
@@ -44,6 +49,7 @@ def walk(
 def _steps(
     ask: Ask[T], since: int, end: int, step: int, on_gap: OnGap, longest: int, smallest: int
 ) -> Iterator[list[T]]:
+    overfull = 0
     while end > since:
         step = min(step, longest)
         begin = max(since, end - step)
@@ -59,5 +65,9 @@ def _steps(
             continue
         if full:
             on_gap(Gap("limit", f"more began within {end - begin} ns than the store says at once"))
+            overfull += 1
+        if overfull > _OVERFULL:  # it has no such moments, it is out of its mind
+            on_gap(Gap("limit", "the store has too much to say at too many times: the search was given up"))
+            return
         yield found
         end, step = begin, step * 2

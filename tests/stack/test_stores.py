@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from store_contracts.of_logs import LogContract
+from store_contracts.of_metrics import MetricContract
 from store_contracts.of_traces import TraceContract
 
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.jaeger import Jaeger
+from otel_tts.readers.prometheus import Prometheus
 from otel_tts.readers.victorialogs import VictoriaLogs
 
 if TYPE_CHECKING:
@@ -70,3 +72,28 @@ class TestVictoriaLogs(LogContract):
     @pytest.fixture
     def to(self, stack: Backends, eventually: Callable[..., Any]) -> ToVictoriaLogs:
         return ToVictoriaLogs(stack, eventually)
+
+
+class ToPrometheus(Through):
+    def __init__(self, stack: Backends, eventually: Callable[..., Any]) -> None:
+        super().__init__(stack, eventually)
+        self.store = Prometheus(stack.prometheus)
+        self._samples = 0.0
+
+    def send(self, *documents: dict[str, Any]) -> None:
+        for document in documents:
+            self._post("metrics", document)
+            self._samples = self._eventually(self._more)
+
+    def _more(self) -> float | None:
+        """The samples of the service, when there are more than before: all of a document come at once."""
+        mine = f'service_name="{self.service}", __name__!~".*_(sum|count)"'  # their labels are the same
+        found = self._stack.series(f"sum(count_over_time({{{mine}}}[1h]))")
+        samples = float(found[0]["value"][1]) if found else 0.0
+        return samples if samples > self._samples else None
+
+
+class TestPrometheus(MetricContract):
+    @pytest.fixture
+    def to(self, stack: Backends, eventually: Callable[..., Any]) -> ToPrometheus:
+        return ToPrometheus(stack, eventually)

@@ -99,3 +99,39 @@ def record(
         "severityText": severity, "body": {"stringValue": text}, "eventName": event, "traceId": trace,
         "spanId": span_id, "attributes": pairs(attributes),
     }  # fmt: skip
+
+
+def metrics(service: str, made: list[dict[str, Any]], instance: str = "1") -> dict[str, Any]:
+    scope = {"scope": {"name": names.SCOPE}, "metrics": made}
+    resource = {"attributes": pairs({"service.name": service, "service.instance.id": instance})}
+    return {"resourceMetrics": [{"resource": resource, "scopeMetrics": [scope]}]}
+
+
+def number(metric: names.Metric, at: int, start: int, value: float, **attributes: Any) -> dict[str, Any]:
+    """One point of a counter, or of a gauge."""
+    point = {
+        "timeUnixNano": str(at), "startTimeUnixNano": str(start), "asDouble": value, "attributes": pairs(attributes),
+    }  # fmt: skip
+    if metric.kind == "gauge":
+        return {"name": metric.name, "unit": metric.unit, "gauge": {"dataPoints": [point]}}
+    total = {"dataPoints": [point], "aggregationTemporality": 2, "isMonotonic": metric.kind == "counter"}
+    return {"name": metric.name, "unit": metric.unit, "sum": total}
+
+
+def histogram(
+    metric: names.Metric, at: int, start: int, values: list[float], trace: str = "", **attributes: Any
+) -> dict[str, Any]:
+    """One point of a histogram of all `values` since `start`; the last is an exemplar where a trace is given."""
+    edges = metric.edges
+    counts = [sum(1 for one in values if low < one <= high) for low, high in zip((-1e9, *edges), (*edges, 1e9))]  # noqa: B905
+    point: dict[str, Any] = {
+        "timeUnixNano": str(at), "startTimeUnixNano": str(start), "count": str(len(values)), "sum": sum(values),
+        "explicitBounds": list(edges), "bucketCounts": [str(count) for count in counts],
+        "attributes": pairs(attributes),
+    }  # fmt: skip
+    if trace:
+        exemplar = {"asDouble": values[-1], "timeUnixNano": str(at), "traceId": trace, "spanId": "00000000000000aa"}
+        point["exemplars"] = [exemplar]
+    return {
+        "name": metric.name, "unit": metric.unit, "histogram": {"dataPoints": [point], "aggregationTemporality": 2},
+    }  # fmt: skip
