@@ -80,7 +80,10 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class Point:
-    """One data point: `value` of a sum or gauge; `count`, `sum`, `bounds` and `buckets` of a histogram."""
+    """One data point: `value` of a sum or gauge; `count`, `sum`, `bounds` and `buckets` of a histogram.
+
+    `delta`: it counts since the point before, not since `start`.
+    """
 
     metric: str
     kind: str
@@ -96,6 +99,7 @@ class Point:
     exemplars: tuple[Exemplar, ...]
     scope: str
     resource: Attributes
+    delta: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,9 @@ def points(document: Any) -> Iterator[Point]:
     """Yield the data points under `resourceMetrics`, in the order written."""
     for resource, scope, metric in _items(document, "resourceMetrics", "scopeMetrics", "metrics"):
         for key, kind in _METRIC_KINDS.items():
-            for item in metric.get(key, {}).get("dataPoints", ()):
+            data = metric.get(key, {})
+            delta = data.get("aggregationTemporality") in _DELTA
+            for item in data.get("dataPoints", ()):
                 yield Point(
                     metric=metric["name"],
                     kind=kind,
@@ -77,6 +79,7 @@ def points(document: Any) -> Iterator[Point]:
                     exemplars=tuple(_exemplar(exemplar) for exemplar in item.get("exemplars", ())),
                     scope=scope,
                     resource=resource,
+                    delta=delta,
                 )
 
 
@@ -151,6 +154,7 @@ def _enum(raw: Any, names: tuple[str, ...]) -> str:
 
 
 _BASE64_LENGTHS: Final = (12, 24)  # of 8 and of 16 bytes, each with its padding
+_DELTA: Final = (1, "AGGREGATION_TEMPORALITY_DELTA")
 _KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUSES: Final = ("unset", "ok", "error")
 _METRIC_KINDS: Final = {

@@ -14,9 +14,12 @@ from store_contracts.of_logs import LogContract
 from store_contracts.of_metrics import MetricContract
 from store_contracts.of_traces import TraceContract
 
+from otel_tts import names
+from otel_tts.readers.choice import Places, choose_logs, choose_metrics, choose_traces
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.jaeger import Jaeger
 from otel_tts.readers.prometheus import Prometheus
+from otel_tts.readers.stores import Question
 from otel_tts.readers.victorialogs import VictoriaLogs
 
 if TYPE_CHECKING:
@@ -97,3 +100,26 @@ class TestPrometheus(MetricContract):
     @pytest.fixture
     def to(self, stack: Backends, eventually: Callable[..., Any]) -> ToPrometheus:
         return ToPrometheus(stack, eventually)
+
+
+def test_the_kind_of_each_server_is_found_out(stack: Backends) -> None:
+    places = Places(traces=stack.jaeger, logs=stack.victorialogs, metrics=stack.prometheus)
+    assert isinstance(choose_traces(places).store, Jaeger)
+    assert isinstance(choose_logs(places).store, VictoriaLogs)
+    assert isinstance(choose_metrics(places).store, Prometheus)
+
+
+@pytest.mark.parametrize("name", ["jaeger", "victorialogs", "prometheus"])
+def test_a_server_that_is_down_is_a_gap(stack: Backends, name: str) -> None:
+    ask = {
+        "jaeger": lambda: Jaeger(stack.jaeger).find(Filter()),
+        "victorialogs": lambda: VictoriaLogs(stack.victorialogs).find(Filter()),
+        "prometheus": lambda: Prometheus(stack.prometheus).query(Question(names.REQUESTS, "increase")),
+    }[name]
+    stack.stop(name)
+    try:
+        answer = ask()
+    finally:
+        stack.start(name)
+    assert answer.items == () and [gap.why for gap in answer.gaps] == ["down"]
+    assert "Connection refused" in answer.gaps[0].text

@@ -14,7 +14,7 @@ import pytest
 from otel_tts import names
 from otel_tts.readers.stores import MetricStore, Question
 from store_contracts.of_traces import ODD
-from store_contracts.sent import MS, S, histogram, metrics, number
+from store_contracts.sent import MS, S, counted, histogram, metrics
 
 
 class Metrics(Protocol):
@@ -43,10 +43,12 @@ class MetricContract:
     def test_what_was_counted(self, to: Metrics) -> None:
         now = time.time_ns()
         for at, ok, failed in ((now - 120 * S, 3, None), (now - 60 * S, 10, 1), (now - 2 * S, 12, 4)):
-            made = [number(names.REQUESTS, at, now - 400 * S, ok, **{names.OUTCOME: "ok", names.ENGINE: "kokoro"})]
+            made = [counted(names.REQUESTS, at, now - 400 * S, ok, **{names.OUTCOME: "ok", names.ENGINE: "kokoro"})]
             if failed is not None:
                 made.append(
-                    number(names.REQUESTS, at, now - 90 * S, failed, **{names.OUTCOME: "error", names.ENGINE: "kokoro"})
+                    counted(
+                        names.REQUESTS, at, now - 90 * S, failed, **{names.OUTCOME: "error", names.ENGINE: "kokoro"}
+                    )
                 )
             to.send(metrics(to.service, made))
         by = (names.OUTCOME,)
@@ -64,13 +66,13 @@ class MetricContract:
         for at, first, second in ((now - 120 * S, 100, 5), (now - 2 * S, 3, 7)):  # the first was started again
             for instance, value in (("1", first), ("2", second)):
                 start = at - S if instance == "1" else now - 500 * S
-                to.send(metrics(to.service, [number(names.REQUESTS, at, start, value)], instance))
+                to.send(metrics(to.service, [counted(names.REQUESTS, at, start, value)], instance))
         assert self.values(to, names.REQUESTS, "increase", now, window=90.0) == {(): 3 + 2}
 
     def test_what_is_now(self, to: Metrics) -> None:
         now = time.time_ns()
         for at, age in ((now - 60 * S, 7.0), (now - 2 * S, 2.5)):
-            to.send(metrics(to.service, [number(names.OPEN_AGE, at, at, age, **{names.STAGE: "vocoder"})]))
+            to.send(metrics(to.service, [counted(names.OPEN_AGE, at, at, age, **{names.STAGE: "vocoder"})]))
         assert self.values(to, names.OPEN_AGE, "value", by=(names.STAGE,)) == {("vocoder",): 2.5}
         assert self.values(to, names.OPEN_AGE, "value", now - 30 * S) == {(): 7.0}
         assert self.values(to, names.OPEN_AGE, "value", now - 3600 * S) == {}
@@ -97,7 +99,7 @@ class MetricContract:
         now = time.time_ns()
         begin = now - 120 * S
         for number_of_it, at in enumerate(range(begin, now - S, 30 * S)):
-            to.send(metrics(to.service, [number(names.REQUESTS, at, begin, 5.0 * (number_of_it + 1))]))
+            to.send(metrics(to.service, [counted(names.REQUESTS, at, begin, 5.0 * (number_of_it + 1))]))
         question = Question(names.REQUESTS, "increase", {"service.name": to.service}, window=30.0)
         first = begin - begin % MS + 15 * S
         answer = to.store.range(question, first, first + 90 * S, 30.0)
@@ -122,7 +124,7 @@ class MetricContract:
 
     def test_a_value_means_only_itself(self, to: Metrics) -> None:
         now = time.time_ns()
-        made = [number(names.REQUESTS, now - 2 * S, now - 60 * S, at + 1.0, **{names.VOICE: voice})
+        made = [counted(names.REQUESTS, now - 2 * S, now - 60 * S, at + 1.0, **{names.VOICE: voice})
                 for at, voice in enumerate(ODD)]  # fmt: skip
         points = [point for one in made for point in one["sum"]["dataPoints"]]
         made[0]["sum"]["dataPoints"] = points

@@ -107,7 +107,7 @@ def metrics(service: str, made: list[dict[str, Any]], instance: str = "1") -> di
     return {"resourceMetrics": [{"resource": resource, "scopeMetrics": [scope]}]}
 
 
-def number(metric: names.Metric, at: int, start: int, value: float, **attributes: Any) -> dict[str, Any]:
+def counted(metric: names.Metric, at: int, start: int, value: float, **attributes: Any) -> dict[str, Any]:
     """One point of a counter, or of a gauge."""
     point = {
         "timeUnixNano": str(at), "startTimeUnixNano": str(start), "asDouble": value, "attributes": pairs(attributes),

@@ -17,13 +17,17 @@ from typing import Any
 
 import pytest
 from store_contracts.of_logs import LogContract
+from store_contracts.of_metrics import MetricContract
 from store_contracts.of_traces import TraceContract
-from store_contracts.sent import MS, Request, S, logs, traces
+from store_contracts.sent import MS, Request, S, counted, logs, metrics, traces
 
+from otel_tts import names
 from otel_tts.readers import file_traces, otlp_files
+from otel_tts.readers.file_metrics import FileMetrics
 from otel_tts.readers.files import FileLogs, FileTraces
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.model import Gap, LogLine
+from otel_tts.readers.stores import Question, Series
 
 
 class InAFolder:
@@ -55,6 +59,25 @@ class TestLogs(LogContract):
         to.store = FileLogs(tmp_path)
         (tmp_path / "logs-h-1.jsonl").touch()
         return to
+
+
+class TestMetrics(MetricContract):
+    @pytest.fixture
+    def to(self, tmp_path: Path) -> InAFolder:
+        to = InAFolder(tmp_path, "metrics")
+        to.store = FileMetrics(tmp_path)
+        (tmp_path / "metrics-h-1.jsonl").touch()
+        return to
+
+
+def test_points_that_count_since_the_last_one_are_added_up(tmp_path: Path) -> None:
+    to = InAFolder(tmp_path, "metrics")
+    for at, value in ((NOW - 100 * S, 5.0), (NOW - 40 * S, 2.0), (NOW - 10 * S, 1.0)):
+        made = counted(names.REQUESTS, at, at - S, value)
+        made["sum"]["aggregationTemporality"] = 1
+        to.send(metrics("tests", [made]))
+    answer = FileMetrics(tmp_path).query(Question(names.REQUESTS, "increase", window=60.0), NOW)
+    assert answer.complete and answer.items == (Series({}, ((NOW, 3.0),)),)
 
 
 def line(*requests: Request) -> bytes:
