@@ -58,13 +58,21 @@ class Row:
     wav: str | None
 
 
-def read(folder: Path) -> Telemetry:
-    """Read the three files of `folder`; one that does not exist counts as empty."""
+SIGNALS: Final = (otlp_files.TRACES, otlp_files.METRICS, otlp_files.LOGS)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of telemetry in `folder`."""
+    return [path for signal in SIGNALS for path in otlp_files.find(folder, signal)]
+
+
+def read(files: Iterable[Path]) -> Telemetry:
+    """Read all of `files`, each by its name; what none of them holds counts as empty."""
+    files = list(files)
     bad: list[BadLine] = []
 
-    def load(name: str, reader: Any) -> tuple[Any, ...]:
-        path = folder / name
-        return tuple(reader(path, bad.append)) if path.exists() else ()
+    def load(signal: str, reader: Any) -> tuple[Any, ...]:
+        return tuple(item for path in files if path.name.startswith(signal) for item in reader(path, bad.append))
 
     spans = load(otlp_files.TRACES, otlp_files.read_spans)
     logs = load(otlp_files.LOGS, otlp_files.read_logs)

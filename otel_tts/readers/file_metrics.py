@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_tts.names import Metric
-from otel_tts.readers import otlp_json
+from otel_tts.readers import otlp_files, otlp_json
 from otel_tts.readers.files import Folder
 from otel_tts.readers.model import Answer, Exemplar, Gap, OnGap, Point
 from otel_tts.readers.stores import Question, Series, steps
@@ -34,7 +34,7 @@ class FileMetrics:
     """`MetricStore` in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = Folder(folder, "metrics")
+        self._folder = Folder(folder, otlp_files.METRICS)
 
     def __str__(self) -> str:
         return f"the files in {self._folder.path}"

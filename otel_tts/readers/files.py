@@ -33,7 +33,7 @@ class Folder:
     def files(self, on_gap: OnGap) -> list[Path]:
         """The files that are there now; what cannot be read at all is told."""
         try:
-            found = sorted(path for path in self.path.glob(f"{self._signal}*.jsonl*") if path.is_file())
+            found = otlp_files.find(self.path, self._signal)
             if not found and not self.path.is_dir():
                 raise NotADirectoryError(None, "no such folder")
         except OSError as error:
@@ -41,14 +41,10 @@ class Folder:
             return []
         if not found:
             on_gap(Gap("down", f"there is no {self._signal}*.jsonl* in {self.path}"))
-        kept: list[Path] = []
         for path in found:
             if path.suffix in _PACKED:
                 on_gap(Gap("unreadable", f"{path} is packed in a way that is not read here (gzip is)"))
-            # A file that is being compressed stands there twice.
-            elif path.suffix != ".gz" or path.with_suffix("") not in found:
-                kept.append(path)
-        return kept
+        return [path for path in found if path.suffix not in _PACKED]
 
     def read(self, take: Callable[[Any], Iterator[T]], on_gap: OnGap, needles: Sequence[bytes] = ()) -> Iterator[T]:
         """Yield what `take` finds in all files, file by file."""
@@ -90,7 +86,7 @@ class FileTraces:
     """`TraceStore` in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = Folder(folder, "traces")
+        self._folder = Folder(folder, otlp_files.TRACES)
 
     def __str__(self) -> str:
         return f"the files in {self._folder.path}"
@@ -167,7 +163,7 @@ class FileLogs:
     """`LogStore` in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = Folder(folder, "logs")
+        self._folder = Folder(folder, otlp_files.LOGS)
 
     def __str__(self) -> str:
         return f"the files in {self._folder.path}"

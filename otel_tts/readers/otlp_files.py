@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads files of OTLP JSON lines (traces.jsonl, metrics.jsonl, logs.jsonl, also gzipped) back into plain values.
+"""Reads files of OTLP JSON lines, also gzipped ones, back into plain values.
 
 A file may still be growing or may have lost its end with the process that wrote it: a last line without a line feed
 that does not parse is torn and left out; any other line that does not parse is left out as well. Both are reported
@@ -23,9 +23,12 @@ from otel_tts.readers.model import LogLine, Point, Span
 
 _logger = logging.getLogger(__name__)
 
-TRACES: Final = "traces.jsonl"
-METRICS: Final = "metrics.jsonl"
-LOGS: Final = "logs.jsonl"
+TRACES: Final = "traces"
+METRICS: Final = "metrics"
+LOGS: Final = "logs"
+
+UNFINISHED: Final = (".part", ".tmp")
+"""What a file is called while it is being packed."""
 
 BLOCK: Final = 256 * 1024
 """Bytes that are read at once."""
@@ -55,6 +58,16 @@ def warn(bad: BadLine) -> None:
 
 OnBad = Callable[[BadLine], None]
 T = TypeVar("T")
+
+
+def find(folder: Path, signal: str) -> list[Path]:
+    """Return the files of `signal` in `folder`, whatever their writers add to the name; rotated and packed ones too.
+
+    Of a file that is there packed as well one is left out: the plain one is whole, as long as it is there. Raises
+    OSError when the folder cannot be read.
+    """
+    found = {path for path in folder.glob(f"{signal}*.jsonl*") if path.suffix not in UNFINISHED and path.is_file()}
+    return sorted(path for path in found if path.suffix != ".gz" or path.with_suffix("") not in found)
 
 
 def read_spans(path: Path, on_bad: OnBad = warn, needles: Sequence[bytes] = ()) -> Iterator[Span]:
@@ -108,13 +121,23 @@ def parse(line: bytes, take: Callable[[Any], Iterator[T]]) -> tuple[list[T] | No
 
 
 def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb", buffering=0)
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError:
+        packed = path.with_name(path.name + ".gz")
+        if not packed.exists():
+            raise
+        return cast(BinaryIO, gzip.open(packed, "rb"))  # it was packed since it was found
 
 
 def _lines(file: BinaryIO, path: Path, on_bad: OnBad, needles: Sequence[bytes]) -> Iterator[tuple[int, bytes, bool]]:
     """Yield number, text and whether it has its line feed, of each line; only of blocks that contain a needle."""
     number, rest, too_long = 1, b"", False
-    while block := _read(file, path, number, on_bad):
+    while (block := _read(file, path, number, on_bad)) != b"":
+        if block is None:
+            return
         text, feed, begun = block.rpartition(b"\n")
         if not feed:
             rest += block
@@ -138,8 +161,8 @@ def _lines(file: BinaryIO, path: Path, on_bad: OnBad, needles: Sequence[bytes]) 
         yield number, rest, False
 
 
-def _read(file: BinaryIO, path: Path, number: int, on_bad: OnBad) -> bytes:
-    """The next block; empty at the end, also at that of a compressed file that was not finished."""
+def _read(file: BinaryIO, path: Path, number: int, on_bad: OnBad) -> bytes | None:
+    """The next block, empty at the end; None where a packed file breaks off, which `on_bad` is told."""
     try:
         # read1 gives what a compressed file has before the place where it was cut; read would not.
         return file.read1(BLOCK) if isinstance(file, gzip.GzipFile) else file.read(BLOCK)
@@ -147,7 +170,7 @@ def _read(file: BinaryIO, path: Path, number: int, on_bad: OnBad) -> bytes:
         on_bad(BadLine(path, number, True, ""))
     except (zlib.error, gzip.BadGzipFile):
         on_bad(BadLine(path, number, False, "not gzip from here on"))
-    return b""
+    return None
 
 
 def _why(error: Exception) -> str:

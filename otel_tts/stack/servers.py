@@ -74,6 +74,7 @@ SERVERS: tuple[Server, ...] = (
             Port("jaeger_health", 13134, "is Jaeger up"),
             Port("jaeger_metrics", 8889, "Jaeger's own metrics"),
         ),
+        build_seconds=180,
         ready=("jaeger_health", "/status"),
         arguments=("--config={collector}/jaeger.yaml",),
         check=("jaeger", "validate", "--config={collector}/jaeger.yaml"),
@@ -87,6 +88,7 @@ SERVERS: tuple[Server, ...] = (
         image="",
         binaries=("victoria-logs",),
         ports=(Port("victorialogs", 9428, "logs: LogsQL, a page at /select/vmui"),),
+        build_seconds=20,
         ready=("victorialogs", "/health"),
         arguments=(
             "-storageDataPath={state}/victorialogs/data",
@@ -110,6 +112,7 @@ SERVERS: tuple[Server, ...] = (
         image="prom/alertmanager:v0.31.1",
         binaries=("alertmanager", "amtool"),
         ports=(Port("alertmanager", 9093, "alerts: grouping, silences"),),
+        build_seconds=30,
         ready=("alertmanager", "/-/ready"),
         arguments=(
             "--config.file={rendered}/alertmanager.yml",
@@ -126,6 +129,7 @@ SERVERS: tuple[Server, ...] = (
         image="prom/prometheus:v3.14.0",
         binaries=("prometheus", "promtool"),
         ports=(Port("prometheus", 9090, "metrics: PromQL, rules"),),
+        build_seconds=200,
         ready=("prometheus", "/-/ready"),
         arguments=(
             "--config.file={rendered}/prometheus.yml",
@@ -152,6 +156,7 @@ SERVERS: tuple[Server, ...] = (
             Port("collector_health", 13133, "is the Collector up"),
             Port("collector_metrics", 8888, "the Collector's own metrics"),
         ),
+        build_seconds=150,
         ready=("collector_health", "/"),
         arguments=("--config={collector}/otelcol.yaml",),
         check=("otelcol-tts", "validate", "--config={collector}/otelcol.yaml"),

@@ -37,25 +37,50 @@ Json = dict[str, Any]
 
 
 class Leaving:
-    """`send` gives the Collector one request of OTLP JSON and returns what comes out of it, as OTLP JSON."""
+    """`send` gives the Collector one request of OTLP JSON and returns what comes out of it, as OTLP JSON.
+
+    While `refuse` is set the sink answers as stores do that are full: UNAVAILABLE (Jaeger), 429 (VictoriaLogs).
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._url = stack.url("otlp_http")
         self._arrived = threading.Condition()
         self._received: dict[str, list[Any]] = {"traces": [], "logs": [], "metrics": []}
+        self.refuse = threading.Event()
+        self.refused: set[str] = set()
 
     def send(self, signal: str, request: Json) -> Json:
-        with self._arrived:
-            before = len(self._received[signal])
-        httpx.post(f"{self._url}/v1/{signal}", json=request, timeout=30).raise_for_status()
-        with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self._received[signal]) > before, 30), "nothing came out"
-            return MessageToDict(self._received[signal][-1])
+        before = len(self.received(signal))
+        self.post(signal, request)
+        return self.wait_for(signal, before + 1)[-1]
 
-    def take(self, signal: str, message: Any) -> None:
+    def post(self, signal: str, request: Json) -> None:
+        """Give the Collector a request. Raises where it does not accept it."""
+        httpx.post(f"{self._url}/v1/{signal}", json=request, timeout=30).raise_for_status()
+
+    def wait_for(self, signal: str, count: int) -> list[Json]:
+        """All that came out of the Collector, once it is as many requests."""
         with self._arrived:
-            self._received[signal].append(message)
+            assert self._arrived.wait_for(lambda: len(self._received[signal]) >= count, 60), "nothing came out"
+        return self.received(signal)
+
+    def received(self, signal: str) -> list[Json]:
+        with self._arrived:
+            return [MessageToDict(message) for message in self._received[signal]]
+
+    def take(self, signal: str, message: Any) -> bool:
+        """Keep a request; False while the sink refuses."""
+        with self._arrived:
+            if self.refuse.is_set():
+                self.refused.add(signal)
+            else:
+                self._received[signal].append(message)
             self._arrived.notify_all()
+            return not self.refuse.is_set()
+
+    def wait_until_refused(self, *signals: str) -> None:
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: self.refused >= set(signals), 60), self.refused
 
 
 @contextmanager
@@ -78,7 +103,8 @@ def collector(folder: Path) -> Iterator[Leaving]:
 def _serve_grpc(port: int, found: Leaving) -> Any:
     class Service(TraceServiceServicer):
         def Export(self, request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:
-            found.take("traces", request)
+            if not found.take("traces", request):
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the disk is full")
             return ExportTraceServiceResponse()
 
     options = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
@@ -97,8 +123,8 @@ def _serve_http(port: int, found: Leaving) -> Any:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             unpack = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(self.headers.get("Content-Encoding", ""))
             signal = self.path.rsplit("/", 1)[1]
-            found.take(signal, kinds[signal].FromString(unpack(body) if unpack else body))
-            self.send_response(200)
+            taken = found.take(signal, kinds[signal].FromString(unpack(body) if unpack else body))
+            self.send_response(200 if taken else 429)
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -20,7 +20,7 @@ PERMISSIVE = {
     "Apache-2.0": r"Apache License,?\s+Version 2\.0|http://www\.apache\.org/licenses/LICENSE-2\.0",
     "MIT": r"Permission is hereby granted, free of charge, to any person",
     "BSD": r"Redistribution and use in source and binary forms",
-    "ISC": r"Permission to use, copy, modify, and(/or)? distribute this software for any purpose",
+    "ISC": r"Permission to use, copy, modify, and(/or)? distribute this software for any\s+purpose",
     "MPL-2.0": r"Mozilla Public License,? [Vv]ersion 2\.0",
     "Unlicense": r"This is free and unencumbered software",
     "CC0-1.0": r"CC0 1\.0 Universal",

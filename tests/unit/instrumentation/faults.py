@@ -32,7 +32,7 @@ PATH = {
     "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming.rest_of",
     "stages.run_stage", "stages._await", "stages._stream", "stages._stream_async",
     "carrier.run", "carrier.once", "postprocess._as_stage",
-    "proxies.hooked", "asgi.__call__", "asgi.send_with_id", "asgi.flush_then_send",
+    "proxies.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
     "seams.run_seam", "workers.__get__", "workers.__set__", "locks.acquire", "locks.__enter__", "parcel.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
     "entries.tapped", "loads.call_load", "loads._await", "loads.__init__", "loads.__enter__", "loads.__exit__",

@@ -40,7 +40,7 @@ from starlette.routing import Route
 import otel_tts
 from otel_tts import carrier, guard, request
 from otel_tts.engine import Callback, Chunk, Engine, Entry, Load, Mark, Seam
-from otel_tts.instrumentation import asgi, fastapi
+from otel_tts.instrumentation import asgi, fastapi, loguru
 from otel_tts.instrumentation import logging as log_lines
 from otel_tts.instrumentation.compiling import watch_compiling
 from otel_tts.instrumentation.delivered import note_answer
@@ -623,6 +623,36 @@ def test_log_lines(world: Any) -> None:
         log_lines.uninstrument()
 
 
+def test_log_lines_of_loguru(world: Any) -> None:
+    from loguru import logger
+
+    world()
+    lines: list[str] = []
+
+    def log() -> list[str]:
+        lines.clear()
+        loguru.instrument()
+        logger.remove()
+        number = logger.add(lambda message: lines.append(str(message)), format="{level} {message}", catch=False)
+        token = request.current.set(request.Request("r", 0, offered="o"))
+        try:
+            logger.bind(mine=1).info("text {}", 7)
+            raise ValueError
+        except ValueError:
+            logger.opt(exception=True).error("failed")
+        finally:
+            request.current.reset(token)
+            logger.remove(number)
+            guard.contain("loguru", loguru.uninstrument)
+        return [line.splitlines()[0] for line in lines]
+
+    try:
+        check(lambda: [outcome(log)], only=("loguru._", "loguru.sink", "loguru.no_text", "loguru.is_to"))
+    finally:
+        loguru.uninstrument()
+        logger.remove()
+
+
 LATE = """
     class Starlette:
         async def __call__(self, scope, receive, send):
@@ -679,6 +709,7 @@ CHECKED = {
     "parcel": "test_faults_everywhere.py::test_handing_over_to_processes",
     "streaming": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
     "timing.capture_guard": "test_faults_everywhere.py::test_capturing_a_graph",
+    "instrumentation.answer": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.compiling": "test_faults_everywhere.py::test_compiling_inside_a_request",
     "instrumentation.delivered": "test_faults_everywhere.py::test_answering_with_files",
@@ -690,6 +721,7 @@ CHECKED = {
     "instrumentation.loads": "test_faults_everywhere.py::test_loading_a_model",
     "instrumentation.locks": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
     "instrumentation.logging": "test_faults_everywhere.py::test_log_lines",
+    "instrumentation.loguru": "test_faults_everywhere.py::test_log_lines_of_loguru",
     "instrumentation.onnxruntime": "test_faults_injected.py::test_running_a_session_of_onnxruntime",
     "instrumentation.postprocess": "test_faults_everywhere.py::test_writing_files",
     "instrumentation.progress": "test_stage_clock.py::test_a_fault_in_the_clock_changes_no_audio",

@@ -249,6 +249,12 @@ def test_a_file_that_is_being_packed_is_read_once(tmp_path: Path) -> None:
     assert answer.complete and ids(answer) == [one.id]
 
 
+def test_a_file_that_is_packed_between_look_and_reading_is_read_all_the_same(tmp_path: Path) -> None:
+    one = Request(NOW)
+    (tmp_path / "traces.jsonl.gz").write_bytes(gzip.compress(line(one)))
+    assert len(list(otlp_files.read_spans(tmp_path / "traces.jsonl"))) == 3
+
+
 def test_what_is_packed_otherwise_is_told(tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl.zst").write_bytes(b"x")
     (gap,) = FileTraces(tmp_path).find(Filter()).gaps
