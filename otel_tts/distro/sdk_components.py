@@ -13,14 +13,20 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import opentelemetry.sdk._configuration as sdk
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_tts.commands import installing
+from otel_tts.distro import outages
+from otel_tts.distro.outages import Place
 from otel_tts.distro.pipeline import SIGNALS, Pipeline
 
 Configurator = sdk._OTelSDKConfigurator  # its docstring asks distributions to subclass it
@@ -105,8 +111,9 @@ class ConfigurationFile:
             from opentelemetry.configuration import load_config_file
             from opentelemetry.configuration._resource import create_resource
         except ImportError as error:
-            advice = "pip install 'otel-tts[config]' or unset it"
-            raise RuntimeError(f"the package that reads it is not installed; {advice}") from error
+            raise RuntimeError(
+                f"the package that reads it is not installed; {installing('config')}, or unset it"
+            ) from error
         self._config = load_config_file(path)
         self.disabled = bool(self._config.disabled)
         self._resource = None if self.disabled else create_resource(self._config.resource)
@@ -190,6 +197,102 @@ def hear_losses(exporter: Any, note: Callable[[int, str], None]) -> bool:
         return False
     exporter.on_loss = note
     return True
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came back from an address: an HTTP status with what belongs to it, or an error (gRPC: its code)."""
+
+    protocol: str
+    address: str
+    status: int = 0
+    reason: str = ""
+    content_type: str = ""
+    location: str = ""
+    error: str = ""
+    error_type: str = ""
+
+
+def speak(exporter: Any, seconds: float = 3.0) -> Said | None:
+    """Send an empty request as an OTLP exporter sends one. None for exporters of another kind."""
+    if callable(own := getattr(exporter, "speak", None)):
+        return _speak_ours(exporter._endpoint, own(seconds))
+    client = getattr(exporter, "_client", None)
+    if (transport := getattr(client, "_transport", None)) is not None:
+        return _speak_http(exporter._endpoint, client, transport, seconds)
+    if callable(getattr(client, "Export", None)):
+        return _speak_grpc(exporter, client, seconds)
+    return None
+
+
+def _speak_ours(address: str, outcome: Any) -> Said:
+    if (answer := outcome.answer) is None:
+        return Said("http/protobuf", address, error=outcome.error, error_type=outcome.error_type)
+    return Said("http/protobuf", address, answer.status, answer.words, answer.content_type, answer.location)
+
+
+def _speak_http(address: str, client: Any, transport: Any, seconds: float) -> Said:
+    data = client._compress(b"")  # no bytes are an empty request
+    result = transport.request("POST", address, headers=client._headers, data=data, timeout=seconds)
+    if result.error is not None:
+        return Said("http/protobuf", address, error=repr(result.error), error_type=type(result.error).__name__)
+    headers = result.headers()
+    content, location = headers.get("content-type", ""), headers.get("location", "")
+    return Said("http/protobuf", address, result.status_code, result.reason or "", content, location)
+
+
+def _speak_grpc(exporter: Any, client: Any, seconds: float) -> Said:
+    import grpc
+
+    nothing: Any = MetricsData(resource_metrics=[]) if MetricExporter in type(exporter).__mro__ else []
+    try:
+        client.Export(request=exporter._translate_data(nothing), metadata=exporter._headers, timeout=seconds)
+    except grpc.RpcError as error:
+        code: Any = getattr(error, "code", lambda: None)()
+        details: Any = getattr(error, "details", lambda: "")()
+        return Said(
+            "grpc", exporter._endpoint, error=details or str(error), error_type=getattr(code, "name", "UNKNOWN")
+        )
+    return Said("grpc", exporter._endpoint)
+
+
+def place_of(exporter: Any) -> Place:
+    """Return where an exporter sends to."""
+    if (folder := folder_of(exporter)) is not None:
+        return outages.directory(str(folder.path))
+    endpoint = getattr(exporter, "_endpoint", None)
+    if not isinstance(endpoint, str):
+        return outages.server(type(exporter).__name__)
+    parts = urlsplit(endpoint)  # over HTTP the signal's own path, which is no news
+    return outages.server(f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else endpoint)
+
+
+def hear_failures(exporter: Any, hear: Callable[[str], None]) -> bool:
+    """Let `hear` be told why an OTLP/HTTP exporter fails, which it does not always say. False where that is impossible.
+
+    Others say it in their log records.
+    """
+    client: Any = getattr(exporter, "_client", None)
+    export = getattr(client, "export", None)
+    if not callable(export):
+        return False
+
+    def hearing(data: bytes) -> Any:
+        result: Any = export(data)
+        if result.success and 300 <= (result.status_code or 0) < 400:  # not followed, so nothing has arrived
+            result = dataclasses.replace(result, success=False)
+            hear(f"code: {result.status_code}, reason: {result.reason}, a redirect, which is not followed")
+        elif not result.success and result.error is not None:
+            hear(str(result.error))
+        return result
+
+    client.export = hearing
+    return True
+
+
+def folder_of(exporter: Any) -> Any | None:
+    """Return the folder that one of our exporters to files writes to; None for others."""
+    return getattr(getattr(exporter, "file", None), "folder", None)
 
 
 def renew_connections(exporter: Any) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_tts import settings as table
-from otel_tts.distro import sdk_components
+from otel_tts.distro import sdk_components, without_server
 from otel_tts.distro.pipeline import SIGNALS, Pipeline
 from otel_tts.settings import MASK, Settings
 from otel_tts.version import __version__
@@ -50,6 +50,8 @@ def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str])
                 f"{name}={environ[name]} means {environ[name]} seconds in Python, not milliseconds: a collector that "
                 "hangs would be waited for that long; set it in seconds, as in 10"
             )
+    if settings.file_dir and "OTEL_CONFIG_FILE" in environ:
+        yield "OTEL_TTS_FILE_DIR does nothing beside OTEL_CONFIG_FILE, which names the exporters"
     for signal in pipeline.foreign():
         yield (
             f"the global provider for {signal} is not OpenTelemetry's SDK: the privacy gate cannot stand before what "
@@ -70,8 +72,15 @@ def _targets(environ: Mapping[str, str], pipeline: Pipeline) -> list[str]:
 
 
 def _target(environ: Mapping[str, str], signal: str, left_out: Sequence[str]) -> str:
-    asked = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").split(",")
-    exporter = ",".join(name.strip() for name in asked if name.strip() and name.strip() not in left_out) or "none"
+    wanted = without_server.named(environ, signal)
+    return " + ".join(_place(environ, signal, name) for name in wanted if name not in left_out) or "none"
+
+
+def _place(environ: Mapping[str, str], signal: str, exporter: str) -> str:
+    if exporter == without_server.FILE:
+        from otel_tts.export import shared_folder
+
+        return f"{exporter} {shared_folder.locate(environ.get('OTEL_TTS_FILE_DIR', '').strip())}"
     if not exporter.startswith(("otlp", sdk_components.OURS)):
         return exporter
     is_ours = exporter.startswith(sdk_components.OURS)  # over HTTP, whatever the variable says

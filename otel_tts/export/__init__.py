@@ -1,3 +1,3 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where telemetry leaves: what the SDK hands to exporters, as bytes of OTLP, sent over HTTP."""
+"""Where telemetry leaves: as bytes of OTLP over HTTP, or as lines of JSON in a folder that many processes share."""

@@ -30,6 +30,9 @@ class Answer:
     rejected: int = 0
     asked: float | None = None
     """Seconds after which the receiver wants the batch again."""
+    content_type: str = ""
+    location: str = ""
+    """Where a redirect leads to; nobody follows."""
 
     @property
     def delivered(self) -> bool:
@@ -42,12 +45,17 @@ class Answer:
         return 6 if self.status in _RETRIED else 3 if self.status in _RETRIED_SELDOM else 1
 
     @property
+    def words(self) -> str:
+        """The status in words."""
+        try:
+            return HTTPStatus(self.status).phrase
+        except ValueError:
+            return ""
+
+    @property
     def reason(self) -> str:
         """The status in words, and what the receiver said."""
-        try:
-            words = HTTPStatus(self.status).phrase
-        except ValueError:
-            words = "unknown"
+        words = self.words
         if 300 <= self.status < 400:
             words += "; redirects are not followed, since headers may be secret"
         elif self.status == 413:
@@ -59,11 +67,12 @@ def read(status: int, headers: Any, body: bytes) -> Answer:
     """Return what an answer says. `body` is no longer than MOST_BYTES, maybe cut."""
     body = _unpacked(body, (headers.get("content-encoding") or "").strip().lower())
     asked = _seconds(headers.get("retry-after")) if status in _RETRIED else None
+    rejected, said, content_type = 0, "", (headers.get("content-type") or "").strip().lower()
     if 200 <= status < 300:
         rejected, said = _partial_success(body)
-        return Answer(status, said, rejected)
-    is_proto = (headers.get("content-type") or "").split(";")[0].strip().lower() == "application/x-protobuf"
-    return Answer(status, _line(_message(body)) if is_proto else "", 0, asked)
+    elif content_type.startswith("application/x-protobuf"):
+        said = _line(_message(body))
+    return Answer(status, said, rejected, asked, content_type, (headers.get("location") or "")[:_LONGEST])
 
 
 def _unpacked(body: bytes, coding: str) -> bytes:

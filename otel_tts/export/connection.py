@@ -28,6 +28,10 @@ _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """What the SDK's own exporter looks at, too."""
 
 
+class ProxyError(OSError):
+    """A proxy cannot be reached, or does not let us through."""
+
+
 class Connection:
     """A connection and how requests are made on it. Of one process and, at a time, one thread."""
 
@@ -36,7 +40,7 @@ class Connection:
         url = urlsplit(target.url)
         host, secure = url.hostname or "", url.scheme == "https"
         at = (host, url.port or (443 if secure else 80))
-        proxy = _proxy(url.scheme, *at)
+        proxy = self._proxy = _proxy(url.scheme, *at)
         there = at if proxy is None else (proxy.hostname or "", proxy.port or 80)
         self._path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         self._headers = dict(target.headers)
@@ -63,12 +67,24 @@ class Connection:
         connection = self._http
         connection.timeout = self._left()
         if connection.sock is None:
-            connection.connect()
+            self._connect()
         headers = self._headers | {"content-length": str(len(body)).encode()}
         if coding != "none":
             headers["content-encoding"] = coding.encode()
         connection.request("POST", self._path, self._pieces(body), headers)
         return connection.getresponse()
+
+    def _connect(self) -> None:
+        try:
+            self._http.connect()
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            if self._proxy is None:
+                raise
+            raise ProxyError(
+                f"the proxy: {f'[Errno {error.errno}] ' if error.errno else ''}{error.strerror or error}"
+            ) from error
 
     def _pieces(self, body: bytes) -> Iterator[bytes]:
         """Hand out the body piece by piece: a reader that takes a byte a second is waited for no longer either."""

@@ -69,6 +69,12 @@ class _Otlp:
         """How many items wait because the receiver asked for it."""
         return self._waiting.items if self._pid == os.getpid() else 0
 
+    def speak(self, seconds: float) -> Outcome:
+        """Send an empty request, to see whether one would arrive."""
+        from otel_tts.export.post import packed
+
+        return self._connected().try_once(packed(b"", self._target.compression), seconds)
+
     def _take(self, batch: Any, items: int) -> bool:
         """Send a batch, or keep it where the receiver wants it later. False where it is lost."""
         if self._over:
@@ -108,15 +114,18 @@ class _Otlp:
         return False
 
     def _send(self, batch: Batch) -> Outcome:
+        outcome = self._connected().send(batch.body)
+        if outcome.delivered and outcome.answer is not None and (outcome.answer.rejected or outcome.answer.said):
+            self._note_rejected(outcome.answer.rejected, outcome.answer.said)
+        return outcome
+
+    def _connected(self) -> Sender:
         with self._lock:
             if self._sender is None:
                 from otel_tts.export.post import Sender
 
                 self._sender = Sender(self._target, self._what)
-        outcome = self._sender.send(batch.body)
-        if outcome.delivered and outcome.answer is not None and (outcome.answer.rejected or outcome.answer.said):
-            self._note_rejected(outcome.answer.rejected, outcome.answer.said)
-        return outcome
+            return self._sender
 
     def _note_rejected(self, rejected: int, said: str) -> None:
         if rejected:

@@ -34,6 +34,8 @@ class Outcome:
 
     answer: Answer | None = None
     error: str = ""
+    error_type: str = ""
+    """The name of what was raised: ProxyError, SSLError, TimeoutError, …"""
     tries: int = 1
     """How often it may be sent in all."""
 
@@ -67,6 +69,11 @@ class Sender:
         """Post `body`, packed already, and try again what is transient while the target's timeout lasts."""
         with self._lock:
             return self._send(body, time.monotonic() + self._target.timeout)
+
+    def try_once(self, body: bytes, seconds: float) -> Outcome:
+        """Post `body` and do not try again."""
+        with self._lock:
+            return self._once(body, time.monotonic() + seconds)
 
     def close(self) -> None:
         """End waits between two tries, and the connection where it is not in use."""
@@ -103,11 +110,13 @@ class Sender:
                 self._drop()
                 if kept and not isinstance(error, TimeoutError) and time.monotonic() < deadline:
                     continue
-                final = isinstance(error, ssl.SSLCertVerificationError)
-                return Outcome(error=_words(error), tries=1 if final else _TRIES)
+                is_certificate = isinstance(error, ssl.SSLCertVerificationError)
+                name = "SSLError" if is_certificate else type(error).__name__
+                return Outcome(error=_words(error), error_type=name, tries=1 if is_certificate else _TRIES)
             except Exception as error:  # a proxy that cannot be used, or a fault of ours
                 self._drop()
-                return Outcome(error=str(error) if isinstance(error, ValueError) else type(error).__name__)
+                name = type(error).__name__
+                return Outcome(error=str(error) if isinstance(error, ValueError) else name, error_type=name)
         raise AssertionError("the last of them has no kept connection")
 
     def _post(self, body: bytes, deadline: float, kept: bool) -> Outcome:

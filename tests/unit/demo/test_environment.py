@@ -45,6 +45,7 @@ def test_to_an_endpoint() -> None:
     assert of_service["OTEL_TRACES_EXPORTER"] == of_service["OTEL_LOGS_EXPORTER"] == "otlp"
     assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" not in of_service
     assert "OTEL_SDK_DISABLED" not in of_service
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL" not in of_service, "the port says which"
 
 
 @pytest.mark.parametrize("url", ["collector:4318", "grpc://127.0.0.1:4317", "http://", "http://a:4318/v1/traces"])
@@ -57,14 +58,8 @@ def test_an_endpoint_where_nobody_answers() -> None:
     with socket.socket() as bound:  # bound, but nobody listens
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with pytest.raises(DemoError, match=rf"Nothing answers at {url}: .*refused.*\n.*otel-tts stack up"):
+        with pytest.raises(DemoError, match=rf"would not arrive: .*{url}: .*refused.*\n.*otel-tts stack up"):
             destination.check(url)
-
-
-def test_an_endpoint_that_is_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert destination.check(url + "/") == url
 
 
 def test_a_request_can_be_found() -> None:

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
@@ -172,3 +176,40 @@ def test_failed_exports_are_counted_by_kind() -> None:
     assert losses.undelivered() == {"spans": 2, "log records": 1}
     losses.renew()
     assert losses.undelivered() == {}
+
+
+def test_why_an_exporter_failed_is_heard_and_where_it_sends_to_is_known() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    exporter = OTLPSpanExporter(f"http://user:secret@{address}/v1/traces", timeout=0.1)
+    assert sdk_components.place_of(exporter).name == f"http://{address}"
+    heard: list[str] = []
+    assert sdk_components.hear_failures(exporter, heard.append)
+    assert exporter.export([]).name == "FAILURE"
+    exporter.shutdown()
+    assert len(heard) == 1 and "Connection refused" in heard[0]
+    assert not sdk_components.hear_failures(InMemorySpanExporter(), heard.append)
+    assert sdk_components.place_of(InMemorySpanExporter()).name == "InMemorySpanExporter"
+
+
+def test_a_redirect_is_no_success() -> None:
+    """The exporter does not follow it and says SUCCESS: the batch would be lost unseen."""
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Moved) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        exporter = OTLPSpanExporter(f"http://127.0.0.1:{server.server_address[1]}/v1/traces")
+        assert exporter.export([]).name == "SUCCESS", "upstream has mended it: take ours away"
+        heard: list[str] = []
+        sdk_components.hear_failures(exporter, heard.append)
+        assert exporter.export([]).name == "FAILURE" and "301" in heard[0]
+        exporter.shutdown()
+        server.shutdown()
