@@ -19,7 +19,7 @@ from otel_tts.distro.outages import Attempt, Outages, attempting
 from otel_tts.distro.pipeline import Pipeline
 from otel_tts.guard import contain
 
-_KINDS: Final = {"traces": "spans", "logs": "log records"}
+_KINDS: Final = {"traces": "spans", "metrics": "metrics", "logs": "log records"}
 
 
 class Watched:
@@ -76,7 +76,7 @@ class Losses:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._processors: dict[str, list[Any]] = {kind: [] for kind in _KINDS.values()}
-        self._exporters: dict[str, list[Any]] = {kind: [] for kind in (*_KINDS.values(), "metrics")}
+        self._exporters: dict[str, list[Any]] = {kind: [] for kind in _KINDS.values()}
         self._on_the_way: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
         self.outages = Outages()
@@ -134,11 +134,15 @@ class Losses:
                 current.dropped[reason] += count
 
     def undelivered(self) -> dict[str, int]:
-        """Return, for spans and log records, how many did not arrive so far: gone, on the way, or waiting."""
+        """Return for each kind how many did not arrive so far: gone, on the way, or waiting."""
         waiting = {k: sum(map(sdk_components.waiting_in, processors)) for k, processors in self._processors.items()}
-        waiting |= {k: waiting.get(k, 0) + sum(map(sdk_components.waiting_for, e)) for k, e in self._exporters.items()}
+        waiting = {k: n + sum(map(sdk_components.waiting_for, self._exporters[k])) for k, n in waiting.items()}
         counts = {kind: self._lost[kind] + self._on_the_way[kind] + waiting[kind] for kind in waiting}
         return {kind: count for kind, count in counts.items() if count > 0}
+
+    def exporters(self, kind: str) -> list[Any]:
+        """Return the exporters of ours that send `kind`, each of which may keep what its receiver wants later."""
+        return self._exporters[kind]
 
     def renew(self) -> None:
         """Begin anew in a forked child."""
@@ -163,6 +167,17 @@ def watch(pipeline: Pipeline) -> None:
     for reader in sdk_private.metric_readers(pipeline.metrics):
         contain("losses", _losses.watch_reader, reader)
     outages.listen()
+
+
+def anything_waits() -> bool:
+    """Whether a receiver has asked to be sent something later."""
+    return any(sdk_components.waiting_for(exporter) for kind in _KINDS.values() for exporter in _losses.exporters(kind))
+
+
+def settle(signal: str, seconds: float) -> None:
+    """Wait for what a receiver wants of `signal` within `seconds`."""
+    for exporter in _losses.exporters(_KINDS[signal]):
+        exporter.force_flush(seconds * 1000)
 
 
 def renew_after_fork() -> None:

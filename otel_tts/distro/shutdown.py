@@ -109,6 +109,9 @@ class Exit:
         began = time.monotonic()
         late = self._crew.run({"recorder": lambda: _drain(seconds, last)}, seconds)
         late += self._crew.run(jobs, max(0.0, seconds - (time.monotonic() - began)))
+        if not late and not last and losses.anything_waits():
+            left = max(0.0, seconds - (time.monotonic() - began))
+            self._crew.run({signal: partial(losses.settle, signal, left) for signal in jobs}, left)
         self._budget.note(time.monotonic() - began, delivered=not late)
         if late or last:
             contain("shutdown.report", losses.report, late, seconds)
@@ -188,6 +191,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     how it would have been, and the reason for a flush where one would think of a shutdown.
     """
     flush()
+    contain("shutdown.report", losses.report, (), 0.0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.raise_signal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, _on_sigterm)

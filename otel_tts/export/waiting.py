@@ -45,6 +45,8 @@ class Waiting:
         self._send, self._lose = send, lose
         self._changed = threading.Condition()
         self._batches: deque[Batch] = deque()
+        self.items = 0
+        """How many spans, log records or metrics wait, the batch that is being sent included."""
         self._bytes = 0
         self._sending: Batch | None = None
         self._due = 0.0
@@ -52,23 +54,17 @@ class Waiting:
         self._said, self._dropped = float("-inf"), 0
         self._over = False
 
-    @property
-    def items(self) -> int:
-        """How many spans, log records or metrics wait, the batch that is being sent included."""
-        batches, sending = list(self._batches), self._sending
-        return sum(batch.items for batch in batches) + (sending.items if sending is not None else 0)
-
     def add(self, batch: Batch, seconds: float | None = None) -> None:
         """Keep a batch, for at least `seconds` (None: behind those that wait already). The oldest make room for it."""
         with self._changed:
             if seconds is not None:
                 self._due = time.monotonic() + max(seconds, _SOONEST_S)
             self._batches.append(batch)
-            self._bytes += len(batch.body)
+            self._count(batch, 1)
             dropped = 0
             while self._bytes > self._most_bytes and self._batches:
                 oldest = self._batches.popleft()
-                self._bytes -= len(oldest.body)
+                self._count(oldest, -1)
                 dropped += oldest.items
             if self._batches and self._thread is None:
                 self._start()
@@ -95,10 +91,15 @@ class Waiting:
         self.settle(seconds)
         with self._changed:
             self._over, lost = True, self.items
-            self._batches.clear()
+            while self._batches:
+                self._count(self._batches.popleft(), -1)
             self._changed.notify_all()
         if lost:
             self._lose(lost, "export_failed")
+
+    def _count(self, batch: Batch, sign: int) -> None:
+        self.items += sign * batch.items
+        self._bytes += sign * len(batch.body)
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._send_due, name=f"otel-tts-{self._what}-waiting", daemon=True)
@@ -138,7 +139,7 @@ class Waiting:
                 self._due = time.monotonic() + pause
                 self._batches.appendleft(batch)
                 return 0
-            self._bytes -= len(batch.body)
+            self._count(batch, -1)
             return 0 if outcome is not None and outcome.delivered else batch.items
 
     def _say(self, dropped: int) -> None:

@@ -6,7 +6,8 @@
         subprocess.run([...], env=sink.env(OTEL_SERVICE_NAME="speech"))
         assert [span.name for span in sink.spans()] == [...]
 
-`answer` makes it refuse (an HTTP status), `hang` makes it accept and never answer.
+`answer` makes it refuse (an HTTP status), `retry_after` says until when (seconds), `hang` makes it accept and never
+answer.
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ class OtlpSink:
     def __init__(self, *, answer: int = 200, hang: bool = False) -> None:
         self.answer = answer
         self.hang = hang
+        self.retry_after: int | None = None
         self._lock = threading.Condition()
         self._requests: list[_Received] = []
         self._released = threading.Event()
@@ -237,6 +239,8 @@ def _handler(sink: OtlpSink) -> type[BaseHTTPRequestHandler]:
             self.send_response(sink.answer if known else 404)
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", str(len(payload)))
+            if sink.retry_after is not None:
+                self.send_header("Retry-After", str(sink.retry_after))
             self.end_headers()
             self.wfile.write(payload)
 
