@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, Final
 
 MOST_BYTES: Final = 64_000
@@ -23,7 +23,7 @@ _RETRIED_SELDOM: Final = frozenset((408, 500))
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. `said` is the receiver's own message, on one line and short; `rejected` counts items."""
+    """An HTTP answer. What the receiver says in its own words is on one line and short; `rejected` counts items."""
 
     status: int
     said: str = ""
@@ -33,6 +33,7 @@ class Answer:
     content_type: str = ""
     location: str = ""
     """Where a redirect leads to; nobody follows."""
+    phrase: str = ""
 
     @property
     def delivered(self) -> bool:
@@ -46,11 +47,8 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """The status in words."""
-        try:
-            return HTTPStatus(self.status).phrase
-        except ValueError:
-            return ""
+        """The status in words: the receiver's, or else the standard's."""
+        return self.phrase or responses.get(self.status, "")
 
     @property
     def reason(self) -> str:
@@ -63,7 +61,7 @@ class Answer:
         return f"{words}: {self.said}" if self.said else words
 
 
-def read(status: int, headers: Any, body: bytes) -> Answer:
+def read(status: int, headers: Any, body: bytes, phrase: str = "") -> Answer:
     """Return what an answer says. `body` is no longer than MOST_BYTES, maybe cut."""
     body = _unpacked(body, (headers.get("content-encoding") or "").strip().lower())
     asked = _seconds(headers.get("retry-after")) if status in _RETRIED else None
@@ -72,7 +70,8 @@ def read(status: int, headers: Any, body: bytes) -> Answer:
         rejected, said = _partial_success(body)
     elif content_type.startswith("application/x-protobuf"):
         said = _line(_message(body))
-    return Answer(status, said, rejected, asked, content_type, (headers.get("location") or "")[:_LONGEST])
+    location = (headers.get("location") or "")[:_LONGEST]
+    return Answer(status, said, rejected, asked, content_type, location, _line(phrase.encode("utf-8", "replace")))
 
 
 def _unpacked(body: bytes, coding: str) -> bytes:

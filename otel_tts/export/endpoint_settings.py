@@ -105,9 +105,10 @@ def _headers(variable: str, given: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for pair in filter(None, (part.strip() for part in given.split(","))):
         key, equals, value = pair.partition("=")
-        name, value = key.strip().lower(), unquote(value.strip()).strip(" \t")
+        name, value = unquote(key).strip(" \t").lower(), unquote(value.strip()).strip(" \t")
         if not equals or not _NAME.match(name):
-            raise ValueError(f"{variable} holds a header whose name is none, or that is not of the form name=value")
+            _logger.warning("otel-tts: %s holds what is no header of the form name=value; it is left out", variable)
+            continue
         if _CONTROL.search(value):
             raise ValueError(f"{variable} holds a header with a control character, such as a line break, in its value")
         if name in _OURS:

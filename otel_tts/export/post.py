@@ -127,7 +127,7 @@ class Sender:
             content = answer.read(answers.MOST_BYTES)
         except (OSError, http.client.HTTPException):  # half an answer; its status has been read
             content = b""
-        found = answers.read(answer.status, answer.headers, content)
+        found = answers.read(answer.status, answer.headers, content, answer.reason)
         if answer.will_close or not answer.isclosed():  # more than that would only hold the connection
             self._drop()
         return Outcome(found, tries=found.tries)

@@ -152,7 +152,8 @@ def test_what_is_wrong_and_what_to_change(
 
 def test_a_package_that_does_not_fit_is_told(places: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    (found,) = destinations.examine({**TRACES_ONLY, BASE: f"http://{places['otlp']}"})
+    the_sdks = {**TRACES_ONLY, "OTEL_TRACES_EXPORTER": "otlp_proto_http"}
+    (found,) = destinations.examine({**the_sdks, BASE: f"http://{places['otlp']}"})
     assert (not found.works and "ImportError" in found.detail) or "ModuleNotFoundError" in found.detail
     assert "pip check" in found.detail
 

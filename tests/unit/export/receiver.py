@@ -32,9 +32,9 @@ Answer = Callable[[socket.socket], bool]
 """Answers on a connection; says whether the connection goes on."""
 
 
-def answer(status: int = 200, body: bytes = b"", **headers: Any) -> Answer:
+def answer(status: int = 200, body: bytes = b"", phrase: str = "Words", **headers: Any) -> Answer:
     """A proper answer; ``retry_after=1`` is a header."""
-    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]
+    lines = [f"HTTP/1.1 {status} {phrase}", f"Content-Length: {len(body)}"]
     lines += (f"{name.replace('_', '-')}: {value}" for name, value in headers.items())
 
     def send(connection: socket.socket) -> bool:

@@ -135,7 +135,7 @@ def test_a_batch_that_is_refused_is_a_failure_and_said(
     assert losses == []  # who called counts it
     (said,) = caplog.records
     assert said.name == "otel_tts.export" and receiver.endpoint in said.getMessage()
-    assert "code: 413, reason: Request Entity Too Large; lower OTEL_BSP_MAX_EXPORT_BATCH_SIZE" in said.getMessage()
+    assert "code: 413, reason: Words; lower OTEL_BSP_MAX_EXPORT_BATCH_SIZE" in said.getMessage()
 
 
 def test_a_partial_success_is_counted_and_said_once(
