@@ -61,7 +61,7 @@ class _Otlp:
         self._lock = threading.Lock()  # a simple processor exports on its callers' threads
         self._sender: Sender | None = None
         self._waiting = Waiting(
-            self._what, self._endpoint, self._most_bytes, self._send, lambda lost, why: self.on_loss(lost, why)
+            self._what, self._endpoint, self._most_bytes, self._send_once, lambda lost, why: self.on_loss(lost, why)
         )
 
     @property
@@ -80,6 +80,8 @@ class _Otlp:
         if self._over:
             _failures.warning("otel-tts: %d %s came after the end and are lost", items, self._what)
             return False
+        if not items:
+            return True
         self._renew_if_forked()
         with self._lock:
             content, encoded = self._encode(batch)
@@ -101,7 +103,7 @@ class _Otlp:
         if self._waiting.items:
             self._waiting.add(batch)
             return True
-        outcome = self._send(batch)
+        outcome = self._read(self._connected().send(batch.body))
         if outcome.delivered:
             return True
         if (seconds := outcome.again) is not None and self._most_bytes:
@@ -113,8 +115,11 @@ class _Otlp:
         _failures.error("otel-tts: %s were not taken by %s, %s", self._what, self._endpoint, outcome)
         return False
 
-    def _send(self, batch: Batch) -> Outcome:
-        outcome = self._connected().send(batch.body)
+    def _send_once(self, batch: Batch) -> Outcome:
+        """Send a batch that has waited: it goes on waiting where this fails, so there is no hurry."""
+        return self._read(self._connected().try_once(batch.body, self._target.timeout))
+
+    def _read(self, outcome: Outcome) -> Outcome:
         if outcome.delivered and outcome.answer is not None and (outcome.answer.rejected or outcome.answer.said):
             self._note_rejected(outcome.answer.rejected, outcome.answer.said)
         return outcome

@@ -57,6 +57,9 @@ class Waiting:
     def add(self, batch: Batch, seconds: float | None = None) -> None:
         """Keep a batch, for at least `seconds` (None: behind those that wait already). The oldest make room for it."""
         with self._changed:
+            if self._over:  # it was being sent when the end came
+                self._lose(batch.items, "export_failed")
+                return
             if seconds is not None:
                 self._due = time.monotonic() + max(seconds, _SOONEST_S)
             self._batches.append(batch)

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, UpDownCounter
-from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExportResult, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -220,8 +220,7 @@ def test_losses_are_said_where_nobody_counts(receiver: Receiver, caplog: pytest.
         loggers.get_logger("l").emit(body="line")
         loggers.shutdown()
     assert f"1 log records for {receiver.endpoint}/v1/logs are lost" in caplog.text
-    assert exporter.export([]) is LogRecordExportResult.FAILURE
-    assert MetricExportResult.FAILURE.name == LogRecordExportResult.FAILURE.name
+    assert exporter.export([]) is LogRecordExportResult.FAILURE  # it has ended
 
 
 # --- forks -----------------------------------------------------------------------------------------------------------

@@ -127,6 +127,13 @@ def test_the_end_gives_up_at_once_what_is_due_later() -> None:
     assert (far.sent, far.lost, far.waiting.items) == ([], [(5, "export_failed")], 0)
 
 
+def test_what_comes_after_the_end_is_lost_and_counted() -> None:
+    far = Far()
+    far.waiting.end(1)
+    far.waiting.add(Batch(b"1", 2), 3600)
+    assert (far.lost, far.waiting.items) == ([(2, "export_failed")], 0)
+
+
 def test_the_end_does_not_wait_for_a_receiver_that_hangs() -> None:
     far = Far()
     far.go_on.clear()
