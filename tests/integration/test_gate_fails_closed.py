@@ -143,6 +143,16 @@ CASES = {
          "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE": "/nonexistent.pem"}, ("/nonexistent.pem",), "traces logs",
     ),
     "headers": Case({"OTEL_EXPORTER_OTLP_LOGS_HEADERS": "no pair at all"}, ()),
+    "a header with a line break": Case(
+        {"OTEL_EXPORTER_OTLP_LOGS_HEADERS": "key=a%0d%0ab: c"},
+        ("logs", "OTEL_LOGS_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_LOGS_HEADERS holds a header with a control character"),
+        "traces metrics",
+    ),
+    "an endpoint that is no URL": Case(
+        {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "collector:4318"},
+        ("metrics", "OTEL_METRICS_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is no URL"),
+        "traces logs",
+    ),
     "exemplar filter": variable("OTEL_METRICS_EXEMPLAR_FILTER", "bogus", "metrics", "always_on, always_off"),
     "empty exemplar filter": Case({"OTEL_METRICS_EXEMPLAR_FILTER": ""}, ()),
     "protocol": variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "traces, metrics, logs", "grpc, http/protobuf"),
