@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Gradio page: a button with progress, the sound as it comes, and a look at the text with every keystroke.
 
-    pip install otel-tts hibari-tts gradio
+    pip install .. hibari-tts gradio
     opentelemetry-instrument python gradio_page.py 7860
 
 Each click is a job of Gradio's queue, and a trace: the request that handed it in, the waiting, the synthesis. The count

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from otel_tts.cli import output
+from otel_tts.commands import installing, installing_elsewhere, suggest
 
 if TYPE_CHECKING:
     from otel_tts.demo.client import Answer, Case
@@ -85,7 +86,7 @@ def _to_files(folder: Folder, cases: list[Case], as_json: bool) -> None:
     if problems:
         raise output.fail("\n".join(["The telemetry is not complete:", *(f"  {problem}" for problem in problems)]))
     if not as_json:
-        output.say(_NEXT)
+        output.say(_next())
 
 
 def _to_endpoint(folder: Folder, cases: list[Case], base: str, as_json: bool) -> None:
@@ -153,7 +154,7 @@ def _check_extra() -> None:
     if missing:
         raise output.fail(
             f"The demo needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.\n"
-            "Install it with: pip install 'otel-tts[demo]'"
+            f"Install it with: {installing('demo')}"
         )
 
 
@@ -164,11 +165,13 @@ def _installed(module: str) -> bool:
         return False
 
 
-_NEXT: Final = """
+def _next() -> str:
+    up, again = suggest("stack up"), suggest("demo --endpoint http://127.0.0.1:4318")
+    return f"""
 Next:
-  otel-tts stack up                                   the backends on this machine, without containers
-  otel-tts demo --endpoint http://127.0.0.1:4318      the same, sent to them
-Your own service:
-  pip install otel-tts
+  {up:<{len(again)}}      the backends on this machine, without containers
+  {again}      the same, sent to them
+Your own service, in the environment that it runs in:
+  {installing_elsewhere()}
   export OTEL_SERVICE_NAME=my-tts OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
   otel-tts run -- uvicorn my_service:app"""

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from otel_tts import settings, variables
 from otel_tts.cli import output
+from otel_tts.commands import installing, suggest
 
 PASS, FAIL, WARN, SKIP, MEASURED = "pass", "fail", "warn", "skip", "measured"
 _STYLES: Final = {PASS: "green", FAIL: "bold red", WARN: "yellow", SKIP: "dim", MEASURED: "cyan"}
@@ -91,14 +92,14 @@ def _distributions(environ: Mapping[str, str]) -> Iterator[Check]:
     names = sorted({entry.name for entry in metadata.entry_points(group="opentelemetry_distro")})
     if "otel_tts" not in names:
         yield Check(
-            "launcher", FAIL, "otel-tts is not registered as a distribution; pip install it, not only its files"
+            "launcher", FAIL, f"otel-tts is not registered as a distribution, its files alone are here; {installing()}"
         )
     elif len(names) > 1 and environ.get("OTEL_PYTHON_DISTRO") != "otel_tts":
         others = ", ".join(name for name in names if name != "otel_tts")
         yield Check(
             "launcher",
             WARN,
-            f"also installed: {others}; start with `otel-tts run --` or set OTEL_PYTHON_DISTRO=otel_tts",
+            f"also installed: {others}; start with `{suggest('run --')}` or set OTEL_PYTHON_DISTRO=otel_tts",
         )
     else:
         yield Check("launcher", PASS, "opentelemetry-instrument will load otel-tts")
@@ -135,16 +136,18 @@ def _endpoints(environ: Mapping[str, str]) -> Iterator[Check]:
 def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
     from otel_tts.cli.engines import survey
 
-    found = [status for status in survey() if status.installed]
+    every = list(survey())
+    for status in every:
+        if status.error is not None:
+            yield Check("engines", FAIL, f"the table {status.module} is wrong and left out: {status.error}")
+    found = [status for status in every if status.installed]
     for status in found:
-        if lacking := status.missing + status.facts:
+        if lacking := status.lacking:
             yield Check("engines", WARN, f"{status.name} {status.version or 'from source'} lacks {', '.join(lacking)}")
-    whole = ", ".join(
-        f"{status.name} {status.version or ''}".strip() for status in found if not status.missing + status.facts
-    )
+    whole = ", ".join(f"{status.name} {status.version or ''}".strip() for status in found if not status.lacking)
     if whole or not found:
         yield Check(
-            "engines", PASS if whole else WARN, whole or "none with a table is installed; see `otel-tts engines`"
+            "engines", PASS if whole else WARN, whole or f"none with a table is installed; see `{suggest('engines')}`"
         )
 
 
@@ -166,7 +169,8 @@ def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
         nvml = Nvml()
     except Unavailable as unavailable:
-        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}")
+        how = f"; {installing('gpu')}" if importlib.util.find_spec("pynvml") is None else ""
+        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}{how}")
         return
     try:
         for gpu in nvml.gpus(visible(environ)):
@@ -182,9 +186,16 @@ def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
         nvml.close()
 
 
+def _fitting(environ: Mapping[str, str]) -> Iterator[Check]:
+    from otel_tts.cli.doctor_packages import fitting
+
+    return fitting(environ)
+
+
 _BASICS: Final[dict[str, Callable[[Mapping[str, str]], Iterator[Check]]]] = {
     "Python": _python,
     "packages": _versions,
+    "dependencies": _fitting,
     "launcher": _distributions,
     "settings": _settings,
     "endpoint": _endpoints,

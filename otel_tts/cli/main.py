@@ -15,6 +15,7 @@ from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
 from otel_tts.cli.settings import settings
 from otel_tts.cli.stack import app as stack
+from otel_tts.cli.voice import voice
 
 app = typer.Typer(
     name="otel-tts",
@@ -48,6 +49,7 @@ app.command("demo")(demo)
 app.command("settings")(settings)
 app.command("engines")(engines)
 app.command("doctor")(doctor)
+app.command("voice")(voice)
 app.add_typer(stack, name="stack")
 
 

@@ -17,6 +17,8 @@ from typing import Final
 
 import typer
 
+from otel_tts.commands import suggest
+
 CONTEXT: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 """Context settings for the command: everything after it belongs to COMMAND."""
 
@@ -35,7 +37,7 @@ def run(context: typer.Context) -> None:
     if command[:1] == ["--"]:
         del command[0]
     if not command:
-        raise _failure("no command to run; usage: otel-tts run -- COMMAND [ARGUMENTS]", _WRONG_USE)
+        raise _failure(f"no command to run; usage: {suggest('run -- COMMAND [ARGUMENTS]')}", _WRONG_USE)
     executable = find(command[0])
     os.environ.update(launch_environment(os.environ))
     try:
@@ -49,7 +51,9 @@ def find(command: str) -> str:
     if executable := shutil.which(command):
         return executable
     if Path(command).is_file():
-        raise _failure(f"{command} is not executable; a Python file: otel-tts run -- python {command}", _CANNOT_EXECUTE)
+        raise _failure(
+            f"{command} is not executable; a Python file: {suggest('run -- python')} {command}", _CANNOT_EXECUTE
+        )
     raise _failure(f"{command} was not found; is it installed in this environment, and on PATH?", _NOT_FOUND)
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from otel_tts.cli.output import print_json, say, stdout
+from otel_tts.commands import suggest
 from otel_tts.stack import build as builds
 from otel_tts.stack import ports, servers
 from otel_tts.stack.errors import StackError, UsageError
@@ -173,9 +174,9 @@ def _say_next(console: Console, stack: Stack, state: Path | None) -> None:
         "What next:",
         f"  export OTEL_EXPORTER_OTLP_ENDPOINT={endpoint} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
         "                             in the shell of the service that speaks",
-        f"  otel-tts demo --endpoint {endpoint}",
+        f"  {suggest('demo --endpoint')} {endpoint}",
         "                             sends what such a service would",
-        f"  otel-tts stack down{where}",
+        f"  {suggest('stack down')}{where}",
         "                             stops the servers; data stays in " + str(stack.state),
     )
     for line in lines:

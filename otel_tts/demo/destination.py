@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from urllib.parse import quote, urlsplit
 
+from otel_tts.commands import suggest
 from otel_tts.demo.environment import SERVICE, to_endpoint
 from otel_tts.demo.errors import DemoError
 from otel_tts.distro import destinations
@@ -28,7 +29,7 @@ def check(endpoint: str) -> str:
     if wrong:
         raise DemoError(
             f"Telemetry would not arrive: {wrong[0]}\n"
-            "Start the backends with `otel-tts stack up`, or give the address of your Collector's OTLP receiver."
+            f"Start the backends with `{suggest('stack up')}`, or give the address of your Collector's OTLP receiver."
         )
     return base
 

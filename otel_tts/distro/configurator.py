@@ -29,7 +29,7 @@ from otel_tts.distro.gating import Gating
 from otel_tts.distro.pipeline import SIGNALS, Pipeline, already_set, global_pipeline
 from otel_tts.distro.providers import Providers
 from otel_tts.guard import contain
-from otel_tts.instrumentation import asgi
+from otel_tts.instrumentation import asgi, loguru
 from otel_tts.instrumentation import logging as log_lines
 from otel_tts.settings import Settings
 
@@ -98,7 +98,8 @@ class Configurator(sdk_components.Configurator):
         made = recorder.Recorder(*pipeline.all, settings)
         recorder.install(made)
         made.gpu.allow_polling()
-        return made.clock.mode if made.clock is not None else "host"
+        mode = made.clock.mode if made.clock is not None else "host"
+        return f"{mode}({made.clock_note})" if made.clock_note else mode
 
     def _watch_for_losses(self, pipeline: Pipeline) -> None:
         contain("losses", losses.watch, pipeline)
@@ -112,6 +113,7 @@ class Configurator(sdk_components.Configurator):
             add(asgi.RequestSpans())
         asgi.instrument(before_end=shutdown.flush)
         log_lines.instrument()
+        loguru.instrument()
 
     def _tell(self, pipeline: Pipeline, settings: Settings, gate: str, clock: str) -> None:
         _logger.info("%s", start_line.describe(pipeline, settings, os.environ, gate, clock))
@@ -128,6 +130,7 @@ def forget() -> None:
     losses.forget()
     asgi.uninstrument()
     log_lines.uninstrument()
+    loguru.uninstrument()
     console_warnings.uninstall()
 
 

@@ -43,7 +43,8 @@ _lent: dict[str, tuple[str | None, str]] = {}
 def lend(environ: MutableMapping[str, str]) -> None:
     """Set what is not set, and add the exporters to files where OTEL_TTS_FILE_DIR asks for them."""
     for name, value in wanted(environ).items():
-        _lent[name] = (environ.get(name), value)
+        before = _lent[name][0] if name in _lent else environ.get(name)
+        _lent[name] = (before, value)
         environ[name] = value
     for name, value in STAYING.items():
         environ.setdefault(name, value)

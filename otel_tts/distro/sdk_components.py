@@ -23,6 +23,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_tts.commands import installing
 from otel_tts.distro import outages
 from otel_tts.distro.outages import Place
 from otel_tts.distro.pipeline import SIGNALS, Pipeline
@@ -91,8 +92,9 @@ class ConfigurationFile:
             from opentelemetry.configuration import load_config_file
             from opentelemetry.configuration._resource import create_resource
         except ImportError as error:
-            advice = "pip install 'otel-tts[config]' or unset it"
-            raise RuntimeError(f"the package that reads it is not installed; {advice}") from error
+            raise RuntimeError(
+                f"the package that reads it is not installed; {installing('config')}, or unset it"
+            ) from error
         self._config = load_config_file(path)
         self.disabled = bool(self._config.disabled)
         self._resource = None if self.disabled else create_resource(self._config.resource)

@@ -1,6 +1,7 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Finished records that cannot leave yet: a device is at work on their stages, or their files are being read.
+"""Finished records that cannot leave yet: a device is at work on their stages, their files are being read, or the
+answer that they were made for has not been sent.
 
 Nobody waits inside the device's driver: it is asked again at each look, and a record that it holds up, holds up no
 other. What a device has not passed after `DEVICE_PATIENCE` keeps the host's times and says so.
@@ -24,6 +25,9 @@ DEVICE_PATIENCE: Final = 30.0
 """Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
 DEVICE_AT_EXIT: Final = 1.0
 """The same when the process ends or somebody flushes."""
+ANSWER_PATIENCE: Final = 1.0
+"""Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds, and
+whether somebody was still there to take it."""
 _REFUSALS: Final = 64
 """Requests that a look at the device asks for in vain at most."""
 _REST: Final = 0.002
@@ -65,7 +69,7 @@ class Waiting:
 
     def is_complete(self, record: LateSpan, give_up: bool = False) -> bool:
         """Whether all that is to be known of the record is there: its stages' times, and its files' facts."""
-        if not self.has_times(record, give_up):
+        if not self.has_times(record, give_up) or not (give_up or _is_answered(record)):
             return False
         synthesis = with_files(record)
         return give_up or synthesis is None or contain("files", self._kit.files.is_ready, synthesis) is not False
@@ -90,6 +94,9 @@ class Waiting:
     def wait(self, timeout: float) -> None:
         """Give what is at work on the last requests `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        for record in self:  # whoever waits here may be the one who is to answer
+            if (web := getattr(record, "request", None)) is not None:
+                web.answers = False
         self.look()
         while self._records and time.monotonic() < deadline:
             time.sleep(_REST)
@@ -97,8 +104,18 @@ class Waiting:
 
 
 def with_files(record: Any) -> Any:
-    """Return the record where it is a synthesis with delivered files, else None."""
-    return record if getattr(record, "files", None) is not None else None
+    """Return the record where it is a synthesis with delivered files or an answer that is being sent, else None."""
+    if getattr(record, "files", None) is not None:
+        return record
+    web = getattr(record, "request", None)
+    return record if web is not None and web.is_answering else None
+
+
+def _is_answered(record: Any) -> bool:
+    web = getattr(record, "request", None)
+    if web is None or not web.is_answering:
+        return True
+    return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE * 1e9
 
 
 def _stages_of(record: Any) -> list[Stage]:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from otel_tts.commands import suggest
 from otel_tts.stack import golang, locks, places, servers
 from otel_tts.stack.errors import StackError
 from otel_tts.stack.golang import Go
@@ -202,7 +203,7 @@ class _Runner:
             f"Building {self._server.title} {self._server.version} failed (exit status {code}). The last lines of"
             f" {self._log}:\n" + "\n".join(f"  {line}" for line in tail) + "\n"
             "It needs a way to the Go module proxy (`go env GOPROXY`), about 3.6 GB of memory and, with Go's caches,"
-            " 10 GB of disk. After that is mended run `otel-tts stack build` again: what was built is kept."
+            f" 10 GB of disk. After that is mended run `{suggest('stack build')}` again: what was built is kept."
         )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from otel_tts.commands import suggest
 from otel_tts.stack import build, locks, older, places, ports, process, render, servers
 from otel_tts.stack.errors import StackError, UsageError
 from otel_tts.stack.progress import Progress, Silent
@@ -152,7 +153,7 @@ class Stack:
         if names := older.running(self._run):
             raise StackError(
                 f"{' and '.join(names)} of {self.state} were started by an earlier version of otel-tts. Stop that stack"
-                " first: `otel-tts stack down`. Its data is left alone."
+                f" first: `{suggest('stack down')}`. Its data is left alone."
             )
         if left := older.leftovers(self.state):
             progress.line(
@@ -176,7 +177,7 @@ class Stack:
         if ports_differ or webhook_differs:
             raise UsageError(
                 f"The stack in {self.state} runs with {'other ports' if ports_differ else 'another web hook'}. Stop it"
-                " first (`otel-tts stack down`), or give this one a folder of its own with --state DIR."
+                f" first (`{suggest('stack down')}`), or give this one a folder of its own with --state DIR."
             )
         return current
 
@@ -216,8 +217,8 @@ class Stack:
         return (
             f"{server.title} {what}. The last lines of {self.log(server)}:\n"
             + "\n".join(f"  {line}" for line in tail or ["(nothing)"])
-            + "\nAfter that is mended run `otel-tts stack up` again; what already runs is left running until"
-            " `otel-tts stack down`."
+            + f"\nAfter that is mended run `{suggest('stack up')}` again; what already runs is left running until"
+            f" `{suggest('stack down')}`."
         )
 
     def _stop(self, some: Sequence[Server], progress: Progress) -> list[Server]:
@@ -302,5 +303,5 @@ def _server(name: str) -> Server:
 def _built(server: Server) -> Path:
     found = build.binaries().get(server.name)
     if found is None:
-        raise StackError(f"{server.title} is not built: run `otel-tts stack build`.")
+        raise StackError(f"{server.title} is not built: run `{suggest('stack build')}`.")
     return found
