@@ -317,8 +317,8 @@ class _EntryCall:
         """The result of a plain call. None where audio was to come counts as no audio."""
         if self._delivers:
             progress.stop(synthesis)
-        if self._heard:  # piece by piece
-            return
+        if self._heard or (self.entry.kinds and self.entry.kinds[0] in (GENERATOR, ASYNC_GENERATOR)):
+            return  # piece by piece, or what was to give pieces is of another kind in this version
         if self.entry.required and result is None:
             synthesis.fail_unseen()
             return
