@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from otel_tts.commands import pip
+
 ALL: Final = "traces, metrics, logs"
 PACKAGES: Final = {
     "b3": "opentelemetry-propagator-b3",
@@ -191,7 +193,7 @@ def _never(value: str, environ: Environ) -> bool:
 def advice(name: str) -> str:
     """Say what to do about a component that is not installed."""
     package = PACKAGES.get(name.lower())
-    return f"{name}: pip install {package}" if package else f"{name}: no package brings it, is it spelled right?"
+    return f"{name}: {pip()} install {package}" if package else f"{name}: no package brings it, is it spelled right?"
 
 
 def _is_installed(group: str, name: str) -> bool:

@@ -47,7 +47,7 @@ def test_secrets_are_masked() -> None:
 
 def test_where_each_signal_goes() -> None:
     assert "exporter=otlp grpc http://localhost:4317 " in line(OTLP)
-    ours = {name: "otel_tts_otlp" for name in OTLP}
+    ours = dict.fromkeys(OTLP, "otel_tts_otlp")
     assert "exporter=otel_tts_otlp http/protobuf http://localhost:4318 " in line(ours)
     mixed = line({**OTLP, "OTEL_METRICS_EXPORTER": "prometheus", "OTEL_LOGS_EXPORTER": "none"})
     assert "metrics=prometheus logs=none" in mixed
