@@ -23,6 +23,11 @@ from urllib.request import (
 
 from otel_tts.export.endpoint_settings import Target
 
+try:
+    import certifi
+except ImportError:
+    certifi = None
+
 _PIECE: Final = 1 << 16
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """What the SDK's own exporter looks at, too."""
@@ -191,11 +196,7 @@ class Trust:
             )
         else:
             context = ssl.create_default_context()
-            try:
-                import certifi  # what requests trusts; the system's own are trusted either way
-            except ImportError:
-                pass
-            else:
+            if certifi is not None:  # what requests trusts; the system's own are trusted either way
                 context.load_verify_locations(certifi.where())
         if self._target.client_certificate:
             # A key with a passphrase would be asked for on the terminal, by a thread that nobody sees.

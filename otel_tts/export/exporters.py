@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
@@ -22,11 +22,9 @@ from otel_tts import settings
 from otel_tts.export import endpoint_settings, metric_preferences
 from otel_tts.export.log_bytes import LogEncoder
 from otel_tts.export.metric_bytes import MetricEncoder
+from otel_tts.export.post import Outcome, Sender, packed
 from otel_tts.export.span_bytes import SpanEncoder
 from otel_tts.export.waiting import Batch, Waiting
-
-if TYPE_CHECKING:
-    from otel_tts.export.post import Outcome, Sender
 
 _logger = logging.getLogger("otel_tts")
 _failures = logging.getLogger("otel_tts.export")
@@ -71,8 +69,6 @@ class _Otlp:
 
     def speak(self, seconds: float) -> Outcome:
         """Send an empty request, to see whether one would arrive."""
-        from otel_tts.export.post import packed
-
         return self._connected().try_once(packed(b"", self._target.compression), seconds)
 
     def _take(self, batch: Any, items: int) -> bool:
@@ -92,8 +88,6 @@ class _Otlp:
         return True
 
     def _go(self, content: bytes, items: int) -> bool:
-        from otel_tts.export.post import packed
-
         if len(content) > _LARGEST:
             _failures.warning("otel-tts: %d %s make %d bytes, too many for a request", items, self._what, len(content))
             return False
@@ -127,8 +121,6 @@ class _Otlp:
     def _connected(self) -> Sender:
         with self._lock:
             if self._sender is None:
-                from otel_tts.export.post import Sender
-
                 self._sender = Sender(self._target, self._what)
             return self._sender
 

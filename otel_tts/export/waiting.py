@@ -13,12 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from otel_tts.export.post import Outcome
 from otel_tts.guard import contain
-
-if TYPE_CHECKING:
-    from otel_tts.export.post import Outcome
 
 _logger = logging.getLogger("otel_tts")
 

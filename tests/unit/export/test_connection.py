@@ -28,14 +28,26 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self._folder, self._count = folder, 0
         self.certificate, self._key = str(folder / "ca.pem"), str(folder / "ca.key")
-        self._openssl("req", "-x509", *self._new(self._key), "-out", self.certificate, "-days", "2", "-subj", "/CN=ca")
+        self._openssl(
+            "req",
+            "-x509",
+            *self._new(self._key),
+            "-out",
+            self.certificate,
+            "-days",
+            "2",
+            "-subj",
+            "/CN=ca",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        )
 
     def sign(self, names: str = HERE, days: int = 2) -> tuple[str, str]:
         """Return the files of a certificate and its key."""
         self._count += 1
         stem = self._folder / str(self._count)
         certificate, key, request, more = (f"{stem}.{suffix}" for suffix in ("pem", "key", "csr", "ext"))
-        Path(more).write_text(f"subjectAltName={names}")
+        Path(more).write_text(f"subjectAltName={names}\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n")
         self._openssl("req", *self._new(key), "-out", request, "-subj", "/CN=test")
         self._openssl(
             "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
