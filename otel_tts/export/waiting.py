@@ -92,8 +92,8 @@ class Waiting:
         self.settle(seconds)
         with self._changed:
             self._over, lost = True, self.items
-            while self._batches:
-                self._count(self._batches.popleft(), -1)
+            self._batches.clear()
+            self.items = self._bytes = 0
             self._changed.notify_all()
         if lost:
             self._lose(lost, "export_failed")
@@ -113,8 +113,8 @@ class Waiting:
         """Send the batches, each when it is due, until none waits or until the next is due after `deadline`."""
         while (batch := self._take(deadline)) is not None:
             outcome = contain("export.waiting", self._send, batch)
-            if (lost := self._put_away(batch, outcome)) and not self._over:
-                self._lose(lost, "export_failed")
+            if lost := self._put_away(batch, outcome):
+                contain("export.waiting", self._lose, lost, "export_failed")
 
     def _take(self, deadline: float | None) -> Batch | None:
         with self._changed:
@@ -135,7 +135,9 @@ class Waiting:
         with self._changed:
             self._sending = None
             self._changed.notify_all()
-            if outcome is not None and not outcome.delivered and not self._over and outcome.tries > 1:
+            if self._over:  # it has been given up with the others
+                return 0
+            if outcome is not None and not outcome.delivered and outcome.tries > 1:
                 pause = _OWN_PAUSE_S if outcome.again is None else max(outcome.again, _SOONEST_S)
                 self._due = time.monotonic() + pause
                 self._batches.appendleft(batch)
