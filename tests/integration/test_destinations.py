@@ -155,7 +155,7 @@ def test_a_package_that_does_not_fit_is_told(places: dict[str, str], monkeypatch
     the_sdks = {**TRACES_ONLY, "OTEL_TRACES_EXPORTER": "otlp_proto_http"}
     (found,) = destinations.examine({**the_sdks, BASE: f"http://{places['otlp']}"})
     assert (not found.works and "ImportError" in found.detail) or "ModuleNotFoundError" in found.detail
-    assert "pip check" in found.detail
+    assert "is missing or does not fit, see `" in found.detail
 
 
 def test_a_folder_is_tried_too(places: dict[str, str], tmp_path: Path) -> None:
