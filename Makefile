@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --pre
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-engines lint matrix bench docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: python help demo test test-engines lint matrix bench docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +60,7 @@ lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGR
 	$(COMPILE) --extra config pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/python tests/wheels/wheel_cache.py $(UPGRADE)
 
-stack-build: $(DEMO) ## build Collector, Tempo, Loki, Prometheus and Alertmanager with Go (20 minutes, once)
+stack-build: $(DEMO) ## build Collector, Jaeger, VictoriaLogs, Prometheus and Alertmanager with Go, once
 	$(BIN)/otel-tts stack build
 
 stack-up: $(DEMO) ## start the servers on this machine
@@ -76,16 +76,30 @@ clean: ## remove build output and caches (.venv and built servers stay)
 	rm -rf build dist out demo .pytest_cache .ruff_cache .import_linter_cache
 	find otel_tts tests docs dashboards -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(BIN)/pip:
+# What .venv was made with: its Python may be gone, or another than the PYTHON that is asked for now.
+RENEW := To make it anew: rm -rf .venv, then this again.
+python: ## say whether .venv fits the PYTHON that is asked for
+	@[ -e $(BIN)/python ] || [ ! -L $(BIN)/python ] || { echo "The Python of .venv is gone. $(RENEW)" >&2; exit 2; }
+ifneq ($(origin PYTHON), file)
+	@[ ! -e $(BIN)/python ] || { \
+	tell() { "$$1" -c 'import os, sys; print(sys.version.split()[0], "in", os.path.realpath(sys.base_prefix))'; }; \
+	asked=$$(tell $(PYTHON)) && made=$$(tell $(BIN)/python) || exit 2; [ "$$asked" = "$$made" ] || { \
+	echo "PYTHON=$(PYTHON) is $$asked; .venv was made with $$made." >&2; \
+	echo "$(RENEW) To use it as it is: make without PYTHON." >&2; exit 2; }; }
+endif
+
+$(BIN)/pip: | python
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 	{ echo "otel-tts needs Python 3.10 to 3.13; $(PYTHON) is none of them. Name one: make PYTHON=python3.12 …" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
-$(DEMO): demo.lock pyproject.toml | $(BIN)/pip
+$(DEMO): demo.lock pyproject.toml | python $(BIN)/pip
+	@echo "installing what otel-tts runs with into .venv, about a minute …"
 	$(BIN)/pip install --quiet --disable-pip-version-check -r demo.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(DEV): dev.lock $(DEMO)
+	@echo "installing tests and tools into .venv, about two minutes …"
 	$(BIN)/pip install --quiet --disable-pip-version-check -r dev.lock
 	@touch $@

@@ -147,8 +147,9 @@ it in a request is one span. Other ways to start a process are not seen.
 
 ## Engines without a table
 
-Their seams are known, and held against the published source where there is a package; until they have a table, requests
-to them are seen as calls of onnxruntime and of encoders, or by [code of your own](engine-tables.md).
+Their seams are known, and held against the published source where there is a package. Until they have a table, nothing
+is seen of them by itself: put a synthesis around the call, by [code of your own](engine-tables.md#own-code). Runs of
+onnxruntime and encoders are then stages in it; outside of a synthesis they leave nothing.
 
 {_table(("package", "source read", "seams"), _drafts())}
 

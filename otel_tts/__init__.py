@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from otel_tts import variables as _variables  # pyright: ignore[reportUnusedImport]  # noqa: F401  # the first import
 from otel_tts.api import stage, synthesis
 from otel_tts.batch import batch
 from otel_tts.carrier import carried

@@ -213,3 +213,8 @@ class Engine:
     ``queue``."""
     hides_errors: bool = False
     """The engine swallows exceptions: where a stage failed the request is an error, although the call returned."""
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether its table names stages."""
+        return bool(self.seams or self.marks)

@@ -63,13 +63,14 @@ OUTCOMES: Final[dict[str, str]] = {
     Outcome.OK: "audio was made and nothing in it looks wrong",
     Outcome.ANOMALOUS: "the call succeeded but the audio is empty, silent, truncated or not a number",
     Outcome.ERROR: "an exception left the engine",
-    Outcome.CANCELLED: "the caller went away or closed the stream before the end",
-    Outcome.REJECTED: "refused before any stage ran, or by a full queue",
+    Outcome.CANCELLED: "the caller went away or closed the stream before the end, or before the answer was sent",
+    Outcome.REJECTED: "refused: by reject(), a 4xx exception or an engine with stages before any of them, a full queue",
 }
 
 # --- attributes ------------------------------------------------------------------------------------------------------
 
 REQUEST_ID: Final = "request_id"
+REQUEST_OFFERED: Final = "request_id.offered"
 OPERATION_NAME: Final = "gen_ai.operation.name"
 OUTPUT_TYPE: Final = "gen_ai.output.type"
 MODEL: Final = "gen_ai.request.model"
@@ -175,7 +176,19 @@ class Attribute:
 
 
 REQUEST_ATTRIBUTES: Final = (
-    Attribute(REQUEST_ID, "string", "", "from x-request-id, the queue's event id, or made; numbered in a WebSocket"),
+    Attribute(
+        REQUEST_ID,
+        "string",
+        "",
+        "the x-request-id that the client holds: its own, that of the application's answer, the queue's event id, or "
+        "one made here; numbered below it (ID.1, ID.2) in a WebSocket and after the answer is complete",
+    ),
+    Attribute(
+        REQUEST_OFFERED,
+        "string",
+        "",
+        "the id that earlier lines of the request have, where the application answered with another one",
+    ),
     Attribute(OPERATION_NAME, "string", "", "always text_to_speech"),
     Attribute(OUTPUT_TYPE, "string", "", "always speech"),
     Attribute(MODEL, "string", "", "the model's name"),
@@ -185,7 +198,7 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(TEXT_LENGTH, "int", "{character}", "characters of the text to be spoken"),
     Attribute(TEXT_LANGUAGE, "string", "", "BCP 47 tag, when the engine knows it"),
     Attribute(SEGMENT_COUNT, "int", "{segment}", "sentences or segments that were synthesised one after the other"),
-    Attribute(VOICE, "string", "", "a preset's name, or the keyed hash of a reference voice's file"),
+    Attribute(VOICE, "string", "", "a preset's name; of a reference its file's hash, or the name chosen for that"),
     Attribute(VOICE_SOURCE, "string", "", "default, preset, reference or description"),
     Attribute(EMOTION_MODE, "string", "", "how an emotion was asked for: speaker, reference, vector or text"),
     Attribute(REFERENCE_DURATION, "double", "s", "length of the reference audio"),
@@ -225,7 +238,10 @@ AUDIO_ATTRIBUTES: Final = (
         REAL_TIME_FACTOR, "double", "1", "time inside the engine / audio duration; under 1 is faster than speech"
     ),
     Attribute(
-        TIME_TO_FIRST_BYTE, "double", "s", "from the server span's start, else the synthesis's, to the first audio"
+        TIME_TO_FIRST_BYTE,
+        "double",
+        "s",
+        "to the first audio, from the server span's start while its answer is open, else from the synthesis's",
     ),
     Attribute(TIME_TO_FIRST_AUDIO, "double", "s", "time to first byte, plus silence until sound; absent when silent"),
     Attribute(STREAM_CHUNKS, "int", "{chunk}", "chunks delivered"),
@@ -446,16 +462,18 @@ LOG_LINES: Final[dict[str, str]] = {
     REQ_START: "a synthesis began; leaves at once",
     REQ_SUCCESS: "it ended with outcome ok",
     REQ_FAIL: "it ended with any other outcome",
-    STAGE_TIME: "seconds in each stage, one line a request",
-    REQ_STUCK: "a request is open too long; names the open stage and its age",
+    STAGE_TIME: "seconds in each stage, one line a request: acoustic_model.gpt is a part of acoustic_model, total is "
+    "the synthesis, other what is in no stage (absent where stages overlap); in JSON the stages stand under stages",
+    REQ_STUCK: "a request is open too long; gives its age, the open stage and that one's age",
     AUDIO_FILE: "what a delivered file says of itself, where it was read after its request's span had left",
 }
 
 LOG_FIELDS: Final[dict[str, str]] = {
     "request_id": "the request",
+    "request_id.offered": "the id in its earlier lines",
     "engine": "tts.engine.name",
     "text_len": "characters of the text",
-    "voice": "preset or keyed hash",
+    "voice": "preset, keyed hash or chosen name",
     "emotion": "tts.emotion.mode",
     "duration": "seconds of the synthesis",
     "audio_duration": "seconds of audio",
@@ -464,8 +482,10 @@ LOG_FIELDS: Final[dict[str, str]] = {
     "channels": "channels",
     "format": "the delivered file's format",
     "rtf": "real-time factor",
+    "gpu_memory_peak": "highest allocation of device memory in bytes",
     "status": "the outcome",
-    "error_type": "the exception's class, or the anomalies",
+    "error_type": "what decided the outcome: the exception's class, or anomalies",
     "stage": "the stage that failed or is open",
-    "age": "seconds since the open stage began",
+    "age": "seconds since the request began",
+    "stage_age": "seconds since the open stage began",
 }

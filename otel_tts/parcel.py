@@ -32,7 +32,7 @@ def pack() -> Parcel | None:
     _format.inject(packed, current_context())
     web = request.current.get()
     if web is not None:
-        packed[_REQUEST] = web.id
+        packed[_REQUEST] = web.name_utterance()
     return packed or None
 
 

@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_tts import names
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
@@ -26,36 +28,88 @@ class Request:
     """One request at the edge of the process: `started` is perf_counter_ns, `span` its SERVER span once there is one.
 
     `synthesis` is the newest synthesis made for it: encoding its audio afterwards is still one of its stages.
-    `complete` says that the whole response has been handed to the server; `given`, that the caller chose the id.
-    `begun` is told of each synthesis that is made for it. `session`: a WebSocket, of which each utterance is asked for
-    when it begins. `syntheses` counts those that were made for it. `answering`: its answer has not been handed over
-    yet. `answer` is what passes of it, where that is audio (see `instrumentation.answers`).
+    `given` says that the caller chose the id. `begun` is told of each synthesis that is made for it. `session`: a
+    WebSocket, of which each utterance is asked for when it begins. `answers`: its answer passes the edge and is worth
+    waiting for; the edge notes in `ended` (perf_counter_ns) when it was handed to the server as a whole, or when its
+    client `left` before that.
+    `syntheses` counts those that were made for it. `body` is what passes of its answer, where that is audio (see
+    `instrumentation.answer_audio`). `offered`: the id that it had before the application answered with another one.
     """
 
     id: str
     started: int
     span: Span | None = None
     synthesis: Any = None
-    complete: bool = False
     given: bool = False
     begun: Callable[[Any], None] | None = None
     session: bool = False
     utterances: int = 0
+    answers: bool = False
+    ended: int | None = None
+    left: bool = False
+    offered: str | None = None
     syntheses: int = 0
-    answering: bool = False
-    answer: Any = None
+    body: Any = None
 
     def name_utterance(self) -> str:
-        """Return the id of a synthesis for this request: its own, numbered where there may be many of them."""
-        if not self.session:
+        """Return the id of a synthesis for this request: its own while its answer is open, else one of a row below it.
+
+        An utterance of a WebSocket, and what goes on after the answer (a bot that a POST has started, a background
+        task): there may be many of them.
+        """
+        if not self.session and self.ended is None:
             return self.id
         self.utterances += 1
-        return f"{self.id[: MAX_ID_LENGTH - 12]}.{self.utterances}"
+        return f"{_stem(self.id)}.{self.utterances}"
+
+    def rename(self, name: str) -> None:
+        """The client is told another id than was offered: it is the request's from now on, and both stand on its span.
+
+        What has left by now has the one that was offered.
+        """
+        if name == self.id:
+            return
+        self.offered, self.id = self.id, name
+        if self.span is not None:
+            self.span.set_attribute(names.REQUEST_ID, name)
+            self.span.set_attribute(names.REQUEST_OFFERED, self.offered)
+
+    def name_now(self, name: str) -> str:
+        """Return the id by now of what was named `name` for this request."""
+        if self.offered is None:
+            return name
+        if name == self.offered:
+            return self.id
+        stem, dot, number = name.rpartition(".")
+        return f"{_stem(self.id)}.{number}" if dot and stem == _stem(self.offered) else name
+
+    def end(self, at: int, *, left: bool = False) -> None:
+        """The answer is complete, or its client has left before it was. Only the first call counts."""
+        if self.ended is None:
+            self.left, self.ended = left, at
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether its answer is still being made or handed over."""
+        return self.answers and self.ended is None
+
+    def awaits(self, at: int) -> bool:
+        """Whether at `at` somebody was waiting for what this request is answered with."""
+        return not self.session and (self.ended is None or at <= self.ended)
+
+
+def _stem(name: str) -> str:
+    return name[: MAX_ID_LENGTH - 12]
 
 
 current: Final[ContextVar[Request | None]] = ContextVar("otel_tts_request", default=None)
 
 _acceptable: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID_LENGTH}}}").fullmatch
+
+
+def is_acceptable(text: str) -> bool:
+    """Say whether `text` is harmless as an id."""
+    return _acceptable(text) is not None
 
 
 def accept_id(raw: bytes | str | None) -> str:
@@ -71,5 +125,12 @@ def accept_id(raw: bytes | str | None) -> str:
 
 
 def new_id() -> str:
-    """A random id. Not from urandom: it names a request, it guards nothing, and this is seven times cheaper."""
-    return f"{random.getrandbits(128):032x}"
+    """A random UUID of version 4 as 32 hex digits: what libraries that check or make such ids take for one of theirs.
+
+    Not from urandom: it names a request, it guards nothing, and this is several times cheaper.
+    """
+    return f"{random.getrandbits(128) & _NOT_FIXED | _VERSION_4:032x}"
+
+
+_VERSION_4: Final = (0x4 << 76) | (0x8 << 60)
+_NOT_FIXED: Final = ~((0xF << 76) | (0xC << 60))

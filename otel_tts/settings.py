@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One table of settings: name, type, default, meaning. Help, docs/settings.md and the launcher's flags come from it.
+"""One table of settings: name, type, default, meaning. Help and docs/settings.md come from it.
 
 Few on purpose: whatever OpenTelemetry has a variable for (endpoint, sampler, service name, …) is set by that variable.
 """
@@ -8,9 +8,12 @@ Few on purpose: whatever OpenTelemetry has a variable for (endpoint, sampler, se
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from otel_tts.commands import suggest
 
 MASK: Final = "****"
 
@@ -85,6 +88,25 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _voice_names(value: str) -> tuple[str, ...]:
+    """Names are never taken for a hash, a path or a field of a log line."""
+    given = [(hashed.strip(), name.strip()) for hashed, _, name in (part.partition("=") for part in _names(value))]
+    for hashed, name in given:
+        if not _is_hash(hashed) or not _is_chosen_name(name) or _is_hash(name) or not name.isprintable():
+            raise ValueError(
+                f"must be hash=name,… with hashes as `{suggest('voice FILE')}` tells them and names of up to 64 "
+                f"characters without = / \\, which {f'{hashed}={name}'[:100]!r} is not"
+            )
+    if len(dict(given)) < len(given) or len(given) > _MAX_VOICE_NAMES:
+        raise ValueError(f"must have one name for each hash, and at most {_MAX_VOICE_NAMES}")
+    return tuple(f"{hashed}={name}" for hashed, name in given)
+
+
+_MAX_VOICE_NAMES: Final = 500
+_is_hash: Final = re.compile(r"v-[0-9a-f]{16}").fullmatch
+_is_chosen_name: Final = re.compile(r"[^=/\\]{1,64}").fullmatch
+
+
 SETTINGS: Final = (
     Setting("OTEL_TTS_ENABLED", "enabled", _boolean, True, "false switches everything of ours off", "boolean"),
     Setting(
@@ -124,8 +146,16 @@ SETTINGS: Final = (
         "voices",
         _names,
         (),
-        "names of voices that may be exported as they are; others are hashed",
+        "names of presets that may be exported as they are; other voices are hashed",
         "comma list",
+    ),
+    Setting(
+        "OTEL_TTS_VOICE_NAMES",
+        "voice_names",
+        _voice_names,
+        (),
+        "names of your choice for reference recordings; `otel-tts voice FILE` tells a recording's hash",
+        "comma list of hash=name",
     ),
     Setting(
         "OTEL_TTS_HASH_KEY",
@@ -189,8 +219,24 @@ SETTINGS: Final = (
         "file_dir",
         _text,
         "",
-        "directory for the otel_tts_file exporter (traces.jsonl, metrics.jsonl, logs.jsonl in OTLP JSON lines)",
+        "directory for telemetry as OTLP JSON lines, with a server or without: switches the otel_tts_file exporters on",
         "path",
+    ),
+    Setting(
+        "OTEL_TTS_FILE_BYTES",
+        "file_bytes",
+        _integer(1_000_000, 2**60),
+        2**30,
+        "bytes that the files of all processes in that directory may take; the oldest are removed",
+        "bytes",
+    ),
+    Setting(
+        "OTEL_TTS_FILE_DAYS",
+        "file_days",
+        _number(0.01, 36_500),
+        7.0,
+        "days after which files in that directory are removed",
+        "days",
     ),
     Setting(
         "OTEL_TTS_GRADIO_PROGRESS",
@@ -256,6 +302,7 @@ class Settings:
     max_stage_spans: int = 64
     stuck_after: float = 60.0
     voices: tuple[str, ...] = ()
+    voice_names: tuple[str, ...] = ()
     hash_key: str = ""
     allow_attributes: tuple[str, ...] = ()
     export_app_logs: str = "metadata"
@@ -264,6 +311,8 @@ class Settings:
     queue_size: int = 2048
     shutdown_timeout: float = 3.0
     file_dir: str = ""
+    file_bytes: int = 2**30
+    file_days: float = 7.0
     gradio_progress: bool = False
     silence_dbfs: float = -40.0
     clip_ratio: float = 0.001
@@ -290,8 +339,12 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         except ValueError as error:
             shown = MASK if setting.secret else repr(raw[:80])
             problems.append(f"{setting.variable}={shown} {error}; using the default {setting.default!r}")
+    if values.get("voice_names") and not values.get("hash_key"):
+        problems.append(
+            "OTEL_TTS_VOICE_NAMES has no effect without OTEL_TTS_HASH_KEY: hashes then change with every process"
+        )
     problems += (
-        f"{name} is not a setting of otel-tts; see `otel-tts settings`"
+        f"{name} is not a setting of otel-tts; see `{suggest('settings')}`"
         for name in sorted(environ)
         if name.startswith("OTEL_TTS_") and name not in _KNOWN
     )

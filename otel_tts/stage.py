@@ -33,7 +33,8 @@ class Stage(LateSpan):
 
     root: Synthesis
     stage: str
-    nested: bool
+    nested: Stage | None
+    """The stage that it is a part of."""
     count: int
     fold: bool
     """All stages of this kind in a request are one span."""
@@ -68,14 +69,14 @@ class Stage(LateSpan):
         root = self.root
         current = current_context()
         span: Any = current.get(SPAN_KEY)
-        self.nested = span.__class__ is Stage
+        self.nested = span if span.__class__ is Stage else None
         parent: SpanContext | None = None
-        if span is root or self.nested:
+        if span is root or self.nested is not None:
             parent = span.sc
         elif span is not None:
             parent = span.get_span_context()
         if parent is None or parent[0] != root.sc[0]:  # a thread without our context, or with another request's
-            parent, current, self.nested = root.sc, Context(current), False
+            parent, current, self.nested = root.sc, Context(current), None
             set_item(current, SPAN_KEY, root)
         kit = root.kit
         if root.silent:
@@ -110,6 +111,10 @@ class Stage(LateSpan):
         if self.memory is not None and (memory := self.root.kit.memory) is not None:
             memory.end(self, self.memory)
         self.root.close_stage(self)
+
+    def unlink(self) -> None:
+        super().unlink()
+        self.nested = None
 
     def pause(self) -> None:
         """A generator's stage is suspended: what its stream does until `resume` is somebody else's."""

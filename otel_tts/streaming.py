@@ -98,7 +98,9 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
                 busy += at - began
             step, value = send, None
             try:
-                if room and type(item) is kind and item.dtype is dtype and item.ndim == 1:
+                if synthesis.t1 is not None:  # its listener has gone: what comes now is made for nobody
+                    room = 0
+                elif room and type(item) is kind and item.dtype is dtype and item.ndim == 1:
                     keep(item.tobytes())
                     note(at)
                     room -= 1
@@ -167,7 +169,12 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
                 busy += at - began
                 if inside is not None:
                     leave_context(inside, token)
-            if synthesis is not None and contain("chunk", listener.item, synthesis, item, at) is LAST and own:
+            if (
+                synthesis is not None
+                and synthesis.t1 is None  # else its listener has gone
+                and contain("chunk", listener.item, synthesis, item, at) is LAST
+                and own
+            ):
                 synthesis.busy += busy
                 contain("stream", synthesis.finish)
                 own, synthesis, inside = False, None, None

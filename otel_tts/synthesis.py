@@ -36,6 +36,7 @@ ENTRIES_KEY: Final = "otel_tts-entries"
 
 _MAKERS: Final = (names.Stage.ACOUSTIC_MODEL, names.Stage.MODEL)
 _REFUSALS: Final = (ValueError, TypeError, LookupError)
+"""What engines raise for a request that they do not take; broken code raises the same."""
 
 
 class Synthesis(LateSpan):
@@ -43,8 +44,8 @@ class Synthesis(LateSpan):
 
     __slots__ = (
         "announced", "busy", "engine", "failed_stage", "files", "first_byte", "folded", "kit", "marked",
-        "open_stages", "prev", "recording", "rejected", "request", "segments", "silent", "source", "stage_count",
-        "stages", "stuck", "sums", "swallowed", "text_seen", "tried", "wall",
+        "open_stages", "overlapping", "parts", "prev", "recording", "rejected", "request", "segments", "silent",
+        "source", "stage_count", "stages", "stuck", "sums", "swallowed", "text_seen", "tried", "wall",
     )  # fmt: skip
 
     kit: Recorder
@@ -55,6 +56,10 @@ class Synthesis(LateSpan):
     folded: dict[str, Stage]
     sums: dict[str, int]
     """Nanoseconds in each stage, nested and parallel repetitions of the same stage counted once."""
+    parts: dict[tuple[str, str], int]
+    """Of these, the nanoseconds in stages that are parts of others: the outer stage's name and their own."""
+    overlapping: bool
+    """Two stages, neither a part of the other, ran at the same time."""
     segments: int
     """Repetitions of the stage that makes the audio."""
     request: request.Request | None
@@ -83,11 +88,11 @@ class Synthesis(LateSpan):
         self.kit, self.attrs, self.engine = kit, attrs, engine
         self.events, self.links = [], ()
         self.status = self.t1 = self.prev = None
-        self.stages, self.open_stages, self.folded, self.sums = [], [], {}, {}
+        self.stages, self.open_stages, self.folded, self.sums, self.parts = [], [], {}, {}, {}
         self.stage_count = self.segments = self.busy = self.text_seen = self.wall = 0
         self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
         self.failed_stage: str | None = None
-        self.announced = self.rejected = self.silent = self.stuck = False
+        self.announced = self.overlapping = self.rejected = self.silent = self.stuck = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -152,6 +157,8 @@ class Synthesis(LateSpan):
 
     def fail_unseen(self) -> None:
         """The engine gave nothing where audio was to come: an error, with the exception that it kept to itself."""
+        if self.t1 is not None:
+            return
         kept = self.swallowed
         self.attrs[names.OUTCOME] = names.Outcome.ERROR
         self.attrs[names.ERROR_TYPE] = "_OTHER"
@@ -163,12 +170,25 @@ class Synthesis(LateSpan):
     def _classify(self, error: BaseException) -> None:
         if isinstance(error, (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)):
             self.attrs[names.OUTCOME] = names.Outcome.CANCELLED
-        elif self.rejected or (not self.stage_count and self.recording is None and _refuses(error)):
+        elif self.rejected or self._refuses(error):
             self.attrs[names.OUTCOME] = names.Outcome.REJECTED
             self.attrs[names.ERROR_TYPE] = type_name(error)
         else:
             self.attrs[names.OUTCOME] = names.Outcome.ERROR
             self.fail(error)
+
+    def _refuses(self, error: BaseException) -> bool:
+        """Whether `error` says that the request is wrong, not the engine broken.
+
+        A client's error (4xx) before any work does. So does one of the usual kinds where the engine has stages and none
+        has begun; where it has none, the same error may come from the middle of its work.
+        """
+        if self.stage_count or self.open_stages or self.recording is not None:
+            return False
+        status: Any = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            return 400 <= status < 500
+        return isinstance(error, _REFUSALS) and self.engine is not None and self.engine.has_stages
 
     def __enter__(self) -> Synthesis:
         try:
@@ -223,7 +243,7 @@ class Synthesis(LateSpan):
             self._add_up(stage, ended)
             if not stage.nested and stage.stage in _MAKERS:
                 self.segments += stage.count
-        if stage.status is not None and self.failed_stage is None:
+        if stage.status is not None and self.failed_stage is None and self.t1 is None:
             self.failed_stage = stage.stage
             self.swallowed = next((event for event in stage.events if event[0] == "exception"), self.swallowed)
         self.stage_count += 1
@@ -243,7 +263,13 @@ class Synthesis(LateSpan):
             if other.stage == stage.stage:
                 other.since = min(other.since, stage.since)  # the last one to end adds them all
                 return
-        self.sums[stage.stage] = self.sums.get(stage.stage, 0) + ended - stage.since
+            if other.nested is None and stage.nested is None:
+                self.overlapping = True
+        took = ended - stage.since
+        self.sums[stage.stage] = self.sums.get(stage.stage, 0) + took
+        if stage.nested is not None and stage.nested.stage != stage.stage:
+            part = stage.nested.stage, stage.stage
+            self.parts[part] = self.parts.get(part, 0) + took
 
     def _fold(self, stage: Stage, took: int) -> bool:
         """Add to the first folded stage of its kind that has not been emitted; False where `stage` is that first."""
@@ -309,11 +335,16 @@ class Synthesis(LateSpan):
 
     def chunk(self, samples: Any, sample_rate: int | None = None, *, encoding: str | None = None) -> None:
         """Note a chunk of a stream at the moment when it is handed over: as `audio`, and the player's clock."""
-        self.attrs[names.STREAM] = True
+        self.set_attribute(names.STREAM, True)
         contain("chunk", self.delivered, now(), self.audio(samples, sample_rate, encoding=encoding))
 
     def delivered(self, at: int, frames: int | None) -> None:
-        """Note that audio left at `at`: the first time is the time to first byte, each feeds the player's model."""
+        """Note that audio left at `at`: the first time is the time to first byte, each feeds the player's model.
+
+        What is made after the end is made for nobody.
+        """
+        if self.t1 is not None:
+            return
         if self.first_byte is None and frames != 0:
             self.first_byte = at
         if self.recording is not None:
@@ -341,8 +372,9 @@ class Synthesis(LateSpan):
 
     def reject(self) -> None:
         """Say that the request is refused, for a reason that is not the engine's: its outcome will be ``rejected``."""
-        self.rejected = True
-        self.attrs[names.OUTCOME] = names.Outcome.REJECTED
+        if self.t1 is None:
+            self.rejected = True
+            self.attrs[names.OUTCOME] = names.Outcome.REJECTED
 
 
 _SHORT: Final = {
@@ -365,12 +397,6 @@ def _say_unknown(short: str) -> None:
     logging.getLogger("otel_tts").warning(
         "otel-tts: Synthesis.set() has no fact %.40s and leaves it out; it has %s", short, ", ".join(_SHORT)
     )
-
-
-def _refuses(error: BaseException) -> bool:
-    """Whether `error`, raised before any stage, says that the request is wrong rather than the engine broken."""
-    status: Any = getattr(error, "status_code", None)
-    return isinstance(error, _REFUSALS) or (isinstance(status, int) and 400 <= status < 500)
 
 
 def current() -> Synthesis | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from otel_tts.cli import output
+from otel_tts.commands import installing, installing_elsewhere, suggest
 
 if TYPE_CHECKING:
     from otel_tts.demo.client import Answer, Case
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 SERVICE_LOG: Final = "service.log"
 _NEEDED: Final = ("hibari", "fastapi", "uvicorn", "httpx")
-_NEEDED_FOR_FILES: Final = "opentelemetry.exporter.otlp.json.file"
 
 
 def demo(
@@ -31,7 +31,7 @@ def demo(
     ] = Path("demo"),
     endpoint: Annotated[
         str | None,
-        typer.Option("--endpoint", metavar="URL", help="Send telemetry to this OTLP/HTTP base URL, not to files."),
+        typer.Option("--endpoint", metavar="URL", help="Send telemetry to this OTLP base URL, not to files."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document instead of tables.")] = False,
 ) -> None:
@@ -39,7 +39,7 @@ def demo(
 
     Telemetry goes to OTLP JSON files in DIR, or to a Collector with --endpoint http://127.0.0.1:4318.
     """
-    _check_extra(to_files=endpoint is None)
+    _check_extra()
 
     from otel_tts.demo import destination
     from otel_tts.demo.client import make_cases
@@ -59,32 +59,34 @@ def demo(
 
 
 def _to_files(folder: Folder, cases: list[Case], as_json: bool) -> None:
-    from otel_tts.demo import environment, render, report, waterfall
-    from otel_tts.readers import otlp_files
+    from otel_tts.demo import environment, render, report
 
-    files = (otlp_files.TRACES, otlp_files.METRICS, otlp_files.LOGS)
-    folder.prepare((*files, SERVICE_LOG))
-    answers = _talk(folder, cases, environment.to_files(os.environ, folder.root))
-    telemetry = report.read(folder.root)
+    folder.prepare((SERVICE_LOG,))
+    others = report.files_in(folder.root)
+    files: list[Path] = []
+    try:
+        answers = _talk(folder, cases, environment.to_files(os.environ, folder.root))
+    finally:  # its processes name them
+        files += (folder.claim(path.name) for path in report.files_in(folder.root) if path not in others)
+    telemetry = report.read(files)
     traces = report.Traces(telemetry.spans)
     rows = [report.make_row(answer, traces, _save(folder, answer)) for answer in answers]
     problems = report.find_problems(answers, traces, telemetry)
-    summary = report.summarise(rows, telemetry, (folder.root / name for name in (*files, SERVICE_LOG)), problems)
+    summary = report.summarise(rows, telemetry, (*files, folder.root / SERVICE_LOG), problems)
     if as_json:
         output.print_json(summary)
     else:
         console = output.stdout()
         if slowest := report.slowest(rows, traces):
-            console.print(f"The slowest request that went well, trace {slowest[0].trace_id}:", style="bold")
-            console.print(waterfall.draw(slowest, console.width))
+            render.print_request(console, slowest, report.lines_of(slowest, telemetry))
             console.print()
-        console.print(render.table_of(rows, console.width))
+        render.print_table(console, rows)
         console.print()
         render.print_summary(console, summary)
     if problems:
         raise output.fail("\n".join(["The telemetry is not complete:", *(f"  {problem}" for problem in problems)]))
     if not as_json:
-        output.say(_NEXT)
+        output.say(_next())
 
 
 def _to_endpoint(folder: Folder, cases: list[Case], base: str, as_json: bool) -> None:
@@ -147,13 +149,12 @@ def _save(folder: Folder, answer: Answer) -> str | None:
     return f"wav/{name}"
 
 
-def _check_extra(to_files: bool) -> None:
-    needed = (*_NEEDED, _NEEDED_FOR_FILES) if to_files else _NEEDED
-    missing = [name for name in needed if not _installed(name)]
+def _check_extra() -> None:
+    missing = [name for name in _NEEDED if not _installed(name)]
     if missing:
         raise output.fail(
             f"The demo needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.\n"
-            "Install it with: pip install 'otel-tts[demo]'"
+            f"Install it with: {installing('demo')}"
         )
 
 
@@ -164,11 +165,13 @@ def _installed(module: str) -> bool:
         return False
 
 
-_NEXT: Final = """
+def _next() -> str:
+    up, again = suggest("stack up"), suggest("demo --endpoint http://127.0.0.1:4318")
+    return f"""
 Next:
-  otel-tts stack up                                   the backends on this machine, without containers
-  otel-tts demo --endpoint http://127.0.0.1:4318      the same, sent to them
-Your own service:
-  pip install otel-tts
+  {up:<{len(again)}}      the backends on this machine, without containers
+  {again}      the same, sent to them
+Your own service, in the environment that it runs in:
+  {installing_elsewhere()}
   export OTEL_SERVICE_NAME=my-tts OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
   otel-tts run -- uvicorn my_service:app"""

@@ -8,27 +8,23 @@ import importlib
 import importlib.util
 import os
 import platform
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from otel_tts import settings
+from otel_tts import settings, variables
 from otel_tts.cli import output
+from otel_tts.commands import installing, suggest
 
 PASS, FAIL, WARN, SKIP, MEASURED = "pass", "fail", "warn", "skip", "measured"
 _STYLES: Final = {PASS: "green", FAIL: "bold red", WARN: "yellow", SKIP: "dim", MEASURED: "cyan"}
-_CONNECT: Final = 2.0
-_PORTS: Final = {"grpc": 4317, "http/protobuf": 4318, "http/json": 4318}
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 
 
 @dataclass(frozen=True)
@@ -96,14 +92,14 @@ def _distributions(environ: Mapping[str, str]) -> Iterator[Check]:
     names = sorted({entry.name for entry in metadata.entry_points(group="opentelemetry_distro")})
     if "otel_tts" not in names:
         yield Check(
-            "launcher", FAIL, "otel-tts is not registered as a distribution; pip install it, not only its files"
+            "launcher", FAIL, f"otel-tts is not registered as a distribution, its files alone are here; {installing()}"
         )
     elif len(names) > 1 and environ.get("OTEL_PYTHON_DISTRO") != "otel_tts":
         others = ", ".join(name for name in names if name != "otel_tts")
         yield Check(
             "launcher",
             WARN,
-            f"also installed: {others}; start with `otel-tts run --` or set OTEL_PYTHON_DISTRO=otel_tts",
+            f"also installed: {others}; start with `{suggest('run --')}` or set OTEL_PYTHON_DISTRO=otel_tts",
         )
     else:
         yield Check("launcher", PASS, "opentelemetry-instrument will load otel-tts")
@@ -111,60 +107,47 @@ def _distributions(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _settings(environ: Mapping[str, str]) -> Iterator[Check]:
     effective = settings.read(environ)
-    for problem in effective.problems:
+    problems = [*effective.problems, *map(str, variables.problems(environ))]
+    for problem in problems:
         yield Check("settings", FAIL, problem)
     if not effective.enabled or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         yield Check("settings", WARN, "telemetry is off: OTEL_TTS_ENABLED=false or OTEL_SDK_DISABLED=true")
-    if not effective.problems:
+    if not problems:
         yield Check("settings", PASS, settings.describe(effective) or "all at their defaults")
 
 
 def _endpoints(environ: Mapping[str, str]) -> Iterator[Check]:
+    from otel_tts.distro import destinations
+
     if file := environ.get("OTEL_CONFIG_FILE"):
         yield Check("endpoint", SKIP, f"the exporters are set up by {file} (OTEL_CONFIG_FILE)")
         return
-    targets: dict[str, bool] = {}
-    for signal in _SIGNALS:
-        if "otlp" in environ.get(f"OTEL_{signal}_EXPORTER", "otlp"):
-            own = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environ.get(_ENDPOINT)
-            protocol = environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-            targets[own or f"http://localhost:{_PORTS.get(protocol, 4318)}"] = bool(own)
-    if not targets:
-        yield Check("endpoint", SKIP, "no signal is exported over OTLP")
-    for target, asked_for in targets.items():
-        yield _reach(target, asked_for)
-
-
-def _reach(target: str, asked_for: bool) -> Check:
-    try:
-        parts = urlsplit(target if "://" in target else f"//{target}")
-        address = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else 80))
-    except ValueError:
-        return Check("endpoint", FAIL, f"{_ENDPOINT} is not a URL with a port from 0 to 65535")
-    shown = f"{address[0]}:{address[1]}"  # without the credentials that a URL may hold
-    try:
-        with socket.create_connection(address, timeout=_CONNECT):
-            return Check("endpoint", PASS, f"{shown} accepts connections")
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        if asked_for:
-            return Check("endpoint", FAIL, f"{shown} cannot be reached ({why}); is the collector running?")
-        return Check("endpoint", WARN, f"{shown}, the default, cannot be reached ({why}); set {_ENDPOINT}")
+    signals: dict[tuple[str, str], list[str]] = {}
+    for found in destinations.examine(environ):
+        advice = "" if found.works or found.asked_for else f"; name it in {_ENDPOINT}, or set OTEL_TTS_FILE_DIR"
+        status = PASS if found.works else FAIL if found.asked_for else WARN
+        signals.setdefault((status, found.detail + advice), []).append(found.signal)
+    for (status, detail), names in signals.items():
+        yield Check("endpoint", status, f"{', '.join(names)}: {detail}")
+    if not signals:
+        yield Check("endpoint", SKIP, "no signal is exported")
 
 
 def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
     from otel_tts.cli.engines import survey
 
-    found = [status for status in survey() if status.installed]
+    every = list(survey())
+    for status in every:
+        if status.error is not None:
+            yield Check("engines", FAIL, f"the table {status.module} is wrong and left out: {status.error}")
+    found = [status for status in every if status.installed]
     for status in found:
-        if lacking := status.missing + status.facts:
+        if lacking := status.lacking:
             yield Check("engines", WARN, f"{status.name} {status.version or 'from source'} lacks {', '.join(lacking)}")
-    whole = ", ".join(
-        f"{status.name} {status.version or ''}".strip() for status in found if not status.missing + status.facts
-    )
+    whole = ", ".join(f"{status.name} {status.version or ''}".strip() for status in found if not status.lacking)
     if whole or not found:
         yield Check(
-            "engines", PASS if whole else WARN, whole or "none with a table is installed; see `otel-tts engines`"
+            "engines", PASS if whole else WARN, whole or f"none with a table is installed; see `{suggest('engines')}`"
         )
 
 
@@ -186,7 +169,8 @@ def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
         nvml = Nvml()
     except Unavailable as unavailable:
-        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}")
+        how = f"; {installing('gpu')}" if importlib.util.find_spec("pynvml") is None else ""
+        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}{how}")
         return
     try:
         for gpu in nvml.gpus(visible(environ)):
@@ -202,9 +186,16 @@ def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
         nvml.close()
 
 
+def _fitting(environ: Mapping[str, str]) -> Iterator[Check]:
+    from otel_tts.cli.doctor_packages import fitting
+
+    return fitting(environ)
+
+
 _BASICS: Final[dict[str, Callable[[Mapping[str, str]], Iterator[Check]]]] = {
     "Python": _python,
     "packages": _versions,
+    "dependencies": _fitting,
     "launcher": _distributions,
     "settings": _settings,
     "endpoint": _endpoints,

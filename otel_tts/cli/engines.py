@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +30,7 @@ class Status:
 
     `module` is what its hooks wait for. `version` is None where there is no distribution: not `installed`, or a source
     checkout. Of the table's `seams`, `missing` are not there, `unread` could not be looked at, with the reason; `facts`
-    are arguments and attributes that are not there.
+    are arguments and attributes that are not there. `error` says what is wrong with a table that is not used at all.
     """
 
     name: str
@@ -38,35 +42,63 @@ class Status:
     missing: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What the table names and the engine does not have."""
+        return self.missing + self.facts
 
 
 def engines(
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODULE:NAME",
+            help="Tables to look at too: of a module that no entry point names.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document instead of a table.")] = False,
 ) -> None:
     """Show the known speech engines: installed or not, which version, and whether every seam was found in it.
 
     The engines' source is read; none of it is run. A seam that is missing costs a stage in the trace, never the
-    synthesis.
+    synthesis. Checkouts and modules are also looked for in this folder, as `otel-tts run` does.
 
-    Exit status: 0 when every installed engine has all that its table names, 1 when something is missing, 2 for wrong
-    use.
+    Exit status: 0 when every installed engine has all that its table names, 1 when something is missing or a table is
+    wrong, 2 for wrong use.
     """
-    found = list(survey())
+    named = [_point(table) for table in tables or ()]
+    found = list(survey(named))
     if as_json:
         output.print_json({"engines": [asdict(status) for status in found]})
     else:
         output.stdout().print(_table(found))
-    if any(status.missing or status.facts for status in found):
+    if any(status.lacking or status.error for status in found):
         raise typer.Exit(1)
 
 
-def survey() -> Iterator[Status]:
-    """Look at every engine that has a table here."""
-    # Here, since the hooks bring OpenTelemetry with them and `otel-tts --help` should not wait for it.
-    from otel_tts.instrumentation.engines import all_engines
+def _point(table: str) -> metadata.EntryPoint:
+    if not re.fullmatch(r"[\w.]+:[\w.]+", table):
+        raise typer.BadParameter(f"{table!r} is not MODULE:NAME, as in speaks.telemetry:ENGINE")
+    return metadata.EntryPoint(table, table, "")
 
+
+def survey(named: Iterable[metadata.EntryPoint] = ()) -> Iterator[Status]:
+    """Look at every engine that has a table here, and at the tables that `named` lead to."""
+    # Here, since the hooks bring OpenTelemetry with them and `otel-tts --help` should not wait for it.
+    from otel_tts.instrumentation.engines import known
+    from otel_tts.instrumentation.tables import Wrong, load
+
+    if (here := str(Path.cwd())) not in sys.path:  # a command's is its own folder; `otel-tts run` adds this one too
+        sys.path.append(here)
     packages = Installed()
-    return (look(engine, packages) for engine in all_engines())
+    for table in (*known(), *map(load, named)):
+        if isinstance(table, Wrong):
+            yield Status(table.name, table.distribution, table.table, False, None, 0, error=table.error)
+        else:
+            yield look(table, packages)
 
 
 def look(engine: Engine, packages: Packages) -> Status:
@@ -103,12 +135,15 @@ def _table(found: list[Status]) -> Table:
     for title in ("engine", "distribution", "installed", "seams"):
         table.add_column(title, overflow="fold")
     for status in found:
-        version = (status.version or "source") if status.installed else "–"
-        table.add_row(status.name, status.distribution or f"source with {status.module}", version, _seams(status))
+        version = "–" if not status.installed else status.version or "source"
+        from_where = status.distribution or ("" if status.error else f"source with {status.module}")
+        table.add_row(status.name, from_where, version, _seams(status))
     return table
 
 
 def _seams(status: Status) -> Text:
+    if status.error is not None:
+        return Text(f"the table {status.module} is wrong: {status.error}", style="red")
     if not status.installed:
         return Text("")
     lines = [

@@ -10,11 +10,13 @@ import typer
 
 from otel_tts.cli.demo import demo
 from otel_tts.cli.doctor import doctor
+from otel_tts.cli.encoding import write_anything
 from otel_tts.cli.engines import engines
 from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
 from otel_tts.cli.settings import settings
 from otel_tts.cli.stack import app as stack
+from otel_tts.cli.voice import voice
 
 app = typer.Typer(
     name="otel-tts",
@@ -48,11 +50,13 @@ app.command("demo")(demo)
 app.command("settings")(settings)
 app.command("engines")(engines)
 app.command("doctor")(doctor)
+app.command("voice")(voice)
 app.add_typer(stack, name="stack")
 
 
 def run() -> None:
     """The entry point of the console script."""
+    write_anything()
     app(prog_name="otel-tts")
 
 

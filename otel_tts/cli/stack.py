@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from otel_tts.cli.output import print_json, say, stdout
+from otel_tts.commands import suggest
 from otel_tts.stack import build as builds
 from otel_tts.stack import ports, servers
 from otel_tts.stack.errors import StackError, UsageError
@@ -23,7 +24,7 @@ from otel_tts.stack.run import Stack, Status
 
 app = typer.Typer(
     name="stack",
-    help="The backends on this machine: Collector, Tempo, Loki, Prometheus and Alertmanager, without containers.",
+    help="The backends on this machine: Collector, Jaeger, VictoriaLogs, Prometheus, Alertmanager; no containers.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -43,8 +44,8 @@ StateOption = Annotated[
 def build() -> None:
     """Build the servers from their Go modules, those that are not built yet.
 
-    Needs Go, 15 GB of disk for Go's caches and, the first time, some twenty minutes on two cores. It can be broken off
-    and run again. Built servers are kept in ~/.cache/otel-tts (OTEL_TTS_CACHE_DIR).
+    Needs Go and, for Go's caches, 10 GB of disk; how long it takes is said first. It can be broken off and run again.
+    Built servers are kept in ~/.cache/otel-tts (OTEL_TTS_CACHE_DIR).
     """
     console = stdout()
     with _explained(), Terminal(console) as progress:
@@ -53,7 +54,9 @@ def build() -> None:
     if not wanted:
         console.print("All servers are built already.")
     for server in servers.SERVERS:
-        _say(console, f"  {server.title} {server.version}: {folders[server.name]}")
+        seconds = builds.took(folders[server.name])
+        built = f"built in {seconds} s, " if seconds is not None else ""
+        _say(console, f"  {server.title} {server.version}: {built}{folders[server.name]}")
 
 
 @app.command()
@@ -74,13 +77,19 @@ def up(
             "--webhook",
             metavar="URL",
             help="Where Alertmanager sends alerts.",
-            show_default="`otel-tts relay` on this machine",
+            show_default="port 9099 of this machine",
         ),
     ] = None,
 ) -> None:
     """Start the servers and wait until all are ready; build first what is not built.
 
     They run on after this command and listen on this machine only. Doing it again starts what does not run.
+
+    **What is kept.** What the Collector has accepted is on disk and arrives, whatever is down or killed: no trace and
+    no metric is lost. VictoriaLogs answers before its data is on disk: *killed*, it loses the records of about two
+    seconds; archive/logs.jsonl in the state folder has them. Prometheus refuses a whole request for one bad metric in
+    it, so leave OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE at cumulative. Traces and log records are kept for 7
+    days, metrics for 90 days or 10 GB.
     """
     console = stdout()
     stack = Stack(state)
@@ -165,9 +174,9 @@ def _say_next(console: Console, stack: Stack, state: Path | None) -> None:
         "What next:",
         f"  export OTEL_EXPORTER_OTLP_ENDPOINT={endpoint} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
         "                             in the shell of the service that speaks",
-        f"  otel-tts demo --endpoint {endpoint}",
+        f"  {suggest('demo --endpoint')} {endpoint}",
         "                             sends what such a service would",
-        f"  otel-tts stack down{where}",
+        f"  {suggest('stack down')}{where}",
         "                             stops the servers; data stays in " + str(stack.state),
     )
     for line in lines:

@@ -14,6 +14,7 @@ SERVICE: Final = "otel-tts-demo"
 _KEPT: Final = (
     "OTEL_TTS_",
     "OTEL_LOG_LEVEL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_CLIENT_",
@@ -28,10 +29,9 @@ def to_files(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def to_endpoint(environ: Mapping[str, str], endpoint: str) -> dict[str, str]:
-    """Return `environ` for a service whose telemetry goes to the OTLP/HTTP base URL `endpoint`."""
+    """Return `environ` for a service whose telemetry goes to the OTLP base URL `endpoint`: by gRPC on its port 4317."""
     destination = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",  # milliseconds; a rate needs two samples of a short run
     }
     return _with(environ, "otlp", destination)

@@ -15,7 +15,9 @@ from otel_tts import names
 from otel_tts.demo.client import Answer
 from otel_tts.names import Stage
 from otel_tts.readers import otlp_files
-from otel_tts.readers.otlp_files import Attributes, BadLine, LogLine, Point, Span
+from otel_tts.readers.model import Attributes, LogLine, Point, Span
+from otel_tts.readers.otlp_files import BadLine
+from otel_tts.readers.syntheses import is_synthesis
 
 EXPECTED_STAGES: Final = tuple(
     names.STAGE_PREFIX + stage for stage in (Stage.TEXT_FRONTEND, Stage.ACOUSTIC_MODEL, Stage.VOCODER)
@@ -56,13 +58,21 @@ class Row:
     wav: str | None
 
 
-def read(folder: Path) -> Telemetry:
-    """Read the three files of `folder`; one that does not exist counts as empty."""
+SIGNALS: Final = (otlp_files.TRACES, otlp_files.METRICS, otlp_files.LOGS)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of telemetry in `folder`."""
+    return [path for signal in SIGNALS for path in otlp_files.find(folder, signal)]
+
+
+def read(files: Iterable[Path]) -> Telemetry:
+    """Read all of `files`, each by its name; what none of them holds counts as empty."""
+    files = list(files)
     bad: list[BadLine] = []
 
-    def load(name: str, reader: Any) -> tuple[Any, ...]:
-        path = folder / name
-        return tuple(reader(path, bad.append)) if path.exists() else ()
+    def load(signal: str, reader: Any) -> tuple[Any, ...]:
+        return tuple(item for path in files if path.name.startswith(signal) for item in reader(path, bad.append))
 
     spans = load(otlp_files.TRACES, otlp_files.read_spans)
     logs = load(otlp_files.LOGS, otlp_files.read_logs)
@@ -101,11 +111,6 @@ class Traces:
         if root is None:
             return None
         return next((span for span in self.below(root) if is_synthesis(span)), None)
-
-
-def is_synthesis(span: Span) -> bool:
-    """Whether `span` is a synthesis, rather than a request or a stage."""
-    return span.attributes.get(names.OPERATION_NAME) == names.OPERATION
 
 
 def make_row(answer: Answer, traces: Traces, wav: str | None) -> Row:
@@ -168,6 +173,16 @@ def slowest(rows: Iterable[Row], traces: Traces) -> list[Span]:
     well = [row.request_id for row in rows if row.outcome == names.Outcome.OK]
     roots = [root for root in map(traces.root, well) if root is not None]
     return traces.below(max(roots, key=lambda root: root.seconds)) if roots else []
+
+
+def lines_of(spans: list[Span], telemetry: Telemetry) -> list[LogLine]:
+    """The REQ_ and STAGE_TIME lines of the request whose spans these are, the server's first."""
+    request_id = spans[0].attributes.get(names.REQUEST_ID)
+    return [
+        line
+        for line in telemetry.logs
+        if line.scope == names.SCOPE and line.attributes.get(names.REQUEST_ID) == request_id and line.body
+    ]
 
 
 def summarise(rows: list[Row], telemetry: Telemetry, files: Iterable[Path], problems: list[str]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
+from otel_tts.distro.outages import NotExported
+
 _SPEAKERS: Final = {
     "opentelemetry": (logging.WARNING, "%(levelname)s %(name)s: %(message)s"),
     "otel_tts": (logging.INFO, "%(levelname)s %(message)s"),  # these say themselves who speaks
@@ -68,10 +70,14 @@ def install() -> None:
 
 
 def keep_last_resort() -> None:
-    """Let warnings of everybody else appear on stderr again, where OpenTelemetry's handler is the only one."""
+    """Let warnings of everybody else appear on stderr again, where OpenTelemetry's handler is the only one.
+
+    And keep what exporters say of a failure away from what they fail to export.
+    """
     for handler in logging.getLogger().handlers:
         if is_exporting(handler) and not any(isinstance(f, LastResort) for f in handler.filters):
             handler.addFilter(LastResort())
+            handler.addFilter(NotExported())  # after it: what it withholds is still shown
 
 
 def uninstall() -> None:
@@ -82,7 +88,7 @@ def uninstall() -> None:
             logger.removeHandler(handler)
     logging.getLogger("otel_tts").setLevel(logging.NOTSET)
     for handler in logging.getLogger().handlers:
-        for wish in [f for f in handler.filters if isinstance(f, LastResort)]:
+        for wish in [f for f in handler.filters if isinstance(f, (LastResort, NotExported))]:
             handler.removeFilter(wish)
 
 

@@ -77,9 +77,12 @@ def _load(entry_point: Any, kwargs: dict[str, Any]) -> None:
 
 def _load_fastapi(entry_point: Any, kwargs: dict[str, Any]) -> None:
     """Wait until somebody imports FastAPI: importing it for a script that never does costs 0.3 s."""
-    register_post_import_hook(
-        lambda _: contain("fastapi", _load, entry_point, {**kwargs, **fastapi_options.options()}), "fastapi"
-    )
+    register_post_import_hook(lambda _: contain("fastapi", _instrument_fastapi, entry_point, kwargs), "fastapi")
+
+
+def _instrument_fastapi(entry_point: Any, kwargs: dict[str, Any]) -> None:
+    _load(entry_point, {**kwargs, **fastapi_options.options()})
+    fastapi_options.keep_picklable(sys.modules["opentelemetry.instrumentation.fastapi"])
 
 
 def _load_logging(entry_point: Any, kwargs: dict[str, Any]) -> None:

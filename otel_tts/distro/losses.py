@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nothing is lost silently: what a full queue dropped, what an exporter failed to send, what was left at the end.
 
-Counted in ``otel_tts.dropped`` by reason while the process lives, and said on stderr when it ends.
+Counted in ``otel_tts.dropped`` by reason while the process lives, said while it lasts (outages.py) and when it ends.
 """
 
 from __future__ import annotations
@@ -14,34 +14,60 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from otel_tts.distro import sdk_components
+from otel_tts.distro import outages, sdk_components
+from otel_tts.distro.outages import Attempt, Outages, attempting
 from otel_tts.distro.pipeline import Pipeline
 from otel_tts.guard import contain
 
 _KINDS: Final = {"traces": "spans", "logs": "log records"}
 
 
-class Counted:
-    """An exporter behind the gate, counting what is on its way and what did not arrive."""
+class Watched:
+    """An exporter behind the gate: what does not arrive is said, seldom (outages.py)."""
 
     def __init__(self, exporter: Any, kind: str, owner: Losses) -> None:
         self.exporter, self._kind, self._owner = exporter, kind, owner
+        self._place = sdk_components.place_of(exporter)
+        sdk_components.hear_failures(exporter, outages.hear)
 
-    def export(self, batch: Sequence[Any]) -> Any:
-        """Export `batch` and count it where the answer is not SUCCESS."""
-        count, arrived = len(batch), False
-        self._owner.move(self._kind, count)
-        try:
-            result = self.exporter.export(batch)
-            arrived = getattr(result, "name", "") == "SUCCESS"
-            return result
-        finally:
-            self._owner.move(self._kind, -count)
-            if not arrived:
-                self._owner.lose(self._kind, f"export_failed_{self._kind}".replace(" ", "_"), count)
+    def export(self, batch: Any, **kwargs: Any) -> Any:
+        """Export `batch`. An exporter that raises has failed; the SDK would print a stack trace each time."""
+        attempt, arrived = Attempt(self._owner.outages, self._place, self._kind), False
+        with attempting(attempt):
+            try:
+                result = self.exporter.export(batch, **kwargs)
+                arrived = getattr(result, "name", "") == "SUCCESS"
+                return result
+            except Exception as error:
+                attempt.hear(f"{type(error).__name__}: {error}")
+                return None
+            finally:
+                if arrived:
+                    self._owner.outages.arrives(self._place, self._kind)
+                else:
+                    self._owner.outages.fails(self._place, self._kind, attempt.reason, self._lose(batch))
+
+    def _lose(self, batch: Any) -> int:
+        return 0  # sums and histograms go on: the next export has all of it
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.exporter, name)
+
+
+class Counted(Watched):
+    """The same for spans and log records, which are counted on their way and where they did not arrive."""
+
+    def export(self, batch: Sequence[Any], **kwargs: Any) -> Any:
+        """Export `batch` and count it where the answer is not SUCCESS."""
+        self._owner.move(self._kind, len(batch))
+        try:
+            return super().export(batch, **kwargs)
+        finally:
+            self._owner.move(self._kind, -len(batch))
+
+    def _lose(self, batch: Sequence[Any]) -> int:
+        self._owner.lose(self._kind, f"export_failed_{self._kind}".replace(" ", "_"), len(batch))
+        return len(batch)
 
 
 class Losses:
@@ -52,6 +78,7 @@ class Losses:
         self._processors: dict[str, list[Any]] = {kind: [] for kind in _KINDS.values()}
         self._on_the_way: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
+        self.outages = Outages()
         self.reported = False
 
     def watch(self, kind: str, processor: Any) -> None:
@@ -63,7 +90,21 @@ class Losses:
         sdk_components.count_drops(processor, lambda count: self.lose(kind, reason, count))
         gate: Any = sdk_private.exporter_of(processor)
         if hasattr(gate, "exporter") and not isinstance(gate.exporter, Counted):
+            self._count_removed_files(gate.exporter)
             gate.exporter = Counted(gate.exporter, kind, self)
+
+    def watch_reader(self, reader: Any) -> None:
+        """Say where the metrics of `reader` do not arrive."""
+        from otel_tts.emit import sdk_private
+
+        exporter = sdk_private.exporter_of(reader)
+        if exporter is not None and not isinstance(exporter, Watched):
+            self._count_removed_files(exporter)
+            sdk_private.replace_exporter(reader, Watched(exporter, "metrics", self))
+
+    def _count_removed_files(self, exporter: Any) -> None:
+        if (folder := sdk_components.folder_of(exporter)) is not None:
+            folder.note_removed = self.note
 
     def move(self, kind: str, count: int) -> None:
         """Take note of a batch that left the queue (or, negative, that was answered)."""
@@ -71,11 +112,16 @@ class Losses:
             self._on_the_way[kind] += count
 
     def lose(self, kind: str, reason: str, count: int) -> None:
-        """Count items that are gone."""
+        """Count items that are gone before they arrived."""
+        with self._lock:
+            self._lost[kind] += count
+        self.note(reason, count)
+
+    def note(self, reason: str, count: int) -> None:
+        """Count under `reason` in otel_tts.dropped."""
         from otel_tts.emit import recorder
 
         with self._lock:
-            self._lost[kind] += count
             if (current := recorder.current()) is not None:
                 current.dropped[reason] += count
 
@@ -90,6 +136,7 @@ class Losses:
         self._lock = threading.RLock()
         self._on_the_way.clear()
         self._lost.clear()
+        self.outages.renew()
         self.reported = False
 
 
@@ -104,6 +151,9 @@ def watch(pipeline: Pipeline) -> None:
         contain("losses", _losses.watch, "spans", processor)
     for processor in sdk_private.log_processors(pipeline.logs):
         contain("losses", _losses.watch, "log records", processor)
+    for reader in sdk_private.metric_readers(pipeline.metrics):
+        contain("losses", _losses.watch_reader, reader)
+    outages.listen()
 
 
 def renew_after_fork() -> None:
@@ -115,6 +165,7 @@ def forget() -> None:
     """Forget everything (tests)."""
     global _losses
     _losses = Losses()
+    outages.stop_listening()
 
 
 def report(late: Sequence[str], seconds: float) -> None:
@@ -126,11 +177,9 @@ def report(late: Sequence[str], seconds: float) -> None:
         return
     _losses.reported = True
     waited = f" within {seconds:.3g} s (OTEL_TTS_SHUTDOWN_TIMEOUT)" if late else ""
-    message = f"otel-tts: at the end of process {os.getpid()}, {_enumerate(parts)} had not been delivered{waited}; "
+    what = outages.enumerate_words(parts)
+    message = f"otel-tts: at the end of process {os.getpid()}, {what} had not been delivered{waited}; "
+    message += _losses.outages.last_reason() or "is the collector reachable?"
     if (stderr := sys.__stderr__) is not None:
         # Past its buffer and past logging: a signal handler may have interrupted a write to the same stream.
-        os.write(stderr.fileno(), (message + "is the collector reachable?\n").encode())
-
-
-def _enumerate(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+        os.write(stderr.fileno(), f"{message}\n".encode())

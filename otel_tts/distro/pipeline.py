@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from opentelemetry import _logs, metrics, trace
@@ -24,6 +25,8 @@ class Pipeline:
     metrics: Any
     logs: Any
     joined: frozenset[str] = frozenset()
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """By signal, the exporters that were asked for and could not be made."""
 
     def provider(self, signal: str) -> Any:
         """Return the provider of traces, metrics or logs."""
@@ -39,9 +42,11 @@ class Pipeline:
         return [s for s in SIGNALS if _is_set(self.provider(s)) and not isinstance(self.provider(s), _SDK[s])]
 
 
-def global_pipeline(joined: frozenset[str] = frozenset()) -> Pipeline:
+def global_pipeline(
+    joined: frozenset[str] = frozenset(), left_out: Mapping[str, Sequence[str]] | None = None
+) -> Pipeline:
     """Return the global providers as they are now."""
-    return Pipeline(*_global_providers().values(), joined=joined)
+    return Pipeline(*_global_providers().values(), joined=joined, left_out=left_out or {})
 
 
 def already_set() -> frozenset[str]:

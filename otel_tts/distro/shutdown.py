@@ -3,11 +3,11 @@
 """The last flush: bounded, all signals side by side, however the process ends.
 
 atexit alone is not enough. uvicorn raises SIGTERM again after its graceful shutdown and the default action skips
-atexit; gunicorn resets signal handlers; multiprocessing's children leave by os._exit. So there are four ways in: a
-SIGTERM handler where the default one was, the ASGI lifespan's end, multiprocessing's finalizers, and atexit. They share
-one budget of time: a collector that is down is waited for once, not four times.
+atexit; gunicorn resets signal handlers; forked children leave by os._exit. So there are five ways in: a SIGTERM handler
+where the default one was, the ASGI lifespan's end, multiprocessing's finalizers, os._exit in a forked child
+(`hard_exit`), and atexit. They share one budget of time: a collector that is down is waited for once, not five times.
 
-SIGKILL and os._exit lose what is younger than the export interval. Nothing can be done about that here.
+SIGKILL loses what is younger than the export interval, and so does os._exit in a process that was not forked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from wrapt import register_post_import_hook
 
-from otel_tts.distro import losses
+from otel_tts.distro import hard_exit, losses
 from otel_tts.distro.crew import Crew
 from otel_tts.distro.pipeline import SIGNALS, Pipeline
 from otel_tts.guard import contain
@@ -80,6 +80,10 @@ class Exit:
         self._ended = True
         return done
 
+    def leave(self, at_most: float) -> bool:
+        """As `shutdown`, in no more than `at_most` seconds of the budget."""
+        return self.shutdown(min(at_most, self._budget.left()))
+
     def renew(self) -> None:
         """Begin anew in a forked child."""
         self._one_at_a_time = threading.RLock()
@@ -134,6 +138,7 @@ def install(pipeline: Pipeline, timeout: float) -> Exit:
     atexit.register(shutdown)
     _take_sigterm()
     register_post_import_hook(partial(contain, "shutdown", _flush_multiprocessing_children), "multiprocessing.util")
+    hard_exit.install(pipeline, _exit.leave)
     return _exit
 
 
@@ -141,6 +146,7 @@ def uninstall() -> None:
     """Forget the providers and give SIGTERM back (tests)."""
     global _exit
     _exit = None
+    hard_exit.uninstall()
     atexit.unregister(shutdown)
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _on_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -157,9 +163,10 @@ def shutdown(timeout: float | None = None) -> bool:
 
 
 def renew_after_fork() -> None:
-    """Park new threads in a forked child."""
+    """Park new threads in a forked child, and take care of its end."""
     if _exit is not None:
         _exit.renew()
+        hard_exit.arm()
 
 
 def _quietly(end: Callable[[float | None], bool], timeout: float | None) -> bool:
@@ -191,4 +198,9 @@ def _flush_multiprocessing_children(util: Any) -> None:
 
 
 def _flush_before_leaving(finalize: Any) -> None:
-    finalize(None, flush, exitpriority=_AFTER_ALL_OTHERS)
+    finalize(None, _flush_finally, exitpriority=_AFTER_ALL_OTHERS)
+
+
+def _flush_finally() -> None:
+    flush()
+    hard_exit.disarm()  # that comes next

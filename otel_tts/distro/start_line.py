@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_tts import settings as table
-from otel_tts.distro import sdk_components
+from otel_tts.distro import sdk_components, without_server
 from otel_tts.distro.pipeline import SIGNALS, Pipeline
 from otel_tts.settings import MASK, Settings
 from otel_tts.version import __version__
@@ -36,12 +36,13 @@ def describe(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str],
 
 def service_name(pipeline: Pipeline) -> str:
     """Return the service's name as the exporters will send it."""
-    return str(sdk_components.resource_of(pipeline.traces).get("service.name", UNKNOWN_SERVICE))
+    names = (sdk_components.resource_of(provider).get("service.name") for provider in pipeline.all)
+    return str(next(filter(None, names), UNKNOWN_SERVICE))
 
 
 def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what the operator should know: what happened, why, what to do."""
-    if service_name(pipeline).startswith(UNKNOWN_SERVICE):
+    if any(map(sdk_components.resource_of, pipeline.all)) and service_name(pipeline).startswith(UNKNOWN_SERVICE):
         yield "service.name is not set, so this service cannot be told from others; set OTEL_SERVICE_NAME"
     for name in sorted(environ):
         if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("TIMEOUT") and _is_too_long(environ[name]):
@@ -49,6 +50,8 @@ def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str])
                 f"{name}={environ[name]} means {environ[name]} seconds in Python, not milliseconds: a collector that "
                 "hangs would be waited for that long; set it in seconds, as in 10"
             )
+    if settings.file_dir and "OTEL_CONFIG_FILE" in environ:
+        yield "OTEL_TTS_FILE_DIR does nothing beside OTEL_CONFIG_FILE, which names the exporters"
     for signal in pipeline.foreign():
         yield (
             f"the global provider for {signal} is not OpenTelemetry's SDK: the privacy gate cannot stand before what "
@@ -60,14 +63,24 @@ def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str])
 def _targets(environ: Mapping[str, str], pipeline: Pipeline) -> list[str]:
     if file := environ.get("OTEL_CONFIG_FILE"):
         return [f"config={file}"]
-    targets = {s: "joined" if s in pipeline.joined else _target(environ, s) for s in SIGNALS}
+    targets = {
+        s: "joined" if s in pipeline.joined else _target(environ, s, pipeline.left_out.get(s, ())) for s in SIGNALS
+    }
     if len(set(targets.values())) == 1:
         return [f"exporter={targets['traces']}"]
     return [f"{signal}={target}" for signal, target in targets.items()]
 
 
-def _target(environ: Mapping[str, str], signal: str) -> str:
-    exporter = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip() or "none"
+def _target(environ: Mapping[str, str], signal: str, left_out: Sequence[str]) -> str:
+    wanted = without_server.named(environ, signal)
+    return " + ".join(_place(environ, signal, name) for name in wanted if name not in left_out) or "none"
+
+
+def _place(environ: Mapping[str, str], signal: str, exporter: str) -> str:
+    if exporter == without_server.FILE:
+        from otel_tts.export import shared_folder
+
+        return f"{exporter} {shared_folder.locate(environ.get('OTEL_TTS_FILE_DIR', '').strip())}"
     if not exporter.startswith("otlp"):
         return exporter
     protocol = _otlp(environ, signal, "PROTOCOL") or "grpc"

@@ -86,9 +86,17 @@ MODEL_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9_.:/+@-]{0,127}"
 NAME_FORM: Final = r"[A-Za-z_][A-Za-z0-9_.:/<>-]{0,63}"
 # A dotted class name, with <locals> for classes made in functions.
 CLASS_FORM: Final = r"(?=.{1,128}\Z)(?:[A-Za-z_]\w*|<locals>)(?:\.(?:[A-Za-z_]\w*|<locals>))*"
-# The template of a route: literal segments and {parameters}; no percent signs, spaces or other alphabets.
-_SEGMENT: Final = r"(?:[A-Za-z0-9_.~-]{0,64}(?:\{[A-Za-z_]\w{0,63}(?::[a-z]\w{0,31})?\}[A-Za-z0-9_.~-]{0,64}){0,4})"
+# The template of a route: literal segments and {parameters} or <parameters>; no percent signs, no spaces, ASCII only.
+_PARAMETER: Final = (
+    r"\{[A-Za-z_]\w{0,63}(?::[a-z]\w{0,31})?\}|<(?:[a-z]\w{0,31}:)?[A-Za-z_]\w{0,63}(?::[a-z]\w{0,31})?>"
+)
+_SEGMENT: Final = rf"(?:[A-Za-z0-9_.~-]{{0,64}}(?:(?:{_PARAMETER})[A-Za-z0-9_.~-]{{0,64}}){{0,4}})"
 ROUTE_FORM: Final = rf"(?a)(?=.{{1,256}}\Z)(?:/{_SEGMENT})+"
+# Django's have no leading slash, and may be regular expressions. Without the slash a word that was said has the form of
+# a route: it passes only where Django's instrumentation, which takes it from the resolver, has put it on its own span.
+_GROUP: Final = r"\(\?P<[A-Za-z_]\w{0,63}>[A-Za-z0-9_.\\\[\]^+*?{},|/-]{1,64}\)"
+_PATTERN: Final = rf"\^?(?:[A-Za-z0-9_.~-]{{0,64}}(?:(?:{_PARAMETER}|{_GROUP})[A-Za-z0-9_.~-]{{0,64}}){{0,4}})"
+DJANGO_ROUTE_FORM: Final = rf"(?a)(?=.{{1,256}}\Z){_PATTERN}(?:/\??{_PATTERN})*\$?"
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY", "_OTHER")
 
 TOKEN: Final = Rule(TOKEN_FORM)
@@ -116,6 +124,7 @@ def _own_rules() -> dict[str, Rule]:
     """Return the rules of the attributes in names.py: by the type that stands there, and by form where one is known."""
     special = {
         names.REQUEST_ID: REQUEST_ID,
+        names.REQUEST_OFFERED: REQUEST_ID,
         names.OPERATION_NAME: one_of(names.OPERATION),
         names.OUTPUT_TYPE: one_of("speech"),
         names.MODEL: MODEL,
@@ -148,6 +157,8 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
     "network.protocol.name": TOKEN,
     "network.protocol.version": Rule(r"[0-9]{1,2}(\.[0-9]{1,2})?"),
     "server.port": NUMBER,
+    # The series in which the SDK puts what is beyond its limit of label sets.
+    "otel.metric.overflow": NUMBER,
     # Databases, calls and queues: what kind, never what was asked.
     "db.system.name": TOKEN,
     "db.operation.name": Rule(r"[A-Za-z][A-Za-z0-9_]{0,31}"),
@@ -171,7 +182,13 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
 }
 """Attributes of spans, span events, links and log records."""
 
-NOT_LABELS: Final = frozenset({names.REQUEST_ID, "server.port"})
+_DJANGO: Final = "opentelemetry.instrumentation.django"
+_DJANGO_ROUTE: Final[Mapping[str, Rule]] = {"http.route": Rule(DJANGO_ROUTE_FORM)}
+
+ATTRIBUTES_OF_SCOPE: Final[Mapping[str, Mapping[str, Rule]]] = {_DJANGO: _DJANGO_ROUTE}
+"""Forms that only the spans of one instrumentation scope may have."""
+
+NOT_LABELS: Final = frozenset({names.REQUEST_ID, names.REQUEST_OFFERED, "server.port"})
 """Listed attributes that are no metric labels: one value per request, or one that the client chooses."""
 
 _SYSTEM: Final[Mapping[str, Rule]] = {
@@ -186,6 +203,7 @@ _SYSTEM: Final[Mapping[str, Rule]] = {
 LABELS_OF_SCOPE: Final[Mapping[str, Mapping[str, Rule]]] = {
     names.SCOPE: {names.REASON: TOKEN},
     "opentelemetry.instrumentation.system_metrics": _SYSTEM,
+    _DJANGO: _DJANGO_ROUTE,
     # The SDK's metrics about itself; the address is that of the operator's collector.
     "opentelemetry-sdk": {
         "otel.component.name": TOKEN,

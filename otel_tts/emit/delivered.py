@@ -177,11 +177,11 @@ class FileReader:
                 for noted in waiting:
                     self._queue(synthesis, files, noted)
 
-    def is_ready(self, synthesis: Synthesis, answers: bool = True) -> bool:
-        """Whether the files noted by now have been read and (`answers`) the answer sent, or have had their time."""
+    def is_ready(self, synthesis: Synthesis) -> bool:
+        """Whether the answer has been sent and the files noted by now have been read, or have had their time."""
         files: Files | None = synthesis.files
         web = synthesis.request
-        awaited = answers and web is not None and web.answering and web.synthesis is synthesis
+        awaited = web is not None and web.is_answering and web.synthesis is synthesis
         if not awaited and (files is None or not files.reading):
             return True
         return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE * 1e9

@@ -11,8 +11,7 @@ from otel_tts import names
 from otel_tts.audio.comparison import judge_file
 from otel_tts.audio.quality import AudioFacts, judge
 from otel_tts.audio.reference import read_reference
-from otel_tts.emit.patience import Patience
-from otel_tts.emit.voices import is_hash
+from otel_tts.emit.voices import VoiceNames
 
 if TYPE_CHECKING:
     from otel_tts.audio.files import FileFacts
@@ -49,7 +48,7 @@ def settle(synthesis: Synthesis) -> None:
     _note_times(synthesis, facts)
     if synthesis.segments:
         attrs.setdefault(names.SEGMENT_COUNT, synthesis.segments)
-    attrs[names.OUTCOME] = _outcome(attrs)
+    attrs[names.OUTCOME] = _outcome(synthesis)
 
 
 def busy_seconds(synthesis: Synthesis) -> float:
@@ -76,14 +75,14 @@ def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:
         attrs[names.AUDIO_ANOMALY] = anomalies
 
 
-def note_reference(attrs: dict[str, Any], patience: Patience) -> None:
+def note_reference(attrs: dict[str, Any], voices: VoiceNames) -> None:
     """Note what the reference recording's header says, while the voice is still the path of its file."""
     if attrs.get(names.VOICE_SOURCE) != "reference" or names.REFERENCE_SIZE in attrs:
         return
     voice: Any = attrs.get(names.VOICE)
-    if isinstance(voice, str) and is_hash(voice):  # asked for before: the path is gone
+    if voices.is_settled(voice):  # asked for before: the path is gone
         return
-    facts = patience.ask(read_reference, voice)
+    facts = voices.patience.ask(read_reference, voice)
     if facts is not None:
         known = {
             names.REFERENCE_SIZE: facts.size,
@@ -182,7 +181,7 @@ def _note_times(synthesis: Synthesis, facts: AudioFacts | None) -> None:
     attrs: dict[str, Any] = synthesis.attrs
     if synthesis.first_byte is not None:
         web = synthesis.request
-        asked = web.started if web is not None and not web.session else synthesis.t0
+        asked = web.started if web is not None and web.awaits(synthesis.first_byte) else synthesis.t0
         first = (synthesis.first_byte - asked) / 1e9
         attrs[names.TIME_TO_FIRST_BYTE] = first
         if facts is not None and facts.leading_silence is not None:
@@ -197,9 +196,20 @@ def _time_of_silence(synthesis: Synthesis, silence: float) -> float:
     return silence + (recording.playout().waited_before(silence) if recording is not None else 0.0)
 
 
-def _outcome(attrs: dict[str, Any]) -> str:
+def _outcome(synthesis: Synthesis) -> str:
+    attrs: dict[str, Any] = synthesis.attrs
     given = attrs.get(names.OUTCOME)
     if given is not None:
         return given
+    if _is_unheard(synthesis):
+        return names.Outcome.CANCELLED
     wrong = names.SILENT_FAILURES.intersection(attrs.get(names.AUDIO_ANOMALY, ()))
     return names.Outcome.ANOMALOUS if wrong else names.Outcome.OK
+
+
+def _is_unheard(synthesis: Synthesis) -> bool:
+    """Whether the client had left before the answer was sent. Of a stream's syntheses only the newest may be in it."""
+    web = synthesis.request
+    if web is None or not web.left or not web.awaits(synthesis.t0):
+        return False
+    return web.synthesis is synthesis or not synthesis.attrs.get(names.STREAM)

@@ -77,8 +77,8 @@ class Cleaner:
         given, given_name, given_status = span.attributes, span.name, span.status
         given_scope, given_resource = span.instrumentation_scope, span.resource
         given_context, given_parent = span.context, span.parent
-        attributes = policy.attributes(given)  # pyright: ignore[reportArgumentType]
         scope_name = given_scope.name if given_scope is not None else ""
+        attributes = policy.attributes(given, scope_name)  # pyright: ignore[reportArgumentType]
         name = policy.span_name(given_name, span.kind, attributes, scope_name)
         scope = self.scope(given_scope)
         resource = self.resource(given_resource)

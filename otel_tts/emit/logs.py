@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 from otel_tts import names
 from otel_tts.emit.console import Console
 from otel_tts.emit.privacy import REDACTED
+from otel_tts.emit.stage_times import WHOLE, stage_times
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
 
@@ -29,8 +30,9 @@ _INFO: Final = (SeverityNumber.INFO, "INFO")
 _WARN: Final = (SeverityNumber.WARN, "WARN")
 _ERROR: Final = (SeverityNumber.ERROR, "ERROR")
 
+_IDS: Final = (("request_id", names.REQUEST_ID), ("request_id.offered", names.REQUEST_OFFERED))
 _START: Final = (
-    ("request_id", names.REQUEST_ID),
+    *_IDS,
     ("engine", names.ENGINE),
     ("text_len", names.TEXT_LENGTH),
     ("voice", names.VOICE),
@@ -42,6 +44,7 @@ _END: Final = (
     ("sample_rate", names.AUDIO_SAMPLE_RATE),
     ("channels", names.AUDIO_CHANNELS),
     ("rtf", names.REAL_TIME_FACTOR),
+    ("gpu_memory_peak", names.MEMORY_PEAK),
 )
 _FILE: Final = (("format", names.AUDIO_FORMAT), *_END[:4])
 _SEVERITY: Final = {names.Outcome.ERROR: _ERROR, names.Outcome.ANOMALOUS: _ERROR}
@@ -62,35 +65,29 @@ class Lines:
         """REQ_SUCCESS or REQ_FAIL, and STAGE_TIME where any stage ran."""
         attrs, end = synthesis.attrs, synthesis.t1 or synthesis.t0
         outcome = attrs[names.OUTCOME]
-        fields = _pick(synthesis, _START)
-        fields["duration"] = (end - synthesis.t0) / 1e9
+        fields = {**_pick(synthesis, _START), "duration": (end - synthesis.t0) / 1e9, **_pick(synthesis, _END)}
         if outcome == names.Outcome.OK:
-            self._write(synthesis, names.REQ_SUCCESS, {**fields, **_pick(synthesis, _END), "status": "ok"}, _INFO, end)
+            self._write(synthesis, names.REQ_SUCCESS, {**fields, "status": "ok"}, _INFO, end)
         else:
-            reason = attrs.get(names.ERROR_TYPE) or ",".join(attrs.get(names.AUDIO_ANOMALY, ())) or None
-            fields |= {"error_type": reason, "stage": synthesis.failed_stage, "status": outcome}
+            fields |= {"error_type": _reason(attrs), "stage": synthesis.failed_stage, "status": outcome}
             self._write(synthesis, names.REQ_FAIL, fields, _SEVERITY.get(outcome, _WARN), end)
         if synthesis.sums:
-            times = {stage: spent / 1e9 for stage, spent in synthesis.sums.items()}
-            request = {"request_id": attrs[names.REQUEST_ID]}
-            self._write(synthesis, names.STAGE_TIME, {**request, **times}, _INFO, end)
+            stages = stage_times(synthesis)
+            self._write(synthesis, names.STAGE_TIME, _pick(synthesis, _IDS), _INFO, end, stages=stages)
 
     def stuck(self, synthesis: Synthesis) -> None:
-        """REQ_STUCK with the innermost open stage and how long it is open."""
+        """REQ_STUCK with the request's age, the innermost open stage and how long that is open."""
         now = time.perf_counter_ns()
-        innermost = synthesis.open_stages[-1] if synthesis.open_stages else None
-        fields: dict[str, Any] = {
-            "request_id": synthesis.attrs[names.REQUEST_ID],
-            "engine": synthesis.attrs.get(names.ENGINE),
-            "stage": innermost.stage if innermost is not None else None,
-            "age": (now - (innermost or synthesis).t0) / 1e9,
-        }
+        fields = {**_pick(synthesis, _START[:3]), "age": (now - synthesis.t0) / 1e9}
+        if synthesis.open_stages:
+            innermost = synthesis.open_stages[-1]
+            fields |= {"stage": innermost.stage, "stage_age": (now - innermost.t0) / 1e9}
         self._write(synthesis, names.REQ_STUCK, fields, _WARN, now)
 
     def delivered(self, synthesis: Synthesis, facts: dict[str, Any], context: Context) -> None:
         """AUDIO_FILE with the facts of a file that was read after its synthesis had left; `context` names its span."""
         known = {**synthesis.attrs, **facts}
-        fields = {field: known[name] for field, name in (*_START[:2], *_FILE) if name in known}
+        fields = {field: known[name] for field, name in (*_START[:3], *_FILE) if name in known}
         fields["error_type"] = ",".join(facts.get(names.AUDIO_ANOMALY, ())) or None
         severity = _WARN if fields["error_type"] else _INFO
         self._write(synthesis, names.AUDIO_FILE, fields, severity, time.perf_counter_ns(), context)
@@ -106,11 +103,15 @@ class Lines:
 
     def _write(
         self, synthesis: Synthesis, event: str, fields: dict[str, Any], severity: tuple[SeverityNumber, str], at: int,
-        context: Context | None = None,
+        context: Context | None = None, stages: dict[str, float] | None = None,
     ) -> None:  # fmt: skip
         shown = {_word(key): _safe(key, value) for key, value in fields.items() if value is not None}
+        stages = {_word(key): spent for key, spent in stages.items()} if stages else {}
         stamp = synthesis.wall + at
-        body = " ".join([event, *(f"{key}={_text(value)}" for key, value in shown.items())])
+        body = " ".join([event, *(f"{key}={_text(value)}" for key, value in (shown | stages).items())])
+        if stages:
+            whole = {key: stages.pop(key) for key in WHOLE if key in stages}
+            shown |= {**whole, "stages": stages}
         self._logger.emit(
             LogRecord(
                 timestamp=stamp, observed_timestamp=stamp, context=context or synthesis.ctx,
@@ -130,6 +131,13 @@ _ATTRIBUTE: Final = {
     "stage": names.STAGE,
 }
 """Fields that are also attributes of the record, for searching; times are in the body only."""
+
+
+def _reason(attrs: dict[str, Any]) -> str | None:
+    """Return what decided an outcome that is not ok: the exception's class, or the anomalies that made it fail."""
+    if attrs[names.OUTCOME] != names.Outcome.ANOMALOUS:
+        return attrs.get(names.ERROR_TYPE)
+    return ",".join(name for name in attrs.get(names.AUDIO_ANOMALY, ()) if name in names.SILENT_FAILURES) or None
 
 
 def _pick(synthesis: Synthesis, fields: tuple[tuple[str, str], ...]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ _MAX_KEYS: Final = 50
 
 _METHODS: Final = frozenset((*allowed.METHODS, "HTTP", "WS")) - {"_OTHER"}
 _ASGI_PARTS: Final = ("http send", "http receive", "websocket send", "websocket receive")
+_FASTAPI: Final = "opentelemetry.instrumentation.fastapi"
+_BACKGROUND: Final = "BackgroundTask "
 _STAGES: Final = frozenset(names.STAGE_PREFIX + stage for stage in names.STAGES)
 _OWN_SPANS: Final = _STAGES | {names.OPERATION, names.SPAN_JOB}
 
@@ -59,12 +61,14 @@ _is_severity = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}").fullmatch
 # The one member of a tracestate that a Collector needs: sampling thresholds and randomness, in hexadecimal digits.
 _is_sampling = re.compile(r"(?:th|rv):[0-9a-f]{1,14}(?:;(?:th|rv):[0-9a-f]{1,14})?").fullmatch
 
+_ID: Final = r"[A-Za-z0-9._:-]{1,128}"
 _VALUE: Final = r"[A-Za-z0-9_.:/+@,%<>-]{0,128}"
-_KEYS: Final = "|".join(sorted(names.LOG_FIELDS, key=len, reverse=True))
+_KEYS: Final = "|".join(map(re.escape, sorted(names.LOG_FIELDS, key=len, reverse=True)))
 _EVENTS: Final = "|".join(event for event in names.LOG_LINES if event != names.STAGE_TIME)
 _is_line = re.compile(
     rf"(?:{_EVENTS})(?: (?:{_KEYS})={_VALUE}){{0,32}}"
-    rf"|{names.STAGE_TIME} request_id=[A-Za-z0-9._:-]{{1,128}}(?: [a-z][a-z0-9_.]{{0,47}}=[0-9.e+-]{{1,24}}){{0,32}}"
+    rf"|{names.STAGE_TIME} request_id={_ID}(?: request_id\.offered={_ID})?"
+    r"(?: [a-z][a-z0-9_.]{0,127}=[0-9.e+-]{1,24}){0,64}"
 ).fullmatch
 
 _DESCRIBED: Final = (names.SCOPE, "opentelemetry.instrumentation.", "opentelemetry-sdk", "fastapi")
@@ -91,6 +95,9 @@ class Policy:
             let_voice(voice)
         by_name = Rule(allowed.TOKEN_FORM, remember=False, known=public_voices)
         self._rules: dict[str, Rule] = {**allowed.ATTRIBUTES, names.VOICE: by_name, **added}
+        self._of_scope = {
+            scope: {**self._rules, **more, **added} for scope, more in allowed.ATTRIBUTES_OF_SCOPE.items()
+        }
         self._labels = {key: rule for key, rule in self._rules.items() if key not in allowed.NOT_LABELS} | added
         self._scoped = {scope: {**self._labels, **more} for scope, more in allowed.LABELS_OF_SCOPE.items()}
         self._coded = {**self._rules, **allowed.CODE, **added}
@@ -115,9 +122,9 @@ class Policy:
 
     # --- attributes --------------------------------------------------------------------------------------------------
 
-    def attributes(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what may leave of the attributes of a span, an event or a link."""
-        return self._filter(attributes, self._rules)
+    def attributes(self, attributes: Mapping[str, Any], scope: str = "") -> Mapping[str, Any]:
+        """Return what may leave of the attributes of a span or a link; `scope` is the span's instrumentation's name."""
+        return self._filter(attributes, self._of_scope.get(scope, self._rules))
 
     def labels(self, labels: Mapping[str, Any], scope: str) -> Mapping[str, Any]:
         """Return what may leave of a metric point's labels; `scope` is the instrumentation scope's name."""
@@ -190,6 +197,8 @@ class Policy:
                 self._names.add(name)
         elif kind is SpanKind.SERVER:
             safe = _server_span_name(name, attributes.get("http.route"))
+        elif scope == _FASTAPI and name.startswith(_BACKGROUND):  # and its function's name in the code
+            safe = name if _is_name(name[len(_BACKGROUND) :]) else _BACKGROUND.rstrip()
         elif name.endswith(_ASGI_PARTS):
             safe = next(part for part in _ASGI_PARTS if name.endswith(part))
         else:

@@ -286,17 +286,27 @@ class Recorder:
             context_api.detach(token)
 
     def _announce(self, synthesis: Synthesis) -> None:
+        self._name_request(synthesis)
         if not synthesis.announced:
             synthesis.announced = True
             self._name_voice(synthesis)
             self.lines.started(synthesis)
+
+    def _name_request(self, synthesis: Synthesis) -> None:
+        """Take over the id that the application answered with; the one before stays beside it."""
+        web, attrs = synthesis.request, synthesis.attrs
+        if web is None or web.offered is None:
+            return
+        known = attrs[names.REQUEST_ID]
+        if (named := web.name_now(known)) != known:
+            attrs[names.REQUEST_ID], attrs[names.REQUEST_OFFERED] = named, known
 
     def _name_voice(self, synthesis: Synthesis) -> None:
         """Replace a voice that may not leave by its keyed hash; asked twice, since it may be set late."""
         attrs = synthesis.attrs
         if attrs.get(names.VOICE) is None:
             return
-        note_reference(attrs, self.voices.patience)
+        note_reference(attrs, self.voices)
         self.voices.settle(synthesis)
         self._note_first_voice(synthesis)
         if synthesis.engine is not None and attrs.get(names.VOICE) in synthesis.engine.presets:
@@ -326,7 +336,9 @@ class Recorder:
         self._name_voice(synthesis)
         settle(synthesis)
         if self.clock is not None and not synthesis.stuck:  # of a stuck one, stages have left already
-            synthesis.sums.update(add_up(synthesis.stages))
+            sums, parts = add_up(synthesis.stages)
+            synthesis.sums.update(sums)
+            synthesis.parts.update(parts)
         self._emit_finished_stages(synthesis)
         others = [other.t0 for other in list(self.open.values())]
         self._note_memory(synthesis, synthesis.wall, contain("gpu", self.gpu.settle, synthesis, others))

@@ -121,6 +121,12 @@ def _storages(provider: Any) -> dict[Any, Any] | None:
     return getattr(getattr(provider, "_measurement_consumer", None), "_reader_storages", None)
 
 
+def has_measured(provider: Any) -> bool:
+    """Whether anything was measured since the process began, or since it was forked."""
+    storages = (_storages(provider) or {}).values()
+    return any(getattr(storage, "_instrument_view_instrument_matches", None) for storage in storages)
+
+
 def receiver_of(reader: Any) -> Callable[..., None] | None:
     """Return what a reader calls with collected metrics: documented for overriding, though its name is private."""
     return getattr(reader, "_receive_metrics", None)

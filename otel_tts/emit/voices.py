@@ -3,7 +3,8 @@
 """What a voice may be called in telemetry: a preset by its name, a person's voice as a keyed hash.
 
 The key is OTEL_TTS_HASH_KEY, else random for each process: then hashes tell voices apart within a process, mean
-nothing outside it, and stay out of metric labels, where they would make new series with every process.
+nothing outside it, and stay out of metric labels, where they would make new series with every process. With a key of
+his, the operator may choose names for hashes (OTEL_TTS_VOICE_NAMES).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class VoiceNames:
     """Names voices for telemetry. Safe from any thread."""
 
     def __init__(self, settings: Settings) -> None:
-        self._public = frozenset(settings.voices)
+        self._chosen = dict(pair.split("=", 1) for pair in settings.voice_names)
+        self._public = frozenset((*settings.voices, *self._chosen.values()))
         self._stable = bool(settings.hash_key)
         key = settings.hash_key.encode() or secrets.token_bytes(32)
         # BLAKE2b takes keys of up to 64 bytes.
@@ -55,13 +57,15 @@ class VoiceNames:
     def name(self, voice: str, presets: Collection[str] = ()) -> tuple[str, str]:
         """Return how `voice` is called in traces and logs, and its metric label.
 
-        Presets of the engine and the voices in OTEL_TTS_VOICES keep their names. Others are hashed; what is a hash
-        already stays as it is.
+        Presets of the engine and the voices in OTEL_TTS_VOICES keep their names. Others are hashed, unless they are a
+        hash already; a hash in OTEL_TTS_VOICE_NAMES gets the name that the operator chose.
         """
         if voice in self._public or voice in presets:
             let_voice(voice)
             return voice, voice
         hashed = voice if is_hash(voice) else self._hash(voice.encode("utf-8", "surrogatepass"), _NAME)
+        if (chosen := self._chosen.get(hashed)) is not None:
+            return chosen, chosen
         return hashed, hashed if self._stable else names.OTHER
 
     def hash_file(self, path: str | os.PathLike[str]) -> str | None:
@@ -98,9 +102,13 @@ class VoiceNames:
             del attrs[names.VOICE]
             return
         hashed = None
-        if attrs.get(names.VOICE_SOURCE) == "reference" and not is_hash(voice):
+        if attrs.get(names.VOICE_SOURCE) == "reference" and not self.is_settled(voice):
             hashed = self.patience.ask(self.hash_file, voice)
-        attrs[names.VOICE] = hashed or self.name(voice, _presets(synthesis))[0]
+        attrs[names.VOICE] = self.name(hashed or voice, _presets(synthesis))[0]
+
+    def is_settled(self, voice: object) -> bool:
+        """Whether a reference's voice has been replaced already, and is no path of a file any more."""
+        return isinstance(voice, str) and (is_hash(voice) is not None or voice in self._chosen.values())
 
     def label(self, synthesis: Synthesis) -> str | None:
         """Return the metric label of a settled synthesis's voice, or None where none is known."""

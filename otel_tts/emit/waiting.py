@@ -1,7 +1,7 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Finished records that cannot leave yet: a device is at work on their stages, their files are being read, or
-their answer is being sent.
+"""Finished records that cannot leave yet: a device is at work on their stages, their files are being read, or the
+answer that they were made for has not been sent.
 
 Nobody waits inside the device's driver: it is asked again at each look, and a record that it holds up, holds up no
 other. What a device has not passed after `DEVICE_PATIENCE` keeps the host's times and says so.
@@ -25,6 +25,9 @@ DEVICE_PATIENCE: Final = 30.0
 """Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
 DEVICE_AT_EXIT: Final = 1.0
 """The same when the process ends or somebody flushes."""
+ANSWER_PATIENCE: Final = 1.0
+"""Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds, and
+whether somebody was still there to take it."""
 _REFUSALS: Final = 64
 """Requests that a look at the device asks for in vain at most."""
 _REST: Final = 0.002
@@ -64,17 +67,14 @@ class Waiting:
         clock = self._kit.clock
         return clock is None or contain("clock", clock.resolve, _stages_of(record), give_up) is not False
 
-    def is_complete(self, record: LateSpan, give_up: bool = False, answers: bool = True) -> bool:
-        """Whether all that is to be known of the record is there: its stages' times, its files' facts, and (`answers`)
-        the answer that is still being sent."""
-        if not self.has_times(record, give_up):
+    def is_complete(self, record: LateSpan, give_up: bool = False) -> bool:
+        """Whether all that is to be known of the record is there: its stages' times, and its files' facts."""
+        if not self.has_times(record, give_up) or not (give_up or _is_answered(record)):
             return False
         synthesis = with_files(record)
-        return (
-            give_up or synthesis is None or contain("files", self._kit.files.is_ready, synthesis, answers) is not False
-        )
+        return give_up or synthesis is None or contain("files", self._kit.files.is_ready, synthesis) is not False
 
-    def look(self, give_up: bool = False, answers: bool = True) -> None:
+    def look(self, give_up: bool = False) -> None:
         """Let go on what a device has passed by now, and what has waited for it too long."""
         limit = time.perf_counter_ns() - int(DEVICE_PATIENCE * 1e9)
         refused = 0
@@ -83,9 +83,7 @@ class Waiting:
                 record = self._records.popleft()
             except IndexError:  # somebody else looks too
                 return
-            if self.is_complete(record, give_up or (record.t1 or 0) < limit, answers):
-                if not answers and (synthesis := with_files(record)) is not None and synthesis.request is not None:
-                    synthesis.request.answering = False  # or it would be kept again
+            if self.is_complete(record, give_up or (record.t1 or 0) < limit):
                 self._release(record)
                 continue
             self._records.append(record)
@@ -94,12 +92,15 @@ class Waiting:
                 return
 
     def wait(self, timeout: float) -> None:
-        """Give what is at work on the last requests `timeout` seconds; who flushes may be the one who answers."""
+        """Give what is at work on the last requests `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        self.look(answers=False)
+        for record in self:  # whoever waits here may be the one who is to answer
+            if (web := getattr(record, "request", None)) is not None:
+                web.answers = False
+        self.look()
         while self._records and time.monotonic() < deadline:
             time.sleep(_REST)
-            self.look(answers=False)
+            self.look()
 
 
 def with_files(record: Any) -> Any:
@@ -107,7 +108,14 @@ def with_files(record: Any) -> Any:
     if getattr(record, "files", None) is not None:
         return record
     web = getattr(record, "request", None)
-    return record if web is not None and web.answering else None
+    return record if web is not None and web.is_answering else None
+
+
+def _is_answered(record: Any) -> bool:
+    web = getattr(record, "request", None)
+    if web is None or not web.is_answering:
+        return True
+    return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE * 1e9
 
 
 def _stages_of(record: Any) -> list[Stage]:

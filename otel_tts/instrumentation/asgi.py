@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The web edge: every request of a Starlette or FastAPI app has an id, in its header, on its span and in `request`.
 
+An application that makes ids of its own is offered ours first: where the client gave none, it stands in the request's
+headers. What it answers with is the request's id (see `instrumentation.answer`).
+
 Patched into the applications' ``__call__``: outside every middleware, whenever and however the app was made. A real
 ``async def`` and no proxy object: uvicorn decides between ASGI 2 and 3 by asking whether ``__call__`` is a coroutine
 function, and takes an app with a wrapped one for ASGI 2, which answers every request with 500.
@@ -10,7 +13,7 @@ function, and takes an app with a wrapped one for ASGI 2, which answers every re
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextvars import Token
 from time import perf_counter_ns
 from typing import Any, Final
@@ -23,15 +26,11 @@ from wrapt import register_post_import_hook
 
 from otel_tts import names, request
 from otel_tts.guard import contain, note_fault
-from otel_tts.instrumentation import answers
+from otel_tts.instrumentation.answer import HEADER, Answer, Message, Receive, Send
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 
-HEADER: Final = b"x-request-id"
 QUIET: Final = "otel_tts.quiet"
 """Scope key of requests that leave nothing; `instrumentation.fastapi` keeps the web framework's telemetry from them."""
 MOUNTED: Final = "otel_tts.mounted"
@@ -115,14 +114,14 @@ def _with_edge(original: Application) -> Application:
         try:
             if look_at is not None:
                 contain("asgi.look", look_at, self, scope)
-            token, send = _enter(scope, send)
+            token, receive, send = _enter(scope, receive, send)
         except Exception as error:
             note_fault("asgi", error)
         try:
             await original(self, scope, receive, send)
         finally:
             if token is not None:
-                scope[MARK].answering = False
+                scope[MARK].answers = False  # there will be none
                 contain("asgi", _leave, token)
                 contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
 
@@ -130,23 +129,27 @@ def _with_edge(original: Application) -> Application:
     return __call__
 
 
-def _enter(scope: Scope, send: Send) -> tuple[Token[request.Request | None] | None, Send]:
+def _enter(scope: Scope, receive: Receive, send: Send) -> tuple[Token[request.Request | None] | None, Receive, Send]:
     kind = scope["type"]
     if kind == "lifespan":
         scope[MARK] = None
-        return None, _flushing(send)
+        return None, receive, _flushing(send)
     if kind not in ("http", "websocket"):
-        return None, send
-    given = next((value for name, value in scope["headers"] if name == HEADER), None)
-    scope[MARK] = current = request.Request(request.accept_id(given), perf_counter_ns())
+        return None, receive, send
+    headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+    given = next((value for name, value in headers if name == HEADER), None)
+    current = request.Request(request.accept_id(given), perf_counter_ns())
     current.given = given is not None and current.id == given.decode("latin-1")
+    if given is None:
+        scope["headers"] = [*headers, (HEADER, current.id.encode())]
+    scope[MARK] = current
     span = trace.get_current_span()  # a middleware around the whole app has made it already
     if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
         _adopt(current, span)
     heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
-    current.session = kind == "websocket"
-    current.answering = not current.session
-    return request.current.set(current), _identifying(send, current, heads)
+    current.session, current.answers = kind == "websocket", kind == "http"
+    answer = Answer(current, receive, send, heads)
+    return request.current.set(current), answer.receive, answer.send
 
 
 def _leave(token: Token[request.Request | None]) -> None:
@@ -161,8 +164,9 @@ def _end_abandoned_stream(current: request.Request) -> None:
 
     Of a WebSocket nothing says that a stream is complete; one that has ended is not ended again.
     """
-    synthesis = current.synthesis
-    if not current.complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
+    synthesis, complete = current.synthesis, current.ended is not None and not current.left
+    current.end(perf_counter_ns())
+    if not complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
         synthesis.finish(GeneratorExit())
 
 
@@ -175,30 +179,6 @@ def _adopt(current: request.Request, span: trace.Span) -> None:
 def _may_accept_with_headers(scope: Scope) -> bool:
     """ASGI's websocket.accept has headers since version 2.1 of its specification."""
     return str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.1"
-
-
-def _identifying(send: Send, current: request.Request, heads: frozenset[str]) -> Send:
-    async def send_with_id(message: Message) -> None:
-        kind = message["type"]
-        if kind in heads:
-            message = contain("asgi.header", _add_header, message, current.id.encode()) or message
-            contain("asgi.answer", answers.begin, current, message)
-        elif kind == "http.response.body":
-            if current.answer is not None:
-                contain("asgi.answer", answers.take, current, message)
-            current.answering = current.answering and message.get("more_body", False)
-        await send(message)
-        if kind == "http.response.body" and not message.get("more_body", False):
-            current.complete = True
-
-    return send_with_id
-
-
-def _add_header(message: Message, request_id: bytes) -> Message:
-    headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
-    if not any(bytes(name).lower() == HEADER for name, _ in headers):
-        headers.append((HEADER, request_id))
-    return {**message, "headers": headers}
 
 
 def _flushing(send: Send) -> Send:

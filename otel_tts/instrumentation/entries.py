@@ -301,14 +301,14 @@ class _EntryCall:
                     contain("chunk", leave_context, outside, token)
                 synthesis.busy -= now() - at
             if callback.stops is not None and contain("chunk", callback.stops, answer, *args):
-                synthesis.attrs[names.OUTCOME] = names.Outcome.CANCELLED
+                synthesis.set_attribute(names.OUTCOME, names.Outcome.CANCELLED)
             return answer
 
         return tapped
 
     def _piece(self, synthesis: Synthesis, callback: Callback, args: tuple[Any, ...], at: int) -> None:
         self._heard, self._chunk = True, callback.chunk
-        synthesis.attrs[names.STREAM] = True
+        synthesis.set_attribute(names.STREAM, True)
         frames = self._read_samples(synthesis, args[0])
         if self._delivers:
             synthesis.delivered(at, frames)
@@ -413,7 +413,7 @@ class _Continued:
             contain("entry", self._synthesis.finish, GeneratorExit())
 
     def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
-        synthesis.attrs[names.STREAM] = True
+        synthesis.set_attribute(names.STREAM, True)
         return self._call.item(synthesis, item, at)
 
     def ended(self, synthesis: Synthesis) -> None:

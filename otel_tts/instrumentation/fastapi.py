@@ -67,3 +67,41 @@ def _is_named_already(middleware: Any, scope: asgi.Scope) -> bool:
         span.update_name(f"{name.partition(' ')[0]} {route}")
         span.set_attribute("http.route", route)
     return True
+
+
+# --- apps that are pickled ------------------------------------------------------------------------------------------
+
+_OWN: Final = ("build_middleware_stack", "_original_build_middleware_stack", "_is_instrumented_by_opentelemetry")
+
+
+def keep_picklable(instrumentation: Any) -> None:
+    """Let apps be pickled and copied as bare ones: Ray Serve sends them to its replicas.
+
+    `instrumentation` (opentelemetry.instrumentation.fastapi) hangs closures with live tracers and locks on each app.
+    They stay here, and a copy is instrumented where it is loaded. The class is pickled as ``fastapi.FastAPI``, which is
+    its name while the instrumentation is on, so that processes without it load the app too.
+    """
+    cls: Any = instrumentation._InstrumentedFastAPI
+    cls.__name__ = cls.__qualname__ = "FastAPI"
+    cls.__module__ = "fastapi"
+    cls.__getstate__ = _bare_state
+
+    def __setstate__(self: Any, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        contain("fastapi.copy", _instrument_copy, instrumentation, self)
+
+    cls.__setstate__ = __setstate__
+
+
+def _bare_state(app: Any) -> dict[str, Any]:
+    own: dict[str, Any] = dict(app.__dict__)
+    state = {name: value for name, value in own.items() if name not in _OWN}
+    if "build_middleware_stack" in own:
+        state["middleware_stack"] = None  # it is built anew at the first request, as in an app that had none yet
+    return state
+
+
+def _instrument_copy(instrumentation: Any, app: Any) -> None:
+    instrumentor, cls = instrumentation.FastAPIInstrumentor, instrumentation._InstrumentedFastAPI
+    if instrumentor().is_instrumented_by_opentelemetry:
+        instrumentor.instrument_app(app, **cls._instrument_kwargs)

@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import wrapt
 
+from otel_tts.commands import suggest
 from otel_tts.engine import Call, Engine, Entry, Load, Seam
 from otel_tts.guard import contain
-from otel_tts.instrumentation import locks, progress, workers
+from otel_tts.instrumentation import locks, progress, tables, workers
 from otel_tts.instrumentation.entries import call_entry
 from otel_tts.instrumentation.loads import call_load
 from otel_tts.instrumentation.proxies import hook
@@ -61,11 +62,19 @@ _round = 0
 
 
 def watch(engine: Engine) -> None:
-    """Wrap `engine`'s callables as soon as their modules are imported, or now where they are."""
-    if engine.only_with:
+    """Wrap `engine`'s callables as soon as their modules are imported, or now where they are.
+
+    Never raises: a table of the wrong form is said in the log, and nothing of it is used.
+    """
+    if (trouble := contain("engine table", tables.problem, engine)) is not None:
+        _logger.warning(
+            "otel-tts: the engine table %s is left out: %s (%s)",
+            getattr(engine, "name", ""), trouble, contain("engine table", tables.caller),
+        )  # fmt: skip
+    elif engine.only_with:
         _when_loaded(engine.module, partial(_watch_marked, engine))
     else:
-        _watch(engine)
+        contain(f"engine {engine.name}", _watch, engine)
 
 
 def _watch_marked(engine: Engine, module: Any) -> None:
@@ -158,6 +167,13 @@ def _wrap(module: str, target: str, wrapper: Callable[..., Any], optional: bool)
         if not optional:
             _say_missing(module, target)
         return
+    if not _can_be_hooked(original):
+        _logger.warning(
+            "otel-tts: %s.%s is %s, not a function or method; nothing of it is traced (see `%s`)",
+            module, target, "a class" if isinstance(original, type) else f"of type {type(original).__name__}",
+            suggest("engines"),
+        )  # fmt: skip
+        return
     placed: Any = vars(parent).get(attribute)
     if placed is not None and any(wrapped.hook is placed for wrapped in list(_wrapped.values())):
         return  # the same callable by another name: a module with two spellings, a function that its package re-exports
@@ -166,10 +182,15 @@ def _wrap(module: str, target: str, wrapper: Callable[..., Any], optional: bool)
     _wrapped[module, target] = _Wrapped(parent, attribute, original, placed, own)
 
 
+def _can_be_hooked(found: Any) -> bool:
+    """A hook in the place of a number or a class would be met by code that asks for its type, or pickles it."""
+    return isinstance(found, classmethod) or (callable(found) and not isinstance(found, type))
+
+
 def _say_missing(module: str, target: str) -> None:
     _logger.warning(
-        "otel-tts: %s has no %s in this version; requests are traced without that part (see `otel-tts engines`)",
-        module, target,
+        "otel-tts: %s has no %s in this version; requests are traced without that part (see `%s`)",
+        module, target, suggest("engines"),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from otel_tts import carrier
 from otel_tts.guard import contain
-from otel_tts.instrumentation.answers import watch_answers
+from otel_tts.instrumentation.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.compiling import watch_compiling
 from otel_tts.instrumentation.engines import all_engines
 from otel_tts.instrumentation.gradio import unwatch_gradio, watch_gradio
@@ -32,7 +32,7 @@ class SpeechInstrumentor(BaseInstrumentor):
             contain(f"engine {engine.name}", watch, engine)
         contain("onnxruntime", watch_onnxruntime)
         contain("postprocess", watch_postprocess)
-        contain("answers", watch_answers)
+        contain("answer_audio", watch_answers_by_file)
         contain("compile", watch_compiling)
         contain("gradio", watch_gradio)
         contain("carrier", carrier.install)

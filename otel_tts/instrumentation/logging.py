@@ -15,8 +15,9 @@ from typing import Any, Final
 from opentelemetry import trace
 from wrapt import register_post_import_hook
 
-from otel_tts import request
+from otel_tts import names, request
 from otel_tts.guard import contain, note_fault
+from otel_tts.instrumentation.loguru import came_from_loguru
 
 ABSENT: Final = "-"
 """What a format string shows outside of a request."""
@@ -67,6 +68,8 @@ def _identify(fields: dict[str, Any]) -> None:
     if "request_id" not in fields:
         current = request.current.get()
         fields["request_id"] = ABSENT if current is None else current.id
+        if current is not None and current.offered is not None:
+            fields[names.REQUEST_OFFERED] = current.offered
     if "trace_id" not in fields:
         context = trace.get_current_span().get_span_context()
         fields["trace_id"] = f"{context.trace_id:032x}" if context.is_valid else ABSENT
@@ -83,6 +86,8 @@ def _exporting(original: Any) -> Any:
     @functools.wraps(original)
     def emit(self: logging.Handler, record: logging.LogRecord) -> None:
         try:
+            if came_from_loguru(record):
+                return
             record = _for_export(record)
         except Exception as error:
             note_fault("logging.export", error)

@@ -128,7 +128,7 @@ def _rows(engine: Engine) -> Iterator[_Row]:
     """Yield each line of the table that names a callable, whichever part of the table it is in."""
     for part in fields(engine):
         lines = getattr(engine, part.name)
-        for line in cast("Iterable[Any]", lines) if isinstance(lines, tuple) else ():
+        for line in cast("Iterable[Any]", lines) if isinstance(lines, (tuple, list)) else ():
             if (target := getattr(line, "target", None)) is not None:
                 yield _Row(line, target, getattr(line, "module", None), getattr(line, "optional", False))
 
@@ -154,8 +154,20 @@ def _readers(line: object) -> Iterator[Any]:
     yield from (reader for reader in asked if isinstance(reader, str) or callable(reader))
 
 
+_PROPERTIES: Final = frozenset({"property", "cached_property"})
+
+
 def _finding(name: str, found: Found, optional: bool = False) -> Finding:
+    if found.state == FOUND and (found.is_class or _is_value(found.definition)):  # what is no call is not hooked
+        why = "a class: name its method" if found.is_class else "a value, not a function or method"
+        return Finding(f"{name} ({why})", MISSING, why, optional=optional)
     return Finding(name, found.state, found.why, found.kind if found.state == FOUND else "", optional=optional)
+
+
+def _is_value(definition: ast.AST | None) -> bool:
+    if isinstance(definition, ast.FunctionDef):
+        return any(ast.unparse(each).rpartition(".")[2] in _PROPERTIES for each in definition.decorator_list)
+    return isinstance(getattr(definition, "value", None), (ast.Constant, ast.List, ast.Tuple, ast.Dict))
 
 
 def _kind(name: str, kinds: tuple[str, ...], found: Found, optional: bool) -> Iterator[Finding]:

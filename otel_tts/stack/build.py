@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from otel_tts.commands import suggest
 from otel_tts.stack import golang, locks, places, servers
 from otel_tts.stack.errors import StackError
 from otel_tts.stack.golang import Go
@@ -59,14 +61,22 @@ def binaries() -> dict[str, Path]:
     return {name: folder / "bin" for name, folder in found.items() if folder is not None}
 
 
+def took(binaries: Path) -> int | None:
+    """How many seconds the build of these binaries took; None when nobody noted it."""
+    try:
+        return json.loads((binaries.parent / "build.json").read_text(encoding="utf-8")).get("seconds")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 def missing() -> list[Server]:
-    """The servers that are not built yet."""
+    """The servers that are not built yet, in the order in which they are built."""
     built = binaries()
-    return [server for server in servers.SERVERS if server.name not in built]
+    return [servers.BY_NAME[name] for name in servers.BUILD_ORDER if name not in built]
 
 
-def build(progress: Progress | None = None) -> dict[str, Path]:
-    """Build what is missing; return each server's folder of binaries.
+def build(progress: Progress | None = None, done: Callable[[Server, Path], None] | None = None) -> dict[str, Path]:
+    """Build what is missing; return each server's folder of binaries. `done` is told of each as soon as it is there.
 
     Can be broken off and run again: finished servers stay, and Go keeps the packages that it compiled.
     Raises StackError when Go is missing or a build fails.
@@ -74,12 +84,18 @@ def build(progress: Progress | None = None) -> dict[str, Path]:
     progress = progress or Silent()
     if wanted := missing():
         go = find_go()
-        names = ", ".join(server.title for server in wanted)
-        progress.line(f"Not built yet: {names}. On two cores all servers together take about twenty minutes.")
+        progress.line(_announce(wanted))
         lock = places.cache() / ".lock"
         with locks.held(lock, lambda: progress.line("Another build is running; waiting for it.")):
-            _build_all(wanted, go, progress)
+            _build_all(wanted, go, progress, done)
     return binaries()
+
+
+def _announce(wanted: Sequence[Server]) -> str:
+    names = ", ".join(server.title for server in wanted)
+    minutes = math.ceil(sum(server.build_seconds for server in wanted) / 60)
+    few = f"about {minutes} minute{'s' if minutes > 1 else ''}"
+    return f"Not built yet: {names}. On two cores that takes {few}, where Go has compiled nothing of it before."
 
 
 def _find_built(server: Server, go: Go | None) -> Path | None:
@@ -88,20 +104,23 @@ def _find_built(server: Server, go: Go | None) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_dir()), None)
 
 
-def _build_all(wanted: Sequence[Server], go: Go, progress: Progress) -> None:
+def _build_all(
+    wanted: Sequence[Server], go: Go, progress: Progress, done: Callable[[Server, Path], None] | None
+) -> None:
     for leftover in places.cache().glob(".partial-*"):  # of a build that was killed
         shutil.rmtree(leftover)
     for number, server in enumerate(wanted, 1):
-        if folder(server, go).is_dir():  # by the build that we waited for
-            continue
-        title = f"{server.title} {server.version} ({number} of {len(wanted)})"
-        progress.step(f"Building {title}")
-        began = time.monotonic()
-        _build_one(server, go, progress)
-        progress.line(f"Built {title} in {time.monotonic() - began:.0f} s")
+        if not folder(server, go).is_dir():  # else by the build that we waited for
+            title = f"{server.title} {server.version} ({number} of {len(wanted)})"
+            progress.step(f"Building {title}")
+            progress.line(f"Built {title} in {_build_one(server, go, progress)} s")
+        if done is not None:
+            done(server, folder(server, go) / "bin")
 
 
-def _build_one(server: Server, go: Go, progress: Progress) -> None:
+def _build_one(server: Server, go: Go, progress: Progress) -> int:
+    """Build a server; return how many seconds it took."""
+    began = time.monotonic()
     partial = places.cache() / f".partial-{server.name}"
     target = partial / "bin"
     target.mkdir(parents=True)
@@ -112,9 +131,12 @@ def _build_one(server: Server, go: Go, progress: Progress) -> None:
             _build_collector(run, go, module, partial, target)
         else:
             run(module, [go.command, "build", "-v", *golang.FLAGS, "-o", str(target), "tool"])
-        about = {"server": server.name, "version": server.version, "go": go.version, "platform": go.platform}
+        seconds = round(time.monotonic() - began)
+        about: dict[str, str | int] = {"server": server.name, "version": server.version, "seconds": seconds}
+        about |= {"go": go.version, "platform": go.platform}
         (partial / "build.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         partial.rename(folder(server, go))
+        return seconds
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -180,8 +202,8 @@ class _Runner:
         return (
             f"Building {self._server.title} {self._server.version} failed (exit status {code}). The last lines of"
             f" {self._log}:\n" + "\n".join(f"  {line}" for line in tail) + "\n"
-            "It needs a way to the Go module proxy (`go env GOPROXY`), about 3.5 GB of memory and, with Go's caches,"
-            " 15 GB of disk. After that is mended run `otel-tts stack build` again: what was built is kept."
+            "It needs a way to the Go module proxy (`go env GOPROXY`), about 3.6 GB of memory and, with Go's caches,"
+            f" 10 GB of disk. After that is mended run `{suggest('stack build')}` again: what was built is kept."
         )
 
 

@@ -12,12 +12,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from otel_tts.stack import build, locks, places, ports, process, render, servers
+from otel_tts.commands import suggest
+from otel_tts.stack import build, locks, older, places, ports, process, render, servers
 from otel_tts.stack.errors import StackError, UsageError
 from otel_tts.stack.progress import Progress, Silent
 from otel_tts.stack.servers import SERVERS, Server
@@ -80,12 +81,15 @@ class Stack:
         """
         progress = progress or Silent()
         with self._alone(progress):
+            self._look_for_an_earlier_version(progress)
             self._configure(chosen, webhook)
             down = [server for server in SERVERS if self._find(server) is None]
             ports.require_free(self.ports, [port.name for server in down for port in server.ports])
-            binaries = build.build(progress)
+            binaries = build.binaries()
             for server in down:
-                self._launch(server, binaries[server.name])
+                if server.name in binaries:
+                    self._launch(server, binaries[server.name])
+            build.build(progress, lambda server, folder: self._start_built(server, folder, progress))
             for server in SERVERS:
                 self._await_ready(server, progress)
         return down
@@ -122,6 +126,7 @@ class Stack:
         with self._alone(progress):
             first = servers.BY_NAME[servers.COLLECTOR]
             stopped = self._stop([first], progress)
+            older.stop(self._run, progress)
             return stopped + self._stop([server for server in SERVERS if server is not first], progress)
 
     def status(self) -> list[Status]:
@@ -143,11 +148,26 @@ class Stack:
         own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         return own | servers.environment(self.state, self.ports)
 
+    def _look_for_an_earlier_version(self, progress: Progress) -> None:
+        """Raise StackError where its servers still run: the ports and files of these would be mixed up with theirs."""
+        if names := older.running(self._run):
+            raise StackError(
+                f"{' and '.join(names)} of {self.state} were started by an earlier version of otel-tts. Stop that stack"
+                f" first: `{suggest('stack down')}`. Its data is left alone."
+            )
+        if left := older.leftovers(self.state):
+            progress.line(
+                f"Left alone, since no server here reads it any more: {', '.join(map(str, left))}. Tempo and Loki in"
+                " containers can (docs/stack.md); else delete it."
+            )
+
     def _configure(self, chosen: Mapping[str, int] | None, webhook: str | None) -> None:
         asked = Settings(ports.defaults(chosen), webhook or render.WEBHOOK)
         wanted = self._keep(asked, chosen, webhook) if any(map(self._find, SERVERS)) else asked
         (self._run / "stack.json").write_text(json.dumps(asdict(wanted), indent=2) + "\n", encoding="utf-8")
-        render.write(self._run / "rendered", render.native(wanted.ports, wanted.webhook))
+        values = render.native(wanted.ports, wanted.webhook)
+        render.write(self._run / "rendered", values)
+        render.write_page(self._run / "rendered" / "page", values)
 
     def _keep(self, asked: Settings, chosen: Mapping[str, int] | None, webhook: str | None) -> Settings:
         """The settings of the servers that run, unless others are asked for."""
@@ -157,7 +177,7 @@ class Stack:
         if ports_differ or webhook_differs:
             raise UsageError(
                 f"The stack in {self.state} runs with {'other ports' if ports_differ else 'another web hook'}. Stop it"
-                " first (`otel-tts stack down`), or give this one a folder of its own with --state DIR."
+                f" first (`{suggest('stack down')}`), or give this one a folder of its own with --state DIR."
             )
         return current
 
@@ -166,10 +186,21 @@ class Stack:
         folder = self.state / server.name
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            started = process.start(command, self.environment(), folder, self.log(server), server.version)
+            started = process.start(
+                command, self.environment() | dict(server.environment), folder, self.log(server), server.version
+            )
         except (OSError, psutil.NoSuchProcess) as failure:
             raise StackError(f"{server.title} cannot be started: {failure}") from failure
         process.save(self._file(server), started)
+
+    def _start_built(self, server: Server, binaries: Path, progress: Progress) -> None:
+        """Start a server whose build just ended; the Collector keeps what comes until the others are there."""
+        if self._find(server) is not None:
+            return
+        self._launch(server, binaries)
+        if server.name == servers.COLLECTOR:
+            self._await_ready(server, progress)
+            progress.line(f"OTLP is taken from now on, at {self.url('otlp_http')}, and kept for the stores.")
 
     def _await_ready(self, server: Server, progress: Progress) -> None:
         progress.step(f"Waiting for {server.title}")
@@ -186,8 +217,8 @@ class Stack:
         return (
             f"{server.title} {what}. The last lines of {self.log(server)}:\n"
             + "\n".join(f"  {line}" for line in tail or ["(nothing)"])
-            + "\nAfter that is mended run `otel-tts stack up` again; what already runs is left running until"
-            " `otel-tts stack down`."
+            + f"\nAfter that is mended run `{suggest('stack up')}` again; what already runs is left running until"
+            f" `{suggest('stack down')}`."
         )
 
     def _stop(self, some: Sequence[Server], progress: Progress) -> list[Server]:
@@ -244,8 +275,10 @@ class Stack:
 
     def _settings(self) -> Settings:
         try:
-            return Settings(**json.loads((self._run / "stack.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            kept = Settings(**json.loads((self._run / "stack.json").read_text(encoding="utf-8")))
+            # An earlier version had other ports beside these.
+            return replace(kept, ports={name: kept.ports[name] for name in servers.PORTS if name in kept.ports})
+        except (OSError, ValueError, TypeError, AttributeError):
             return Settings(ports.defaults(), render.WEBHOOK)
 
     @contextmanager
@@ -270,5 +303,5 @@ def _server(name: str) -> Server:
 def _built(server: Server) -> Path:
     found = build.binaries().get(server.name)
     if found is None:
-        raise StackError(f"{server.title} is not built: run `otel-tts stack build`.")
+        raise StackError(f"{server.title} is not built: run `{suggest('stack build')}`.")
     return found

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -28,9 +28,11 @@ class Port:
 class Server:
     """One server.
 
-    `arguments` are formatted with the ports by name and with `collector` (folder of configurations), `rendered`
-    (folder of rendered files), `state` (folder of its data) and `bind`. `check` is the binary and the arguments
-    that verify its configuration without starting it. `stop_seconds` is how long it may take to stop.
+    `image` is its container; empty where compose.yaml has another server in its place. `arguments` are formatted with
+    the ports by name and with `collector` (folder of configurations), `rendered` (folder of rendered files), `state`
+    (folder of its data) and `bind`. `check` is the binary and the arguments that verify its configuration without
+    starting it; empty where nothing does. `stop_seconds` is how long it may take to stop, `build_seconds` how long its
+    build takes on two cores where Go has compiled nothing of it before. `environment` is added to the stack's.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Server:
     arguments: tuple[str, ...]
     check: tuple[str, ...]
     stop_seconds: float = 30.0
+    build_seconds: int = 60
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def binary(self) -> str:
@@ -58,36 +62,48 @@ class Server:
 # In the order in which they are started: who sends comes after who receives.
 SERVERS: tuple[Server, ...] = (
     Server(
-        name="tempo",
-        title="Tempo",
-        version="2.9.0",
-        image="grafana/tempo:2.9.0",
-        binaries=("tempo",),
+        name="jaeger",
+        title="Jaeger",
+        version="1.76.0",
+        image="",
+        binaries=("jaeger",),
         ports=(
-            Port("tempo_http", 3200, "traces: search, TraceQL, by id"),
-            Port("tempo_grpc", 9095, "between Tempo's own parts", http=False),
-            Port("tempo_otlp", 4417, "spans from the Collector", http=False),
+            Port("jaeger_http", 16686, "traces: search, by id, a page"),
+            Port("jaeger_grpc", 16685, "traces: the same over gRPC", http=False),
+            Port("jaeger_otlp", 4417, "spans from the Collector", http=False),
+            Port("jaeger_health", 13134, "is Jaeger up"),
+            Port("jaeger_metrics", 8889, "Jaeger's own metrics"),
         ),
-        ready=("tempo_http", "/ready"),
-        arguments=("-config.file={collector}/tempo.yaml", "-config.expand-env=true"),
-        check=("tempo", "-config.file={collector}/tempo.yaml", "-config.expand-env=true", "-config.verify=true"),
-        # After a query within the last half minute Tempo 2.9 never stops: its queue of requests waits for a clean-up
-        # that was stopped before it (modules/frontend/queue/queue.go). What it stores is on disk in the first second.
-        stop_seconds=10.0,
+        build_seconds=180,
+        ready=("jaeger_health", "/status"),
+        arguments=("--config={collector}/jaeger.yaml",),
+        check=("jaeger", "validate", "--config={collector}/jaeger.yaml"),
+        # What Go itself holds; the maps of its files come on top. A queue that empties would make it take much more.
+        environment={"GOMEMLIMIT": "768MiB"},
     ),
     Server(
-        name="loki",
-        title="Loki",
-        version="3.7.8",
-        image="grafana/loki:3.7.8",
-        binaries=("loki",),
-        ports=(
-            Port("loki_http", 3100, "logs: LogQL"),
-            Port("loki_grpc", 9096, "between Loki's own parts", http=False),
+        name="victorialogs",
+        title="VictoriaLogs",
+        version="1.52.1",
+        image="",
+        binaries=("victoria-logs",),
+        ports=(Port("victorialogs", 9428, "logs: LogsQL, a page at /select/vmui"),),
+        build_seconds=20,
+        ready=("victorialogs", "/health"),
+        arguments=(
+            "-storageDataPath={state}/victorialogs/data",
+            "-httpListenAddr={bind}:{victorialogs}",
+            "-http.header.disableServerHostname",
+            "-opentelemetry.maxRequestSize=64MiB",
+            "-retentionPeriod=7d",
+            # It answers before anything is on disk, and a kill loses what came since: as little as can be set.
+            "-inmemoryDataFlushInterval=1s",
+            "-memory.allowedBytes=256MiB",
+            # Its warnings quote records: short ones.
+            "-loggerLevel=WARN",
+            "-loggerMaxArgLen=200",
         ),
-        ready=("loki_http", "/ready"),
-        arguments=("-config.file={collector}/loki.yaml", "-config.expand-env=true"),
-        check=("loki", "-config.file={collector}/loki.yaml", "-config.expand-env=true", "-verify-config=true"),
+        check=(),  # it has flags only, and no way to check them without starting
     ),
     Server(
         name="alertmanager",
@@ -96,6 +112,7 @@ SERVERS: tuple[Server, ...] = (
         image="prom/alertmanager:v0.31.1",
         binaries=("alertmanager", "amtool"),
         ports=(Port("alertmanager", 9093, "alerts: grouping, silences"),),
+        build_seconds=30,
         ready=("alertmanager", "/-/ready"),
         arguments=(
             "--config.file={rendered}/alertmanager.yml",
@@ -112,6 +129,7 @@ SERVERS: tuple[Server, ...] = (
         image="prom/prometheus:v3.14.0",
         binaries=("prometheus", "promtool"),
         ports=(Port("prometheus", 9090, "metrics: PromQL, rules"),),
+        build_seconds=200,
         ready=("prometheus", "/-/ready"),
         arguments=(
             "--config.file={rendered}/prometheus.yml",
@@ -138,11 +156,15 @@ SERVERS: tuple[Server, ...] = (
             Port("collector_health", 13133, "is the Collector up"),
             Port("collector_metrics", 8888, "the Collector's own metrics"),
         ),
+        build_seconds=150,
         ready=("collector_health", "/"),
         arguments=("--config={collector}/otelcol.yaml",),
         check=("otelcol-tts", "validate", "--config={collector}/otelcol.yaml"),
     ),
 )
+
+# Who takes telemetry and keeps it comes first: with the Collector alone a service can send already.
+BUILD_ORDER: tuple[str, ...] = (COLLECTOR, "victorialogs", "jaeger", "prometheus", "alertmanager")
 
 BY_NAME: Mapping[str, Server] = {server.name: server for server in SERVERS}
 PORTS: Mapping[str, Port] = {port.name: port for server in SERVERS for port in server.ports}
@@ -155,13 +177,13 @@ def owner(port: str) -> Server:
 
 
 def environment(state: Path, ports: Mapping[str, int]) -> dict[str, str]:
-    """The variables that otelcol.yaml, tempo.yaml and loki.yaml read, for servers that all run on this machine."""
+    """The variables that otelcol.yaml reads, for servers that all run on this machine."""
     listening = {f"STACK_{name.upper()}_PORT": str(port) for name, port in ports.items()}
     return listening | {
         "STACK_STATE": str(state),
         "STACK_BIND": LOOPBACK,
-        "STACK_TEMPO": f"{LOOPBACK}:{ports['tempo_otlp']}",
-        "STACK_LOKI": f"http://{LOOPBACK}:{ports['loki_http']}",
+        "STACK_TRACES": f"{LOOPBACK}:{ports['jaeger_otlp']}",
+        "STACK_LOGS": f"http://{LOOPBACK}:{ports['victorialogs']}/insert/opentelemetry",
         "STACK_PROMETHEUS": f"http://{LOOPBACK}:{ports['prometheus']}",
     }
 

@@ -25,5 +25,5 @@ def choose(wanted: str) -> tuple[Clock | None, str]:
         return None, ""
     watch_torch()
     if wanted == SYNC:
-        return Sync(), "OTEL_TTS_CLOCK=sync waits for the device at both ends of each stage: for debugging only"
+        return Sync(), "waits for the device at both ends of each stage: for debugging only"
     return Events(wanted=wanted == EVENTS), ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from otel_tts import names
 from otel_tts.timing.clock import HOST
@@ -14,14 +14,28 @@ from otel_tts.timing.clock import HOST
 if TYPE_CHECKING:
     from otel_tts.stage import Stage
 
+K = TypeVar("K")
 
-def add_up(stages: Iterable[Stage]) -> dict[str, int]:
-    """Return the ns in each kind of stage that has device times; stages of a kind that overlap count once."""
-    kinds: collections.defaultdict[str, list[Stage]] = collections.defaultdict(list)
-    for stage in stages:
-        if stage.counted:
-            kinds[stage.stage].append(stage)
+
+def add_up(stages: Sequence[Stage]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+    """Return the ns in each kind of stage that has device times, and in those that are parts of others (see
+    `Synthesis.sums` and `Synthesis.parts`); stages of a kind that overlap count once.
+    """
+    counted = [stage for stage in stages if stage.counted]
+    parts = ((_part(stage), stage) for stage in counted)
+    return _sums((stage.stage, stage) for stage in counted), _sums((part, stage) for part, stage in parts if part)
+
+
+def _sums(stages: Iterable[tuple[K, Stage]]) -> dict[K, int]:
+    kinds: collections.defaultdict[K, list[Stage]] = collections.defaultdict(list)
+    for kind, stage in stages:
+        kinds[kind].append(stage)
     return {kind: _together(group) for kind, group in kinds.items() if any(map(_is_timed, group))}
+
+
+def _part(stage: Stage) -> tuple[str, str] | None:
+    outer = stage.nested
+    return None if outer is None or outer.stage == stage.stage else (outer.stage, stage.stage)
 
 
 def _is_timed(stage: Stage) -> bool:

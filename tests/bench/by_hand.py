@@ -123,7 +123,8 @@ def _request(tracer: Any, meter: Any, log: Log) -> Callable[[], None]:
             }
             log(names.REQ_SUCCESS, body, end)
             spent = " ".join(f"{stage}={seconds:.4g}" for stage, seconds in times.items())
-            log(names.STAGE_TIME, f"STAGE_TIME request_id={request_id} {spent}", {names.REQUEST_ID: request_id})
+            whole = f"total={took:.4g} other={took - sum(times.values()):.4g}"
+            log(names.STAGE_TIME, f"STAGE_TIME request_id={request_id} {spent} {whole}", {names.REQUEST_ID: request_id})
 
     return request
 

@@ -20,8 +20,10 @@ import pytest
 from otlp_sink import OtlpSink
 
 from otel_tts.demo import client
-from otel_tts.demo.report import Traces, is_synthesis
-from otel_tts.readers.otlp_files import LogLine, Point, Span, read_logs, read_points, read_spans
+from otel_tts.demo.report import Traces
+from otel_tts.readers.model import LogLine, Point, Span
+from otel_tts.readers.otlp_files import find, read_logs, read_points, read_spans
+from otel_tts.readers.syntheses import is_synthesis
 
 PLAIN = 3
 STAGES = ["tts.text_frontend", "tts.acoustic_model", "tts.vocoder"]
@@ -55,6 +57,11 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
+def one_file(folder: Path, signal: str) -> Path:
+    (found,) = find(folder, signal)
+    return found
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("demo")
@@ -63,9 +70,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(
         folder,
         json.loads(done.stdout),
-        list(read_spans(folder / "traces.jsonl")),
-        list(read_logs(folder / "logs.jsonl")),
-        list(read_points(folder / "metrics.jsonl")),
+        list(read_spans(one_file(folder, "traces"))),
+        list(read_logs(one_file(folder, "logs"))),
+        list(read_points(one_file(folder, "metrics"))),
     )
 
 
@@ -259,7 +266,7 @@ def test_everything_says_who_it_comes_from(run: Run) -> None:
 
 
 def test_nothing_that_was_said_is_in_the_telemetry(run: Run) -> None:
-    written = b"".join((run.folder / name).read_bytes() for name in ("traces.jsonl", "metrics.jsonl", "logs.jsonl"))
+    written = b"".join(one_file(run.folder, signal).read_bytes() for signal in ("traces", "metrics", "logs"))
     written += (run.folder / "service.log").read_bytes()
     texts = {case.text for case in client.make_cases(PLAIN)} - {""}
 
@@ -294,10 +301,20 @@ def test_the_second_run_replaces_the_first_and_prints_tables(run: Run, tmp_path:
     done = demo("--requests", "1", "--out", str(tmp_path))
 
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    for expected in ("The slowest request", "└─ ", "█", "tts.vocoder", "anomalous", "IndexError", "traces.jsonl"):
+    for expected in (
+        "the slowest that went well",
+        "first sound",
+        "STAGE_TIME request_id=",
+        "└─ ",
+        "█",
+        "tts.vocoder",
+        "anomalous",
+        "IndexError",
+        "traces-",
+    ):
         assert expected in done.stdout
     assert "otel-tts stack up" in done.stderr
-    assert len([s for s in read_spans(tmp_path / "traces.jsonl") if s.kind == "server"]) == 7
+    assert len([s for s in read_spans(one_file(tmp_path, "traces")) if s.kind == "server"]) == 7
 
 
 def test_to_an_endpoint(sink: OtlpSink, tmp_path: Path) -> None:

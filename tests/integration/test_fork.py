@@ -154,3 +154,75 @@ def test_forks_while_others_record_do_not_deadlock(sink: OtlpSink, script: Scrip
     """
     ended = script(source, sink.env(OTEL_TTS_SHUTDOWN_TIMEOUT="10"), timeout=120)
     assert ended.returncode == 0, ended.stderr[-6000:]
+
+
+ENDS = {
+    "one job": ("work(1); os._exit(3)", 1, 3),
+    "nothing to send": ("os._exit(3)", 0, 3),
+    "only a metric": ("counter.add(1); os._exit(3)", 0, 3),
+    "by keyword": ("work(2); os._exit(status=0)", 2, 0),
+    "a grandchild": (
+        "grandchild = os.fork(); work(1); os.waitpid(grandchild, 0) if grandchild else 0; os._exit(3)",
+        2,
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_forked_child_that_ends_hard_has_sent_everything(sink: OtlpSink, script: Script, end: str) -> None:
+    last, spans, status = ENDS[end]
+    source = f"""{WORK}
+    work(1)
+    child = os.fork()
+    if child == 0:
+        {last}
+    print(child, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    ended = script(source, sink.env(**LATER))
+    child, ended_with = map(int, ended.stdout.split())
+    assert (ended_with, ended.returncode) == (status, 0), ended.stderr
+    assert len(sink.spans("tts.vocoder")) == 1 + spans
+    assert (child in counts(sink)) is (end != "nothing to send")
+    assert "delivered" not in ended.stderr
+
+
+SECONDS = """
+    def seconds(leave):
+        began = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            leave()
+            os._exit(0)
+        os.waitpid(child, 0)
+        return time.monotonic() - began
+"""
+
+
+def test_a_hard_end_waits_a_second_at_most_and_only_once(script: Script) -> None:
+    source = f"""{WORK}{SECONDS}
+    import threading, time
+    def idle(): pass
+    def twice():
+        work(1)
+        threading.Thread(target=os._exit, args=(0,)).start()
+        time.sleep(0.2)
+    def from_multiprocessing():
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join()
+    print(*map(seconds, (idle, work, twice, from_multiprocessing)), flush=True)
+    os._exit(0)
+    """
+    with OtlpSink(hang=True) as dead:
+        ended = script(source, dead.env(OTEL_TTS_SHUTDOWN_TIMEOUT="4", **LATER))
+    idle, worked, twice, own_end = map(float, ended.stdout.split())
+    assert worked >= 1 and idle < worked, ended.stdout
+    assert twice < worked, ended.stdout  # the second thread did not wait for the first
+    assert own_end < 4 + worked, ended.stdout  # its finalizer took the budget, and the end no second more
+    assert ended.stderr.count("1 span and the last metrics had not been delivered within 1 s") == 1, ended.stderr
+
+
+def test_os_exit_of_a_process_that_was_not_forked_stays_what_it_is(sink: OtlpSink, script: Script) -> None:
+    ended = script(f"{WORK}\n    work(1); os._exit(4)\n", sink.env(**LATER))
+    assert (ended.returncode, sink.paths()) == (4, [])

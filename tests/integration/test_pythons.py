@@ -30,4 +30,5 @@ def test_the_demo_runs_under(version: str, wheel: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     log = installed.demo(out, PYTHONWARNINGS="default")
     assert [line for line in log.splitlines() if "/otel_tts/" in line and "Warning: " in line] == []
-    assert json.loads((out / "traces.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    (traces,) = out.glob("traces-*.jsonl")
+    assert json.loads(traces.read_text(encoding="utf-8").splitlines()[0])

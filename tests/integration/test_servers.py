@@ -136,8 +136,9 @@ def test_an_id_that_could_break_something_is_replaced(sink: OtlpSink, serve: Ser
     assert own.request_ids == ["made-by-the-app"]
     server.stop()
     assert [s.attributes["request_id"] for s in servers(sink)] == [
-        long.request_ids[0], strange.request_ids[0], none.request_ids[0], "a.b:C_d-9", "from-the-client",
+        long.request_ids[0], strange.request_ids[0], none.request_ids[0], "a.b:C_d-9", "made-by-the-app",
     ]  # fmt: skip
+    assert servers(sink)[-1].attributes["request_id.offered"] == "from-the-client"
 
 
 def test_a_client_that_goes_away_leaves_one_server_span(sink: OtlpSink, serve: Serve) -> None:

@@ -93,7 +93,8 @@ def test_the_stack_is_there(installed: Installed, tmp_path: Path) -> None:
 def test_the_demo_runs(installed: Installed, tmp_path: Path) -> None:
     out = tmp_path / "out"
     installed.demo(out)
-    for name in ("traces.jsonl", "metrics.jsonl", "logs.jsonl"):
-        assert [json.loads(line) for line in (out / name).read_text(encoding="utf-8").splitlines()]
+    for signal in ("traces", "metrics", "logs"):
+        (path,) = out.glob(f"{signal}-*.jsonl")
+        assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(list((out / "wav").glob("*.wav"))) >= 2
     assert list(installed.cwd.iterdir()) == []

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -36,35 +37,43 @@ class Backends:
         self.state = stack.state
         self.otlp_http = stack.url("otlp_http")
         self.otlp_grpc = stack.url("otlp_grpc")
-        self.tempo = stack.url("tempo_http")
-        self.loki = stack.url("loki_http")
+        self.jaeger = stack.url("jaeger_http")
+        self.victorialogs = stack.url("victorialogs")
         self.prometheus = stack.url("prometheus")
         self.alertmanager = stack.url("alertmanager")
-        # Server's names: otelcol, tempo, loki, prometheus, alertmanager.
+        # By the servers' names: otelcol, jaeger, victorialogs, prometheus, alertmanager.
         self.stop = stack.stop
         self.start = stack.start
         self.kill = stack.kill
 
-    def trace(self, trace_id: str) -> dict[str, Any] | None:
-        """A trace by its id in hexadecimal, as Tempo's JSON; None while Tempo has none."""
-        answer = httpx.get(f"{self.tempo}/api/traces/{trace_id}")
-        return answer.json() if answer.status_code == 200 else None
+    def trace(self, trace_id: str) -> list[dict[str, Any]] | None:
+        """The spans of a trace as OTLP JSON, each with its `resource` beside; None while Jaeger has none."""
+        answer = httpx.get(f"{self.jaeger}/api/v3/traces/{trace_id}")
+        if answer.status_code == 404:
+            return None
+        found = answer.raise_for_status().json()["result"]["resourceSpans"]
+        return [
+            {**span, "resource": one["resource"]}
+            for one in found
+            for scope in one["scopeSpans"]
+            for span in scope["spans"]
+        ]
 
-    def search(self, traceql: str, limit: int = 1000) -> set[str]:
-        """The ids of the traces of the last hour that a TraceQL query finds."""
-        now = int(time.time())
-        span = {"start": now - 3600, "end": now + 60}
-        answer = httpx.get(f"{self.tempo}/api/search", params={"q": traceql, "limit": limit, **span})
-        return {found["traceID"].zfill(32) for found in answer.raise_for_status().json().get("traces", [])}
+    def search(self, service: str, limit: int = 1000, **tags: str) -> set[str]:
+        """The ids of the traces of the last hour with a span of the service, and with attributes of these values."""
+        now = time.time_ns() // 1000
+        query = {"service": service, "limit": limit, "start": now - 3600 * 10**6, "end": now + 60 * 10**6}
+        if tags:
+            query["tags"] = json.dumps({name.replace("__", "."): value for name, value in tags.items()})
+        answer = httpx.get(f"{self.jaeger}/api/traces", params=query, timeout=30)
+        return {found["traceID"].zfill(32) for found in answer.raise_for_status().json()["data"] or []}
 
-    def logs(self, logql: str, limit: int = 1000) -> list[tuple[dict[str, str], str]]:
-        """Labels and line of each log record of the last hour that a LogQL query finds."""
-        start = time.time_ns() - 3600 * 10**9
-        answer = httpx.get(
-            f"{self.loki}/loki/api/v1/query_range", params={"query": logql, "limit": limit, "start": start}
-        )
-        streams = answer.raise_for_status().json()["data"]["result"]
-        return [(stream["stream"], value[1]) for stream in streams for value in stream["values"]]
+    def logs(self, logsql: str, limit: int = 5000) -> list[dict[str, str]]:
+        """The log records of the last hour that a LogsQL query finds; `_msg` is the line."""
+        start = f"{time.time() - 3600:.3f}"
+        query = {"query": logsql, "limit": limit, "start": start}
+        answer = httpx.get(f"{self.victorialogs}/select/logsql/query", params=query, timeout=30)
+        return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
 
     def series(self, promql: str) -> list[dict[str, Any]]:
         """The result of a PromQL query for now."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from otel_tts.demo import client
+from otel_tts.demo.environment import SERVICE
 
 if TYPE_CHECKING:
     from conftest import Backends
@@ -29,38 +30,40 @@ def test_a_request_id_leads_to_trace_logs_and_exemplar(
     stack: Backends, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     first = run_demo(stack, tmp_path)[0]["request_id"]
-    found = eventually(lambda: stack.search(f'{{ span.request_id = "{first}" }}'))
+    found = eventually(lambda: stack.search(SERVICE, request_id=first))
     assert len(found) == 1
     trace_id = found.pop()
-    spans = spans_of(stack.trace(trace_id))
+    spans = stack.trace(trace_id) or []
     assert {"text_to_speech hibari", "tts.text_frontend", "tts.acoustic_model", "tts.vocoder"} <= {
         span["name"] for span in spans
     }
-    lines = f'{{service_name="otel-tts-demo"}} | trace_id = "{trace_id}"'
-    assert eventually(lambda: {line.split()[0] for _, line in stack.logs(lines)} >= {"REQ_START", "REQ_SUCCESS"})
+    lines = f'{{service.name="{SERVICE}"}} trace_id:="{trace_id}"'
+    assert eventually(lambda: {found["_msg"].split()[0] for found in stack.logs(lines)} >= {"REQ_START", "REQ_SUCCESS"})
     linked = eventually(lambda: exemplars(stack, "tts_request_duration_seconds_bucket"))
-    assert all(spans_of(stack.trace(one)) for one in linked)
+    assert all(stack.trace(one) for one in linked)
 
 
 def test_no_request_is_missing_after_everything_went_down(
     stack: Backends, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
-    for name in ("tempo", "loki"):
+    for name in ("jaeger", "victorialogs"):
         stack.stop(name)
     try:
         sent = run_demo(stack, tmp_path)
         stack.kill("otelcol")
     finally:
-        for name in ("otelcol", "tempo", "loki"):
+        for name in ("otelcol", "jaeger", "victorialogs"):
             stack.start(name)
     assert len(sent) > 5
     for request in sent:
         request_id = request["request_id"]
-        eventually(lambda wanted=request_id: stack.search(f'{{ span.request_id = "{wanted}" }}'))
+        eventually(lambda wanted=request_id: stack.search(SERVICE, request_id=wanted))
         if request["kind"] != NO_SYNTHESIS:
-            lines = f'{{service_name="otel-tts-demo"}} | request_id = "{request_id}"'
+            lines = f'{{service.name="{SERVICE}"}} request_id:="{request_id}"'
             ended = eventually(
-                lambda lines=lines: {line.split()[0] for _, line in stack.logs(lines)} & {"REQ_SUCCESS", "REQ_FAIL"}
+                lambda lines=lines: (
+                    {found["_msg"].split()[0] for found in stack.logs(lines)} & {"REQ_SUCCESS", "REQ_FAIL"}
+                )
             )
             assert len(ended) == 1
 
@@ -69,7 +72,7 @@ def test_what_was_said_is_in_no_file_of_any_store(
     stack: Backends, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     request_id = run_demo(stack, tmp_path)[0]["request_id"]
-    eventually(lambda: stack.search(f'{{ span.request_id = "{request_id}" }}'))
+    eventually(lambda: stack.search(SERVICE, request_id=request_id))
     said = [part for text in spoken_texts() for part in text.split(". ") if len(part) > 15]
     assert said
     needles = [form for text in said for form in forms_of(text)]
@@ -109,8 +112,3 @@ def exemplars(stack: Backends, metric: str) -> set[str]:
     )
     series = answer.raise_for_status().json()["data"]
     return {one["labels"]["trace_id"] for row in series for one in row["exemplars"]}
-
-
-def spans_of(trace: dict[str, Any] | None) -> list[dict[str, Any]]:
-    assert trace is not None
-    return [span for batch in trace["batches"] for scope in batch["scopeSpans"] for span in scope["spans"]]

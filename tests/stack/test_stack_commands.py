@@ -47,22 +47,22 @@ def test_up_status_down(stack: Backends, tmp_path: Path) -> None:
         running = status(state)
         assert set(running) == set(servers.BY_NAME)
         assert all(one["running"] and one["ready"] for one in running.values())
-        assert running["tempo"]["version"] == servers.BY_NAME["tempo"].version
-        assert running["loki"]["addresses"]["loki_http"] == f"127.0.0.1:{chosen['loki_http']}"
+        assert running["jaeger"]["version"] == servers.BY_NAME["jaeger"].version
+        assert running["prometheus"]["addresses"]["prometheus"] == f"127.0.0.1:{chosen['prometheus']}"
 
         again = otel_tts("up", *at)
         assert again.returncode == 0, again.stderr
         assert "All servers run already" in again.stdout
         assert {name: one["pid"] for name, one in status(state).items()} == pids(running)
 
-        moved = otel_tts("up", *at, "--port", "loki_http=1")
+        moved = otel_tts("up", *at, "--port", "prometheus=1")
         assert moved.returncode == 2
         assert "runs with other ports" in moved.stderr
 
         # One is gone, another stack wants its neighbour's port: only the missing one is started.
         psutil.Process(running["alertmanager"]["pid"]).kill()
         assert otel_tts("status", *at).returncode == 1
-        other = otel_tts("up", "--state", str(tmp_path / "other"), "--free-ports", "--port", "loki_http=1")
+        other = otel_tts("up", "--state", str(tmp_path / "other"), "--free-ports", "--port", "prometheus=1")
         assert other.returncode == 2
         third = otel_tts("up", *at)
         assert third.returncode == 0, third.stderr
@@ -81,11 +81,11 @@ def pids(found: dict[str, dict[str, Any]]) -> dict[str, int]:
 
 
 def test_a_port_of_a_running_stack_is_reported_with_its_server(stack: Backends, tmp_path: Path) -> None:
-    taken = stack.stack.ports["loki_http"]
-    refused = otel_tts("up", "--state", str(tmp_path / "second"), "--port", f"loki_http={taken}")
+    taken = stack.stack.ports["prometheus"]
+    refused = otel_tts("up", "--state", str(tmp_path / "second"), "--port", f"prometheus={taken}")
     assert refused.returncode == 1
-    assert f"Port {taken} is in use, but Loki needs it" in refused.stderr
-    assert "--port loki_http=NUMBER" in refused.stderr
+    assert f"Port {taken} is in use, but Prometheus needs it" in refused.stderr
+    assert "--port prometheus=NUMBER" in refused.stderr
 
 
 def test_servers_do_not_listen_beyond_this_machine(stack: Backends) -> None:

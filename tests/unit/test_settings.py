@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from otel_tts import settings
+from otel_tts.commands import suggest
 from otel_tts.settings import SETTINGS, Setting, Settings, read
 
 # For each variable that can be wrong: a wrong value, and what the message has to say of the right ones.
@@ -14,6 +15,7 @@ WRONG = {
     "OTEL_TTS_ENABLED": ("perhaps", "true or false"),
     "OTEL_TTS_CLOCK": ("sundial", "auto, host, sync, events"),
     "OTEL_TTS_MEMORY_EVENTS": ("some", "span, logs, both, none"),
+    "OTEL_TTS_VOICE_NAMES": ("anna.wav=anna", "hash=name"),
     "OTEL_TTS_MAX_STAGE_SPANS": ("64.5", "whole number"),
     "OTEL_TTS_STUCK_AFTER": ("0", "from 0.1 to 86400"),
     "OTEL_TTS_EXPORT_APP_LOGS": ("all", "metadata, body, none"),
@@ -21,6 +23,8 @@ WRONG = {
     "OTEL_TTS_MAX_LABEL_VALUES": ("2001", "from 1 to 2000"),
     "OTEL_TTS_QUEUE_SIZE": ("15", "from 16 to 1000000"),
     "OTEL_TTS_SHUTDOWN_TIMEOUT": ("soon", "a number"),
+    "OTEL_TTS_FILE_BYTES": ("1e9", "whole number"),
+    "OTEL_TTS_FILE_DAYS": ("0", "from 0.01 to 36500"),
     "OTEL_TTS_GRADIO_PROGRESS": ("maybe", "true or false"),
     "OTEL_TTS_SILENCE_DBFS": ("3", "from -120 to 0"),
     "OTEL_TTS_CLIP_RATIO": ("nan", "from 0 to 1"),
@@ -108,6 +112,30 @@ def test_lists_are_split_at_commas_and_empty_parts_are_nothing() -> None:
     )
 
 
+HASH = "v-0123456789abcdef"
+
+
+def test_names_of_voices_are_held_against_their_form() -> None:
+    found = read({"OTEL_TTS_VOICE_NAMES": f" {HASH} = Anna Maria , v-{16 * 'f'}=安娜,", "OTEL_TTS_HASH_KEY": "key"})
+    assert (found.voice_names, found.problems) == ((f"{HASH}=Anna Maria", f"v-{16 * 'f'}=安娜"), ())
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["anna", f"{HASH}=", HASH, f"{HASH}=a=b", f"{HASH}=voices/anna.wav", f"{HASH}={HASH}", f"{HASH}=" + 65 * "a",
+     f"{HASH}=a\u202eb", f"{HASH}=a\tb", f"{HASH.upper()}=anna", f"{HASH}=anna,{HASH}=ben",
+     ",".join(f"v-{number:016x}=a" for number in range(501))],
+)  # fmt: skip
+def test_names_of_voices_that_are_none_are_refused_together(value: str) -> None:
+    found = read({"OTEL_TTS_VOICE_NAMES": value, "OTEL_TTS_HASH_KEY": "key"})
+    assert found.voice_names == () and len(found.problems) == 1 and len(found.problems[0]) < 500
+
+
+def test_names_of_voices_need_a_key() -> None:
+    (problem,) = read({"OTEL_TTS_VOICE_NAMES": f"{HASH}=anna"}).problems
+    assert "no effect without OTEL_TTS_HASH_KEY" in problem
+
+
 def test_an_empty_value_is_as_if_unset() -> None:
     assert read(dict.fromkeys(BY_VARIABLE, "  ")) == Settings()
     assert read(dict.fromkeys(BY_VARIABLE, "")).problems == ()
@@ -115,7 +143,7 @@ def test_an_empty_value_is_as_if_unset() -> None:
 
 def test_a_variable_that_is_not_a_setting_is_named() -> None:
     found = read({"OTEL_TTS_CLOK": "host", "OTEL_TTS_CACHE_DIR": "/var/cache", "OTEL_SERVICE_NAME": "speech"})
-    assert found.problems == ("OTEL_TTS_CLOK is not a setting of otel-tts; see `otel-tts settings`",)
+    assert found.problems == (f"OTEL_TTS_CLOK is not a setting of otel-tts; see `{suggest('settings')}`",)
 
 
 def test_a_long_wrong_value_is_cut() -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -79,10 +81,10 @@ def test_every_server_has_its_committed_module() -> None:
 
 def test_the_version_in_the_table_is_that_of_the_module() -> None:
     pinned = {
+        "jaeger": "github.com/jaegertracing/jaeger v1.76.0",
+        "victorialogs": "github.com/VictoriaMetrics/VictoriaLogs v1.52.1",
         "alertmanager": "github.com/prometheus/alertmanager v0.31.1",
-        "loki": "github.com/grafana/loki/v3 v3.7.8",
         "prometheus": "github.com/prometheus/prometheus v0.314.0",
-        "tempo": "github.com/grafana/tempo v1.5.1-0.20251008140505-607c7fb69662",
         "otelcol": "go.opentelemetry.io/collector/cmd/builder v0.158.0",
     }
     assert set(pinned) == set(BY_NAME)
@@ -114,7 +116,7 @@ def test_the_key_follows_each_source(collector: Path, name: str) -> None:
 
 
 def test_the_key_follows_the_version_the_platform_and_the_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = BY_NAME["tempo"]
+    server = BY_NAME["alertmanager"]
     folders = {
         build.folder(server, GO),
         build.folder(server, Go("go", "go1.26.9", "linux/amd64")),
@@ -133,6 +135,47 @@ def test_where_the_cache_is(tmp_path: Path) -> None:
     assert places.state({}) == Path.home() / ".local/state/otel-tts"
 
 
+def test_the_collector_is_built_first() -> None:
+    """With it alone a service can send already; see `Stack.up`."""
+    assert servers.BUILD_ORDER[0] == servers.COLLECTOR
+    assert sorted(servers.BUILD_ORDER) == sorted(BY_NAME)
+
+
+def test_the_estimate_is_of_what_is_missing(calls: Path) -> None:
+    first, second = Recorder(), Recorder()
+    build.build(first)
+    whole = re.search(r"about (\d+) minutes", first.lines[0])
+    assert whole is not None
+    assert int(whole[1]) == math.ceil(sum(server.build_seconds for server in servers.SERVERS) / 60)
+    with (places.configurations() / "tools" / "victorialogs" / "go.sum").open("a") as sums:
+        sums.write("example.com/added v1.0.0 h1:0\n")
+    build.build(second)
+    assert "Not built yet: VictoriaLogs. On two cores that takes about 1 minute," in second.lines[0]
+
+
+def test_each_is_told_of_as_soon_as_it_is_built(calls: Path) -> None:
+    told: list[str] = []
+
+    def done(server: servers.Server, folder: Path) -> None:
+        assert build.binaries()[server.name] == folder
+        assert set(build.binaries()) == {*told, server.name}
+        told.append(server.name)
+
+    build.build(done=done)
+    assert told == list(servers.BUILD_ORDER)
+    told.clear()
+    build.build(done=done)
+    assert told == []
+
+
+def test_no_module_is_under_the_agpl() -> None:
+    """Of those that are known to be; tests/stack reads the licence of every module that is linked."""
+    for module in (places.configurations() / "tools").rglob("go.mod"):
+        assert not re.search(
+            r"github\.com/grafana/(tempo|loki|mimir|grafana)(/\S*)? v", module.read_text(encoding="utf-8")
+        )
+
+
 def test_each_server_is_built_once(calls: Path) -> None:
     progress = Recorder()
     folders = build.build(progress)
@@ -148,9 +191,9 @@ def test_each_server_is_built_once(calls: Path) -> None:
 
 def test_a_changed_module_is_built_again_and_the_others_are_not(calls: Path, collector: Path) -> None:
     build.build()
-    with (collector / "tools" / "loki" / "go.sum").open("a") as sums:
+    with (collector / "tools" / "prometheus" / "go.sum").open("a") as sums:
         sums.write("example.com/added v1.0.0 h1:0\n")
-    assert [server.name for server in build.missing()] == ["loki"]
+    assert [server.name for server in build.missing()] == ["prometheus"]
     before = len(builds(calls))
     build.build()
     assert len(builds(calls)) == before + 1
@@ -159,14 +202,14 @@ def test_a_changed_module_is_built_again_and_the_others_are_not(calls: Path, col
 def test_a_failure_shows_the_end_of_the_log_and_leaves_what_was_built(
     calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_GO_FAIL", "loki")
+    monkeypatch.setenv("FAKE_GO_FAIL", "prometheus")
     with pytest.raises(StackError) as failure:
         build.build()
-    assert "Loki" in str(failure.value)
+    assert "Prometheus" in str(failure.value)
     assert "no route to proxy" in str(failure.value)
     assert "otel-tts stack build" in str(failure.value)
-    assert "tempo" in build.binaries()
-    assert "loki" not in build.binaries()
+    assert "jaeger" in build.binaries()
+    assert "prometheus" not in build.binaries()
     assert not list(places.cache().glob(".partial-*"))
 
     monkeypatch.delenv("FAKE_GO_FAIL")
@@ -174,10 +217,10 @@ def test_a_failure_shows_the_end_of_the_log_and_leaves_what_was_built(
 
 
 def test_what_a_killed_build_left_is_no_build_and_is_cleared_away(calls: Path) -> None:
-    leftover = places.cache() / ".partial-tempo" / "bin"
+    leftover = places.cache() / ".partial-alertmanager" / "bin"
     leftover.mkdir(parents=True)
-    (leftover / "tempo").touch()
-    assert "tempo" not in build.binaries()
+    (leftover / "alertmanager").touch()
+    assert "alertmanager" not in build.binaries()
     build.build()
     assert not leftover.exists()
 

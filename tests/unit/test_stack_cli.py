@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import socket
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otel_tts.cli.stack import app
-from otel_tts.stack import build, process, servers
+from otel_tts.stack import build, older, process, servers
 from otel_tts.stack.run import Stack
 
 runner = CliRunner()
@@ -52,9 +55,9 @@ def test_down_of_a_stack_that_never_ran(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--port", "nosuch=1"], "nosuch"),
-        (["--port", "loki_http=99999"], "65535"),
-        (["--port", "loki_http=9090"], "9090"),
-        (["--port", "loki_http=1", "--free-ports"], "exclude each other"),
+        (["--port", "prometheus=99999"], "65535"),
+        (["--port", "alertmanager=9090"], "9090"),
+        (["--port", "prometheus=1", "--free-ports"], "exclude each other"),
     ],
 )
 def test_wrong_use_ends_with_2_and_an_explanation(tmp_path: Path, no_go: None, arguments: list[str], said: str) -> None:
@@ -113,9 +116,51 @@ def test_a_server_that_ends_while_starting_is_named_with_its_last_words(
 
 def test_down_spares_a_process_that_only_has_the_number(tmp_path: Path) -> None:
     """The process file of a server that ended long ago, whose number is now that of this test."""
-    import os
-
     stack = Stack(tmp_path)
     (tmp_path / "run").mkdir()
-    process.save(tmp_path / "run" / "loki.json", process.Process(os.getpid(), 1.0, "/usr/bin/loki", "3.7.8"))
+    process.save(
+        tmp_path / "run" / "prometheus.json", process.Process(os.getpid(), 1.0, "/usr/bin/prometheus", "3.14.0")
+    )
     assert stack.down() == []
+
+
+def test_a_stack_of_an_earlier_version_is_stopped_and_its_data_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "tempo").mkdir()
+    (tmp_path / "otelcol" / "queue").mkdir(parents=True)
+    (tmp_path / "otelcol" / "queue" / "exporter_otlp_grpc_tempo_traces").touch()
+    settings = {"ports": {"tempo_otlp": 4417, "otlp_http": 5318}, "webhook": "http://127.0.0.1:1/hook"}
+    (tmp_path / "run" / "stack.json").write_text(json.dumps(settings), encoding="utf-8")
+    sleeper = tmp_path / "tempo" / "tempo"
+    shutil.copyfile(shutil.which("sleep") or "/bin/sleep", sleeper)
+    sleeper.chmod(0o755)
+    old = process.start([str(sleeper), "600"], dict(os.environ), tmp_path, tmp_path / "tempo.log", "2.9.0")
+    process.save(tmp_path / "run" / "tempo.json", old)
+    try:
+        stack = Stack(tmp_path)
+        assert stack.ports["otlp_http"] == 5318, "the ports that both versions have are kept"
+        assert "tempo_otlp" not in stack.ports
+
+        refused = runner.invoke(app, ["up", "--state", str(tmp_path)])
+        assert refused.exit_code == 1
+        assert "tempo" in refused.stderr
+        assert "otel-tts stack down" in refused.stderr
+
+        stopped = runner.invoke(app, ["down", "--state", str(tmp_path)])
+        assert stopped.exit_code == 0
+        assert "Stopped tempo" in stopped.stdout
+        assert process.find(old) is None
+    finally:
+        process.end(old, signal.SIGKILL)
+    assert not (tmp_path / "run" / "tempo.json").exists()
+    assert older.leftovers(tmp_path) == [
+        tmp_path / "tempo",
+        tmp_path / "otelcol" / "queue" / "exporter_otlp_grpc_tempo_traces",
+    ]
+
+
+def test_what_an_earlier_version_left_is_named(tmp_path: Path, no_go: None) -> None:
+    (tmp_path / "state" / "loki").mkdir(parents=True)
+    result = runner.invoke(app, ["up", "--free-ports", "--state", str(tmp_path / "state")])
+    assert f"Left alone, since no server here reads it any more: {tmp_path / 'state' / 'loki'}." in result.stdout
+    assert (tmp_path / "state" / "loki").is_dir()

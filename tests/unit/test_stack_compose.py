@@ -12,10 +12,13 @@ import pytest
 import yaml
 
 from otel_tts.stack import places, servers
+from otel_tts.stack.containers import CONTAINERS
 from otel_tts.stack.servers import Server
 
 READ = {"otelcol": "otelcol.yaml", "tempo": "tempo.yaml", "loki": "loki.yaml"}
 OPTIONAL = {"STACK_QUEUE_BYTES"}
+SERVERS = (*CONTAINERS, *(server for server in servers.SERVERS if server.image))
+PORTS = {port.name: port.default for server in SERVERS for port in server.ports}
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,12 @@ def variables(file: str) -> dict[str, str]:
 
 def test_each_server_has_a_container_of_the_same_version(compose: dict[str, Any]) -> None:
     images = {name: service["image"] for name, service in compose["services"].items()}
-    assert images == {server.name: server.image for server in servers.SERVERS} | {"grafana": "grafana/grafana:13.2.0"}
-    assert all(server.version in server.image for server in servers.SERVERS)
+    assert images == {server.name: server.image for server in SERVERS} | {"grafana": "grafana/grafana:13.2.0"}
+    assert all(server.version in server.image for server in SERVERS)
+
+
+def test_native_stores_have_no_container() -> None:
+    assert {server.name for server in servers.SERVERS if not server.image} == {"jaeger", "victorialogs"}
 
 
 @pytest.mark.parametrize("name", READ)
@@ -47,24 +54,24 @@ def test_containers_set_what_the_configurations_need(compose: dict[str, Any], na
 
 def test_containers_name_each_other_with_the_port_they_listen_on(compose: dict[str, Any]) -> None:
     given = compose["services"]["otelcol"]["environment"]
-    ports = servers.DEFAULT_PORTS
-    assert given["STACK_TEMPO"] == f"tempo:{ports['tempo_otlp']}"
-    assert given["STACK_LOKI"] == f"http://loki:{ports['loki_http']}"
+    ports = PORTS
+    assert given["STACK_TRACES"] == f"tempo:{ports['tempo_otlp']}"
+    assert given["STACK_LOGS"] == f"http://loki:{ports['loki_http']}/otlp"
     assert given["STACK_PROMETHEUS"] == f"http://prometheus:{ports['prometheus']}"
     assert compose["services"]["grafana"]["environment"]["TEMPO_URL"] == f"http://tempo:{ports['tempo_http']}"
 
 
-@pytest.mark.parametrize("file", READ.values())
+@pytest.mark.parametrize("file", [*READ.values(), "jaeger.yaml"])
 def test_defaults_in_the_configurations_are_those_of_the_table(file: str) -> None:
     for variable, default in variables(file).items():
         if variable.endswith("_PORT"):
             name = variable.removeprefix("STACK_").removesuffix("_PORT").lower()
-            assert int(default) == servers.DEFAULT_PORTS[name]
+            assert int(default) == {**servers.DEFAULT_PORTS, **PORTS}[name]
 
 
 def test_native_servers_are_given_every_variable() -> None:
     given = servers.environment(Path("/state"), servers.DEFAULT_PORTS)
-    read = {variable for file in READ.values() for variable in variables(file)}
+    read = {variable for file in ("otelcol.yaml", "jaeger.yaml") for variable in variables(file)}
     assert read - OPTIONAL <= set(given)
 
 
@@ -77,7 +84,7 @@ def test_containers_mount_the_same_configuration_file(compose: dict[str, Any], n
     assert target in " ".join(compose["services"][name]["command"])
 
 
-@pytest.mark.parametrize("server", servers.SERVERS, ids=lambda server: server.name)
+@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
 def test_containers_have_the_flags_of_the_native_servers(compose: dict[str, Any], server: Server) -> None:
     # Paths and the address differ; which flags there are, and every other value, does not.
     places_of = {"config.file", "config", "storage.path", "storage.tsdb.path", "web.listen-address"}

@@ -24,8 +24,8 @@ def test_wrong_options_are_refused_with_the_option_in_the_message(option: str) -
 
 def test_no_two_ports_are_the_same() -> None:
     assert len(set(ports.defaults().values())) == len(servers.PORTS)
-    with pytest.raises(UsageError, match="loki_http and prometheus"):
-        ports.defaults({"prometheus": servers.DEFAULT_PORTS["loki_http"]})
+    with pytest.raises(UsageError, match="alertmanager and prometheus"):
+        ports.defaults({"prometheus": servers.DEFAULT_PORTS["alertmanager"]})
 
 
 def test_free_ports_are_distinct_and_can_be_bound() -> None:
@@ -38,12 +38,12 @@ def test_free_ports_are_distinct_and_can_be_bound() -> None:
 def test_a_taken_port_is_reported_with_its_server_and_the_option_that_changes_it() -> None:
     with socket.create_server((servers.LOOPBACK, 0)) as holder:
         taken = holder.getsockname()[1]
-        chosen = ports.defaults({"loki_http": taken})
+        chosen = ports.defaults({"prometheus": taken})
         with pytest.raises(StackError) as failure:
-            ports.require_free(chosen, ["loki_http"])
+            ports.require_free(chosen, ["prometheus"])
         ports.require_free(chosen, [])
     message = str(failure.value)
     assert str(taken) in message
-    assert "Loki" in message
-    assert "--port loki_http=" in message
-    ports.require_free(chosen, ["loki_http"])
+    assert "Prometheus" in message
+    assert "--port prometheus=" in message
+    ports.require_free(chosen, ["prometheus"])

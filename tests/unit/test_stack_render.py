@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,16 @@ def test_committed_files_for_containers_are_what_the_template_gives(name: str) -
 
 
 def test_native_files_hold_the_ports_and_addresses_asked_for(tmp_path: Path) -> None:
-    chosen = ports.defaults({"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003, "tempo_http": 1004})
+    chosen = ports.defaults(
+        {"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003, "jaeger_metrics": 1004}
+    )
     render.write(tmp_path, render.native(chosen, webhook="http://127.0.0.1:1/hook"))
 
     prometheus = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
     targets = {
         target for job in prometheus["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
     }
-    assert targets == {"127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003", "127.0.0.1:1004", "127.0.0.1:3100"}
+    assert targets == {"127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003", "127.0.0.1:1004", "127.0.0.1:9428"}
     assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:1002"]
     assert prometheus["rule_files"] == [places.rules()]
 
@@ -45,3 +48,13 @@ def test_a_value_cannot_leave_its_quotes() -> None:
 def test_a_template_that_asks_for_something_unknown_is_an_error() -> None:
     with pytest.raises(KeyError):
         render.text("prometheus.yml", {})
+
+
+def test_the_page_of_traces_asks_the_stack_it_belongs_to(tmp_path: Path) -> None:
+    render.write_page(tmp_path, render.native(ports.defaults({"victorialogs": 1005})))
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'const LOGS = "http://127.0.0.1:1005";' in page
+    assert "connect-src 'self' http://127.0.0.1:1005;" in page
+    assert (tmp_path / "static").is_dir()
+    # What a sender sent is set as text and never as markup.
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", page)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from importlib import metadata
 
+from otel_tts.commands import suggest
 from otel_tts.engine import Engine
 from otel_tts.guard import contain
 from otel_tts.instrumentation.engines import (
@@ -21,6 +22,7 @@ from otel_tts.instrumentation.engines import (
     sherpa_onnx,
     transformers,
 )
+from otel_tts.instrumentation.tables import GROUP, Wrong, load
 
 _logger = logging.getLogger("otel_tts")
 
@@ -40,18 +42,18 @@ ENGINES: tuple[Engine, ...] = (
 
 
 def all_engines() -> tuple[Engine, ...]:
-    """Return our tables and those of installed packages; one that cannot be loaded is noted and left out."""
-    points = contain("engines", metadata.entry_points, group="otel_tts_engine") or ()
-    brought = (_load(point) for point in points)
-    return (*ENGINES, *(engine for engine in brought if engine is not None))
+    """Return our tables and those of installed packages; one that cannot be used is named and left out."""
+    found = known()
+    for wrong in found:
+        if isinstance(wrong, Wrong):
+            _logger.warning(
+                "otel-tts: the engine table %s%s is left out: %s; `%s` shows this too",
+                wrong.table, f" of {wrong.distribution}" if wrong.distribution else "", wrong.error, suggest("engines"),
+            )  # fmt: skip
+    return tuple(engine for engine in found if isinstance(engine, Engine))
 
 
-def _load(point: metadata.EntryPoint) -> Engine | None:
-    found: object = contain(f"engine {point.name}", point.load)
-    if found is None or isinstance(found, Engine):
-        return found
-    _logger.warning(
-        "otel-tts: the entry point %s = %s is no otel_tts.Engine and is left out; let it name one",
-        point.name, point.value,
-    )  # fmt: skip
-    return None
+def known() -> tuple[Engine | Wrong, ...]:
+    """Return our tables, and what installed packages bring: tables, and what is wrong with those that are none."""
+    points = contain("engines", metadata.entry_points, group=GROUP) or ()
+    return (*ENGINES, *(found for point in points if (found := contain(f"engine {point.name}", load, point))))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from otel_tts.cli import demo as demo_command
 from otel_tts.cli.main import app
+from otel_tts.commands import installing, installing_elsewhere
 from otel_tts.settings import SETTINGS
 
 
@@ -31,7 +32,7 @@ def test_help_names_every_command(wide: CliRunner) -> None:
     result = wide.invoke(app, ["--help"])
 
     assert result.exit_code == 0
-    for command in ("run", "demo", "settings", "engines", "stack"):
+    for command in ("run", "demo", "settings", "engines", "doctor", "voice", "stack"):
         assert f" {command} " in result.stdout
 
 
@@ -103,7 +104,16 @@ def test_demo_without_its_extra(wide: CliRunner, monkeypatch: pytest.MonkeyPatch
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no_such_module, no_such.inner, which are not installed" in result.stderr
-    assert "pip install 'otel-tts[demo]'" in result.stderr
+    assert result.stderr.splitlines()[-1] == f"Install it with: {installing('demo')}"
+
+
+def test_what_comes_next_is_called_as_the_demo_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(sys.prefix).parent)
+    monkeypatch.setattr(sys, "argv", [f"{Path(sys.prefix).name}/bin/otel-tts", "demo"])
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    lines = [line.strip() for line in demo_command._next().splitlines()]
+    assert any(line.startswith(f"{Path(sys.prefix).name}/bin/otel-tts stack up ") for line in lines)
+    assert installing_elsewhere() in lines and "otel-tts run -- uvicorn my_service:app" in lines
 
 
 def test_demo_with_an_endpoint_that_is_no_url(wide: CliRunner, tmp_path: Path) -> None:
@@ -117,7 +127,7 @@ def test_demo_with_an_endpoint_where_nobody_is(wide: CliRunner, tmp_path: Path, 
     result = wide.invoke(app, ["demo", "--out", str(tmp_path), "--endpoint", f"http://127.0.0.1:{free_port()}"])
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "Nothing answers at" in result.stderr and "Traceback" not in result.stderr
+    assert "Telemetry would not arrive: " in result.stderr and "Traceback" not in result.stderr
 
 
 def test_demo_in_a_folder_that_cannot_be_written(wide: CliRunner) -> None:
@@ -128,12 +138,12 @@ def test_demo_in_a_folder_that_cannot_be_written(wide: CliRunner) -> None:
 
 
 def test_demo_beside_files_of_somebody_else(wide: CliRunner, tmp_path: Path) -> None:
-    (tmp_path / "logs.jsonl").write_text("mine")
+    (tmp_path / "service.log").write_text("mine")
     result = wide.invoke(app, ["demo", "--out", str(tmp_path)])
 
     assert result.exit_code == 1
     assert "was not written by a demo" in result.stderr
-    assert os.listdir(tmp_path) == ["logs.jsonl"]
+    assert os.listdir(tmp_path) == ["service.log"]
 
 
 def test_demo_in_something_that_is_a_file(wide: CliRunner, tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
+import os
+import subprocess
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -25,20 +29,38 @@ def found(environ: dict[str, str] | None = None) -> dict[str, list[Check]]:
     return checks
 
 
+class Takes(BaseHTTPRequestHandler):
+    """Answers as an OTLP receiver answers an empty request: by nothing."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @pytest.fixture
 def collector() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://someone:secret@127.0.0.1:{server.getsockname()[1]}"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Takes) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://someone:secret@127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
 
 
 def test_what_is_looked_at_and_that_this_environment_is_well(collector: str) -> None:
     checks = found({ENDPOINT: collector})
     assert set(checks) == {
-        "Python", "packages", "runtimes", "launcher", "settings", "endpoint", "engines", "onnxruntime", "GPU health",
+        "Python", "packages", "runtimes", "dependencies", "launcher", "settings", "endpoint", "engines", "onnxruntime",
+        "GPU health",
     }  # fmt: skip
     assert {check.status for each in checks.values() for check in each} <= {PASS, SKIP, "measured", WARN}
     (endpoint,) = checks["endpoint"]
     assert endpoint.status == PASS and "secret" not in endpoint.detail
+    assert endpoint.detail.startswith("traces, metrics, logs: http/protobuf http://127.0.0.1:")
 
 
 def test_an_endpoint_that_was_asked_for_and_is_not_there_fails(free_port: Callable[[], int]) -> None:
@@ -107,3 +129,48 @@ def test_without_a_gpu_it_says_what_was_skipped_and_why(torch, reason: str, monk
 
 def test_every_status_has_a_style() -> None:
     assert set(doctor._STYLES) == {PASS, FAIL, WARN, SKIP, "measured"}
+
+
+# --- packages that do not fit together ------------------------------------------------------------------
+
+
+def install(folder: Path, name: str, version: str, *needs: str) -> None:
+    """Put the metadata of a package into `folder`."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    lines = [f"Requires-Dist: {need}\n" for need in needs]
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{''.join(lines)}")
+
+
+def dependencies(folder: Path) -> list[tuple[str, str]]:
+    """What the doctor finds in a process for which the packages of `folder` are installed too, before the others."""
+    done = subprocess.run(
+        [sys.executable, "-m", "otel_tts.cli.main", "doctor", "--json"],
+        env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    found = [(check["status"], check["detail"]) for check in json.loads(done.stdout)["checks"]
+             if check["name"] == "dependencies"]  # fmt: skip
+    assert done.returncode == 1 or all(status == "pass" for status, _ in found)
+    return found
+
+
+def test_packages_that_fit_are_well(tmp_path: Path) -> None:
+    ((status, detail),) = dependencies(tmp_path)
+    assert status == "pass" and "packages are as otel-tts needs them" in detail
+
+
+def test_a_protobuf_that_an_engine_holds_back_is_found(tmp_path: Path) -> None:
+    install(tmp_path, "protobuf", "3.19.6")
+    install(tmp_path, "descript-audiotools", "0.7.2", "protobuf (<3.20,>=3.9.2)", "tensorboard", "no such (syntax")
+    install(tmp_path, "bystander", "1.0", "protobuf>=3")
+    ((status, detail),) = dependencies(tmp_path)
+    assert status == "fail"
+    assert detail.startswith("protobuf 3.19.6 is installed, ") and "opentelemetry-proto" in detail
+    assert " install 'protobuf" in detail and ">=5.0" in detail
+    assert detail.endswith("Held back by descript-audiotools 0.7.2 (<3.20,>=3.9.2): see docs/known-issues.md")
+
+
+def test_what_a_dependency_needs_further_down_is_found_too(tmp_path: Path) -> None:
+    install(tmp_path, "typer", "0.20.0", "not-there>=2", 'never; python_version < "3"', 'other; extra == "more"')
+    ((status, detail),) = dependencies(tmp_path)
+    assert status == "fail" and detail.startswith("not-there is not installed, typer 0.20.0 needs >=2: ")

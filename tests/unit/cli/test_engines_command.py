@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,78 @@ def test_what_cannot_be_read_is_neither_found_nor_missing(speaks: None, monkeypa
     assert status == 0
     assert found["missing"] == [] and len(found["unread"]) == 1
     assert "as far as can be read" in text
+
+
+# --- tables that others write ---------------------------------------------------------------------------
+
+GOOD = """
+from otel_tts import Engine, Entry
+ENGINE = Engine("speaks", "speaks", "", (Entry("Engine.speak"),))
+"""
+WRONG = """
+from otel_tts import Engine, Entry
+ENGINE = Engine("theirs", "speaks", "", Entry("Engine.speak"))
+"""
+
+
+def bring(folder: Path, **tables: str) -> None:
+    """Install a package `brings` with an entry point for each of the modules."""
+    info = folder / "brings-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: brings\nVersion: 1.2\n")
+    points = "\n".join(f"{name} = {name}:ENGINE" for name in tables)
+    (info / "entry_points.txt").write_text(f"[otel_tts_engine]\n{points}\n")
+    for name, source in tables.items():
+        (folder / f"{name}.py").write_text(source)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, with `folder` as an installed package's."""
+    return subprocess.run(
+        [sys.executable, "-m", "otel_tts.cli.main", *arguments],
+        env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "400", "NO_COLOR": "1"},
+        cwd=folder.parent, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_a_wrong_table_is_a_row_with_message_file_and_line(speaks: None, tmp_path: Path) -> None:
+    bring(tmp_path, ok_table=GOOD, wrong_table=WRONG, gone_table="import no_such_module", ends_table="exit(3)")
+    done = run(tmp_path, "engines")
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "all found" in rows["speaks"] and "all found" in rows["piper"]
+    assert f"({tmp_path}/wrong_table.py:3)" in rows["wrong_table"] and "a comma is missing" in rows["wrong_table"]
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in rows["gone_table"]
+    assert "SystemExit: 3" in rows["ends_table"] and "brings 1.2" in rows["ends_table"]
+    told = {row["name"]: row for row in json.loads(run(tmp_path, "engines", "--json").stdout)["engines"]}
+    assert told["speaks"]["error"] is None and told["wrong_table"]["error"].startswith("entries is Entry(")
+    checks = json.loads(run(tmp_path, "doctor", "--json").stdout)["checks"]
+    assert len([c for c in checks if (c["name"], c["status"]) == ("engines", "fail")]) == 3
+
+
+def test_a_table_that_no_entry_point_names_can_be_looked_at(speaks: None, tmp_path: Path) -> None:
+    bring(tmp_path)
+    (tmp_path.parent / "unnamed.py").write_text(GOOD + 'LIES = Engine("lies", "speaks", "", (Entry("Engine"),))')
+    good, lies = run(tmp_path, "engines", "unnamed:ENGINE"), run(tmp_path, "engines", "unnamed:LIES")
+    assert good.returncode == 0 and "speaks" in good.stdout
+    assert lies.returncode == 1 and "missing: speaks.Engine (a class: name its method)" in lies.stdout
+
+
+@pytest.mark.parametrize("command", ["engines", "doctor"])
+def test_a_checkout_in_this_folder_is_found(tmp_path: Path, command: str) -> None:
+    for module in ("cosyvoice", "cosyvoice/cli"):
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").touch()
+    (tmp_path / "cosyvoice" / "cli" / "cosyvoice.py").write_text("raise SystemExit('the engine was run')")
+    script = Path(sysconfig.get_path("scripts")) / "otel-tts"
+    done = subprocess.run([str(script), command, "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    told = json.loads(done.stdout)
+    if command == "engines":
+        (row,) = [row for row in told["engines"] if row["name"] == "cosyvoice"]
+        assert row["installed"] and row["missing"]
+    else:
+        assert any("cosyvoice from source lacks" in check["detail"] for check in told["checks"])
+    assert "engine was run" not in done.stderr
 
 
 def test_heavy_packages_are_not_imported() -> None:

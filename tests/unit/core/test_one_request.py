@@ -116,7 +116,8 @@ def test_a_request_leaves_three_lines(world, clock) -> None:
         "INFO REQ_START request_id=r engine=e text_len=12",
         "INFO REQ_SUCCESS request_id=r engine=e text_len=12 duration=0.25 audio_duration=0.5 "
         "sample_rate=16000 channels=1 rtf=0.5 status=ok",
-        "INFO STAGE_TIME request_id=r text_frontend=0.01 vocoder=0.1 acoustic_model=0.15",
+        "INFO STAGE_TIME request_id=r text_frontend=0.01 acoustic_model=0.15 acoustic_model.vocoder=0.1 total=0.25 "
+        "other=0.09",
     ]
     assert {(record.trace_id, record.span_id) for record in here.records} == {(1, 1)}
     assert [record.event_name for record in here.records] == ["REQ_START", "REQ_SUCCESS", "STAGE_TIME"]

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import otel_tts
 from otel_tts import guard
-from otel_tts.engine import Chunk, Engine, Entry
+from otel_tts.engine import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation.entries import call_entry
 
 RATE = 16000
@@ -22,8 +24,11 @@ ENGINE = Engine(
 ENTRY = Entry("f", chunk=Chunk())
 
 
-def speak(function, text: str = "0123456789", entry: Entry = ENTRY):
-    return call_entry(ENGINE, entry, "1.0", function, None, (text,), {})
+STAGED = replace(ENGINE, seams=(Seam("g", "vocoder"),))
+
+
+def speak(function, text: str = "0123456789", entry: Entry = ENTRY, engine: Engine = ENGINE):
+    return call_entry(engine, entry, "1.0", function, None, (text,), {})
 
 
 def outcome(world) -> tuple[str, str | None]:
@@ -148,12 +153,125 @@ def leave(error: BaseException, *, inside: str | None = None):
 def test_what_leaves_the_engine_decides(world, error, stage, expected) -> None:
     here = world()
     with pytest.raises(type(error)) as raised:
-        speak(leave(error, inside=stage))
+        speak(leave(error, inside=stage), engine=STAGED)
     assert raised.value is error
     assert outcome(here) == expected
     failed = here.spans[-1].status.status_code.name == "ERROR"
     assert failed is (expected[0] == "error")
     assert not guard.faults
+
+
+def break_in_the_network(text):
+    return np.ones((80, 512)) @ np.ones((80, 3))
+
+
+BROKEN = {
+    "ValueError": break_in_the_network,
+    "IndexError": lambda text: np.zeros(510)[len(text) + 600],
+    "KeyError": lambda text: {"a": 1}["b"],
+    "TypeError": lambda text: None + np.ones(2),
+    "UnicodeDecodeError": lambda text: b"\xff".decode(),
+    "RuntimeError": leave(RuntimeError("x")),
+}
+
+
+@pytest.mark.parametrize("error", BROKEN)
+def test_an_engine_without_stages_that_breaks_is_an_error_with_its_place(world, error: str) -> None:
+    here = world()
+    with pytest.raises(Exception) as raised:
+        speak(BROKEN[error])
+    assert type(raised.value).__name__ == error
+    assert outcome(here) == ("error", error)
+    (span,) = here.spans
+    assert span.status.status_code.name == "ERROR"
+    (event,) = span.events
+    assert event.attributes["exception.type"] == error
+    assert event.attributes["code.file.path"] == "test_outcomes.py" and event.attributes["code.line.number"] > 0
+
+
+def test_a_clients_error_is_a_refusal_though_the_engine_has_no_stages(world) -> None:
+    here = world()
+    with pytest.raises(Refused):
+        speak(leave(Refused(400)))
+    assert outcome(here)[0] == "rejected"
+
+
+def test_a_stage_that_has_begun_is_no_refusal(world) -> None:
+    here = world()
+
+    def engine(text):
+        next(iter(here.recorder.open.values())).stage("vocoder").open()
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        speak(engine, engine=STAGED)
+    assert outcome(here) == ("error", "ValueError")
+
+
+def test_what_is_made_after_the_end_changes_nothing(world, clock) -> None:
+    here = world()
+
+    def speaks(text):
+        for _ in range(6):
+            clock.tick(0.1)
+            yield TONE[: RATE // 10]
+
+    stream = speak(speaks)
+    chunks = [next(stream) for _ in range(3)]
+    (synthesis,) = here.recorder.open.values()
+    synthesis.finish(GeneratorExit())  # as the web edge does when the client has gone
+    chunks += [next(stream)]
+    synthesis.chunk(chunks[0], RATE)
+    synthesis.reject()
+    synthesis.fail_unseen()
+    here.drain()
+    chunks += list(stream)
+    assert len(chunks) == 6
+    here.drain()
+    (span,) = here.spans
+    said = span.attributes
+    assert said["tts.outcome"] == "cancelled" and "error.type" not in said
+    assert said["tts.stream.chunks"] == 3
+    assert said["tts.audio.duration"] == pytest.approx(0.3)
+    assert said["tts.stream.underrun"] == pytest.approx(0, abs=1e-9) and said["tts.stream.continuous"] is True
+
+
+def test_an_anomaly_is_no_reason_for_a_cancellation(world) -> None:
+    here = world()
+
+    def speaks(text):
+        yield TONE + np.float32(0.3)
+        yield TONE
+
+    stream = speak(speaks)
+    next(stream)
+    stream.close()
+    assert outcome(here) == ("cancelled", None)
+    assert "dc_offset" in here.spans[-1].attributes["tts.audio.anomaly"]
+    assert "error_type" not in here.lines()[1]
+
+
+def test_only_what_decided_the_outcome_is_its_reason(world) -> None:
+    here = world()
+    speak(lambda text: np.zeros(RATE, np.float32) + np.float32(0.3) * (np.arange(RATE) == 9), engine=ENGINE)
+    speak(lambda text: np.stack([TONE[: RATE // 12], TONE[: RATE // 12]], axis=1))
+    here.drain()
+    lines = [line for line in here.lines() if "REQ_FAIL" in line]
+    assert [re.search(r"error_type=(\S+)", line)[1] for line in lines] == ["silent", "truncated"]
+
+
+def test_the_line_of_bad_audio_has_the_same_facts_as_that_of_good_audio(world) -> None:
+    here = world()
+    speak(lambda text: TONE)
+    speak(lambda text: np.zeros(RATE, np.float32))
+    here.drain()
+    good, bad = [
+        {word.partition("=")[0] for word in line.split()[2:]}
+        for line in here.lines()
+        if re.search("REQ_(SUCCESS|FAIL)", line)
+    ]
+    assert {"audio_duration", "sample_rate", "channels", "rtf", "duration"} <= good
+    assert bad == good | {"error_type"}
 
 
 def test_the_line_of_a_failure_names_class_and_stage_and_not_the_message(world) -> None:

@@ -44,7 +44,7 @@ def test_a_request_that_hangs_is_reported_once_with_its_open_stage(world, clock)
             here.recorder.report_stuck()
             assert here.lines() == [
                 "INFO REQ_START request_id=r engine=e",
-                "WARN REQ_STUCK request_id=r engine=e stage=reference_encode age=60",
+                "WARN REQ_STUCK request_id=r engine=e age=61 stage=reference_encode stage_age=60",
             ]
             assert here.names() == ["tts.text_frontend"]
             assert here.points("tts.stage.open_age") == {

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def test_to_an_endpoint() -> None:
     assert of_service["OTEL_TRACES_EXPORTER"] == of_service["OTEL_LOGS_EXPORTER"] == "otlp"
     assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" not in of_service
     assert "OTEL_SDK_DISABLED" not in of_service
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL" not in of_service, "the port says which"
 
 
 @pytest.mark.parametrize("url", ["collector:4318", "grpc://127.0.0.1:4317", "http://", "http://a:4318/v1/traces"])
@@ -56,21 +58,17 @@ def test_an_endpoint_where_nobody_answers() -> None:
     with socket.socket() as bound:  # bound, but nobody listens
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with pytest.raises(DemoError, match=rf"Nothing answers at {url}: .*refused.*\n.*otel-tts stack up"):
+        with pytest.raises(DemoError, match=rf"would not arrive: .*{url}: .*refused.*\n.*otel-tts stack up"):
             destination.check(url)
-
-
-def test_an_endpoint_that_is_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert destination.check(url + "/") == url
 
 
 def test_a_request_can_be_found() -> None:
     lines = "\n".join(destination.ways_to_find("demo-1"))
 
     assert '{ span.request_id = "demo-1" }' in lines
-    assert "q=%7B%20span.request_id%20%3D%20%22demo-1%22%20%7D" in lines
-    assert '{service_name="otel-tts-demo"} | trace_id = ' in lines
+    assert "127.0.0.1:16686/trace/demo-1" in lines
+    assert "tags=%7B%22request_id%22%3A%22demo-1%22%7D" in lines
+    assert "query=request_id%3A%3D%22demo-1%22" in lines
+    assert '{service_name="otel-tts-demo"} | request_id = "demo-1"' in lines
     assert "query_exemplars -d query=tts_request_duration_seconds_bucket -d start=$(" in lines
-    assert "&" not in lines  # which a shell would take for itself
+    assert "&" not in re.sub("'[^']*'", "", lines)  # which a shell would take for itself

@@ -48,13 +48,14 @@ def test_the_protocol_fits_the_port(endpoint: str | None, protocol: str) -> None
     defaults.take_back(environ)
 
 
-def test_larger_batches_are_lent_only_where_the_queue_is_ours() -> None:
+@pytest.mark.parametrize(("queue", "batch"), [("1000", "512"), ("100", "100")])
+def test_larger_batches_are_lent_only_where_the_queue_is_ours(queue: str, batch: str) -> None:
     """The SDK refuses a batch that is larger than its queue."""
-    environ: dict[str, str] = {"OTEL_BSP_MAX_QUEUE_SIZE": "1000"}
+    environ: dict[str, str] = {"OTEL_BSP_MAX_QUEUE_SIZE": queue}
     defaults.lend(environ)
     try:
-        assert "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" not in environ
+        assert environ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"] == batch
         assert environ["OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"] == "2048"
     finally:
         defaults.take_back(environ)
-    assert environ == {"OTEL_BSP_MAX_QUEUE_SIZE": "1000", "FASTAPI_OTEL_AUTO_CONFIGURE": "false"}
+    assert environ == {"OTEL_BSP_MAX_QUEUE_SIZE": queue, "FASTAPI_OTEL_AUTO_CONFIGURE": "false"}

@@ -4,30 +4,86 @@
 
 from __future__ import annotations
 
-import inspect
+import logging
+import logging.config
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-import opentelemetry.sdk._configuration as sdk
+import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otel_tts.distro import sdk_components
 from otel_tts.distro.losses import Counted, Losses
 from otel_tts.distro.pipeline import Pipeline
 
 
-def test_the_parts_that_build_takes_are_there() -> None:
-    assert list(inspect.signature(sdk._import_exporters).parameters) == [
-        "trace_exporter_names", "metric_exporter_names", "log_exporter_names",
-    ]  # fmt: skip
-    assert {"exporters", "sampler", "resource"} <= set(inspect.signature(sdk._init_tracing).parameters)
-    assert list(inspect.signature(sdk._init_metrics).parameters)[:2] == ["exporters_or_readers", "resource"]
-    assert {"exporters", "resource", "setup_logging_handler"} <= set(inspect.signature(sdk._init_logging).parameters)
-    assert sdk._get_sampler() is None and sdk._get_exporter_names("traces") == []
+def test_exporters_are_found_by_name_and_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    assert sdk_components.load_exporter("traces", "otlp").__module__.split(".")[3:5] == ["proto", "grpc"]
+    assert sdk_components.load_exporter("logs", "otlp_proto_http").__module__.split(".")[3:5] == ["proto", "http"]
+    with pytest.raises(RuntimeError, match="pigeon"):
+        sdk_components.load_exporter("metrics", "pigeon")
+
+
+def test_providers_take_what_variables_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    resource = Resource({"service.name": "a"})
+    tracers = sdk_components.make_tracer_provider(resource, lambda _, call: call())
+    assert not tracers.get_tracer("x").start_span("x").is_recording()
+    assert isinstance(tracers.id_generator, RandomIdGenerator)
+    reader = InMemoryMetricReader()
+    meters = sdk_components.make_meter_provider([reader], resource)
+    meters.get_meter("x").create_counter("x").add(1)
+    assert reader.get_metrics_data() is not None
+    loggers = sdk_components.make_logger_provider(resource)
+    for provider in (tracers, meters, loggers):
+        assert dict(sdk_components.resource_of(provider)) == {"service.name": "a"}
+        provider.shutdown()
+
+
+def test_the_sdks_log_handler_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = LoggerProvider(shutdown_on_exit=False)
+    before = list(logging.getLogger().handlers)
+    sdk_components.add_the_sdks_log_handler(provider)
+    assert logging.getLogger().handlers == before
+    monkeypatch.setenv("OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED", "true")
+    for module, name in ((logging, "basicConfig"), (logging.config, "dictConfig"), (logging.config, "fileConfig")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # the SDK replaces them
+    with pytest.deprecated_call():
+        sdk_components.add_the_sdks_log_handler(provider)
+    (added,) = [handler for handler in logging.getLogger().handlers if handler not in before]
+    logging.getLogger().removeHandler(added)
+    assert added.__class__.__name__ == "LoggingHandler"
+
+
+def test_a_configuration_file_is_taken_signal_by_signal(tmp_path: Path) -> None:
+    file = tmp_path / "otel.yaml"
+    file.write_text(
+        """
+file_format: "1.0"
+resource: {attributes: [{name: service.name, value: from-file}]}
+tracer_provider: {processors: [{simple: {exporter: {console: {}}}}]}
+meter_provider: {readers: [{periodic: {exporter: {pigeon: {}}}}]}
+"""
+    )
+    read = sdk_components.ConfigurationFile(str(file))
+    tracers = read.make_provider("traces")
+    assert sdk_components.resource_of(tracers)["service.name"] == "from-file"
+    tracers.shutdown()
+    with pytest.raises(Exception, match="pigeon"):
+        read.make_provider("metrics")
+    assert read.make_provider("logs") is None
 
 
 def test_attributes_are_added_to_the_resources_of_own_providers() -> None:
@@ -107,3 +163,40 @@ def test_failed_exports_are_counted_by_kind() -> None:
     assert losses.undelivered() == {"spans": 2, "log records": 1}
     losses.renew()
     assert losses.undelivered() == {}
+
+
+def test_why_an_exporter_failed_is_heard_and_where_it_sends_to_is_known() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    exporter = OTLPSpanExporter(f"http://user:secret@{address}/v1/traces", timeout=0.1)
+    assert sdk_components.place_of(exporter).name == f"http://{address}"
+    heard: list[str] = []
+    assert sdk_components.hear_failures(exporter, heard.append)
+    assert exporter.export([]).name == "FAILURE"
+    exporter.shutdown()
+    assert len(heard) == 1 and "Connection refused" in heard[0]
+    assert not sdk_components.hear_failures(InMemorySpanExporter(), heard.append)
+    assert sdk_components.place_of(InMemorySpanExporter()).name == "InMemorySpanExporter"
+
+
+def test_a_redirect_is_no_success() -> None:
+    """The exporter does not follow it and says SUCCESS: the batch would be lost unseen."""
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Moved) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        exporter = OTLPSpanExporter(f"http://127.0.0.1:{server.server_address[1]}/v1/traces")
+        assert exporter.export([]).name == "SUCCESS", "upstream has mended it: take ours away"
+        heard: list[str] = []
+        sdk_components.hear_failures(exporter, heard.append)
+        assert exporter.export([]).name == "FAILURE" and "301" in heard[0]
+        exporter.shutdown()
+        server.shutdown()

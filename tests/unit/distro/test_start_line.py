@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from pathlib import Path
+
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
@@ -49,6 +51,18 @@ def test_where_each_signal_goes() -> None:
     assert "metrics=prometheus logs=none" in mixed
     assert "traces=joined" in line(OTLP, joined=frozenset({"traces"}))
     assert "config=/etc/otel.yaml" in line({"OTEL_CONFIG_FILE": "/etc/otel.yaml"})
+
+
+def test_where_the_files_are(tmp_path: Path) -> None:
+    files = {f"OTEL_{signal}_EXPORTER": "otel_tts_file" for signal in ("TRACES", "METRICS", "LOGS")}
+    assert f"exporter=otel_tts_file {tmp_path} " in line({**files, "OTEL_TTS_FILE_DIR": str(tmp_path)})
+    both = {**files, "OTEL_TRACES_EXPORTER": "otlp,otel_tts_file", "OTEL_TTS_FILE_DIR": str(tmp_path)}
+    assert f"traces=otlp grpc http://localhost:4317 + otel_tts_file {tmp_path} metrics=otel_tts_file" in line(both)
+
+
+def test_files_beside_a_configuration_file_are_told(tmp_path: Path) -> None:
+    (beside,) = told({"OTEL_TTS_FILE_DIR": str(tmp_path), "OTEL_CONFIG_FILE": "x.yaml"})
+    assert "OTEL_CONFIG_FILE" in beside
 
 
 def told(environ: dict[str, str], name: str = "speech") -> list[str]:

@@ -25,7 +25,9 @@ def test_bodies_are_made_from_the_listed_fields_only(world) -> None:
         event, *fields = record.body.split(" ")
         assert event in names.LOG_LINES
         keys = {field.partition("=")[0] for field in fields}
-        assert keys <= (names.LOG_FIELDS.keys() if event != "STAGE_TIME" else {"request_id", *names.STAGES})
+        assert keys <= (
+            names.LOG_FIELDS.keys() if event != "STAGE_TIME" else {"request_id", "total", "other", *names.STAGES}
+        )
         assert "secret" not in repr(record.attributes) + record.body
 
 
@@ -47,9 +49,13 @@ def test_records_carry_the_fields_as_attributes(world, clock) -> None:
     assert (start.severity_text, int(start.severity_number.value)) == ("INFO", 9)
 
 
+class Refused(Exception):
+    status_code = 429
+
+
 @pytest.mark.parametrize(
     "leaves, severity",
-    [(RuntimeError(), "ERROR"), (ValueError(), "WARN"), (KeyboardInterrupt(), "WARN")],
+    [(RuntimeError(), "ERROR"), (Refused(), "WARN"), (KeyboardInterrupt(), "WARN")],
     ids=["error", "rejected", "cancelled"],
 )
 def test_severities(world, leaves, severity) -> None:

@@ -103,6 +103,40 @@ def test_values_of_another_form_go(policy: Policy, key: str, value: Any) -> None
     assert policy.redacted == {"value": 1}
 
 
+DJANGO = "opentelemetry.instrumentation.django"
+DJANGO_ROUTES = [
+    "speak/<str:said>/", "speak", "api/v1/<uuid:job>/<path:rest>", r"^articles/(?P<year>[0-9]{4})/$",
+    r"api/^say/(?P<slug>[-\w]+)/?$", "/speak/<said>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("route", DJANGO_ROUTES)
+def test_a_route_without_a_leading_slash_passes_on_spans_of_djangos_instrumentation(policy: Policy, route: str) -> None:
+    given = {"http.route": route, "http.request.method": "GET"}
+    assert policy.attributes(given, DJANGO) is given and policy.labels(given, DJANGO) is given
+    assert policy.span_name(f"GET {route}", SpanKind.SERVER, given, DJANGO) == f"GET {route}"
+    for elsewhere in ("", "app", "opentelemetry.instrumentation.wsgi", f"{DJANGO}.more", names.SCOPE):
+        passes = route.startswith("/")
+        assert (policy.attributes(given, elsewhere) is given) is passes
+        assert (policy.labels(given, elsewhere) is given) is passes
+    assert policy.span_name("GET speak", SpanKind.SERVER, {}, DJANGO) == "GET"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [SENTENCE, CHINESE, "two words", "a\nb", "x" * 300, "caf\u00e9", "speak/%E4%BD%A0", "say/hello there/", "(a)",
+     "a?b=c", "(?P<x>two words)", "<two words>", "<str:>", "speak/hello!"],
+)  # fmt: skip
+def test_no_text_passes_as_a_route_of_django(policy: Policy, said: str) -> None:
+    assert policy.attributes({"http.route": said}, DJANGO) == {}
+    assert policy.labels({"http.route": said}, DJANGO) == {}
+
+
+@pytest.mark.parametrize("route", ["/speak/<said>", "/speak/<string:said>.wav", "/<said:str>/x", "/a/{b:path}"])
+def test_parameters_of_a_route_are_spelled_in_many_ways(policy: Policy, route: str) -> None:
+    assert policy.attributes({"http.route": route}) == {"http.route": route}
+
+
 def test_random_keys_never_pass(policy: Policy) -> None:
     dice = random.Random(20260101)
     letters = string.ascii_letters + string.digits + "._-/ "
@@ -142,6 +176,10 @@ def test_a_lone_star_opens_nothing() -> None:
     assert counting(Policy(allow=["*"])).attributes({"anything": "x"}) == {}
 
 
+def test_the_series_of_what_was_too_much_keeps_its_label(policy: Policy) -> None:
+    assert policy.labels({"otel.metric.overflow": True}, "any.scope") == {"otel.metric.overflow": True}
+
+
 def test_labels_hold_no_request_id_and_generic_words_belong_to_one_scope(policy: Policy) -> None:
     assert policy.labels({"request_id": "abc", "tts.engine.name": "piper"}, names.SCOPE) == {"tts.engine.name": "piper"}
     usage = {"type": "user", "cpython.gc.generation": 1}
@@ -171,6 +209,11 @@ def test_labels_hold_no_request_id_and_generic_words_belong_to_one_scope(policy:
         ("hello", SpanKind.SERVER, "fastapi", "HTTP"),
         ("POST /speech/hello http send", SpanKind.INTERNAL, "opentelemetry.instrumentation.asgi", "http send"),
         ("fastapi.endpoint", SpanKind.INTERNAL, "fastapi", None),
+        ("BackgroundTask speak_later", SpanKind.INTERNAL, "opentelemetry.instrumentation.fastapi", None),
+        ("BackgroundTask <lambda>", SpanKind.INTERNAL, "opentelemetry.instrumentation.fastapi", "BackgroundTask"),
+        ("BackgroundTask a b", SpanKind.INTERNAL, "opentelemetry.instrumentation.fastapi", "BackgroundTask"),
+        (f"BackgroundTask {CHINESE}", SpanKind.INTERNAL, "opentelemetry.instrumentation.fastapi", "BackgroundTask"),
+        ("BackgroundTask hello", SpanKind.INTERNAL, "app.models", "app.models"),
         ("load-model", SpanKind.INTERNAL, "app.models", None),
         (f"say {SENTENCE}", SpanKind.INTERNAL, "app.models", "app.models"),
         (CHINESE, SpanKind.INTERNAL, "app.models", "app.models"),

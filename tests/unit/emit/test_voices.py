@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from gate_kit import counting
 
 from otel_tts import names
 from otel_tts.emit import privacy, voices
+from otel_tts.emit.facts import note_reference
 from otel_tts.emit.privacy import Policy
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.settings import Settings
@@ -157,3 +159,35 @@ def test_a_synthesis_without_an_engine_or_a_voice() -> None:
     synthesis.attrs[names.VOICE] = "ann"
     VoiceNames(KEYED).settle(synthesis)
     assert synthesis.attrs[names.VOICE].startswith("v-")
+
+
+def chosen(path: Path, name: str) -> VoiceNames:
+    """Names with one chosen for the recording at `path`."""
+    hashed = VoiceNames(KEYED).hash_file(path)
+    return VoiceNames(dataclasses.replace(KEYED, voice_names=(f"{hashed}={name}",)))
+
+
+def test_a_recording_goes_by_the_name_that_the_operator_chose(tmp_path: Path) -> None:
+    path, other = tmp_path / "ann.wav", tmp_path / "ben.wav"
+    path.write_bytes(b"RIFF")
+    other.write_bytes(b"RIFX")
+    given = chosen(path, "讲述者 1")
+    synthesis, nameless = _synthesis(voice=str(path), source="reference"), _synthesis(voice=other, source="reference")
+    for _ in range(2):
+        given.settle(synthesis)
+        given.settle(nameless)
+        assert synthesis.attrs[names.VOICE] == given.label(synthesis) == "讲述者 1"
+        assert nameless.attrs[names.VOICE] == given.label(nameless) == given.hash_file(other)
+    assert counting(Policy()).attributes(synthesis.attrs) == synthesis.attrs
+
+
+def test_a_chosen_name_is_not_looked_for_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ann.wav").write_bytes(b"RIFF")
+    given = chosen(tmp_path / "ann.wav", "narrator")
+    synthesis = _synthesis(voice="ann.wav", source="reference")
+    given.settle(synthesis)
+    (tmp_path / "narrator").write_bytes(b"another recording")
+    note_reference(synthesis.attrs, given)
+    given.settle(synthesis)
+    assert synthesis.attrs[names.VOICE] == "narrator" and names.REFERENCE_SIZE not in synthesis.attrs

@@ -316,15 +316,16 @@ def test_the_engines_exception_comes_through_and_its_message_stays(world, hooked
     assert "secret" not in span.to_json()
 
 
-def test_a_refusal_before_any_stage_is_rejected(world, hooked) -> None:
+@pytest.mark.parametrize("seams, expected", [((Seam("think", "model"),), "rejected"), ((), "error")])
+def test_a_refusal_before_any_stage_is_rejected_where_there_are_stages(world, hooked, seams, expected) -> None:
     def refuse(text):
         raise ValueError(text)
 
     seen = world()
     with pytest.raises(ValueError, match="secret"):
-        hooked(refuse)("secret")
+        hooked(refuse, seams=seams)("secret")
     (span,) = seen.drain().spans
-    assert span.attributes["tts.outcome"] == "rejected"
+    assert span.attributes["tts.outcome"] == expected
     assert "secret" not in span.to_json()
 
 

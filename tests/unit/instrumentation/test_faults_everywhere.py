@@ -40,9 +40,9 @@ from starlette.routing import Route
 import otel_tts
 from otel_tts import carrier, guard, request
 from otel_tts.engine import Callback, Chunk, Engine, Entry, Load, Mark, Seam
-from otel_tts.instrumentation import asgi, fastapi
+from otel_tts.instrumentation import asgi, fastapi, loguru
 from otel_tts.instrumentation import logging as log_lines
-from otel_tts.instrumentation.answers import watch_answers
+from otel_tts.instrumentation.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.compiling import watch_compiling
 from otel_tts.instrumentation.delivered import note_answer
 from otel_tts.instrumentation.hooks import unwrap_all, watch
@@ -210,7 +210,7 @@ def test_answering_with_audio(world: Any, encoders: Path) -> None:
     from starlette.responses import FileResponse, Response, StreamingResponse
 
     seen = world()
-    watch_answers()
+    watch_answers_by_file()
     write_wave(encoders / "a.wav")
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": "2.5"}}
 
@@ -236,7 +236,7 @@ def test_answering_with_audio(world: Any, encoders: Path) -> None:
         lambda: StreamingResponse(iter([WAV[:100], WAV[100:]]), media_type="audio/wav"),
         lambda: FileResponse(encoders / "a.wav"),
     )
-    check(lambda: [outcome(partial(ask, make)) for make in answers], only=("answers", "excerpt"))
+    check(lambda: [outcome(partial(ask, make)) for make in answers], only=("answer_audio", "excerpt"))
     seen.drain()
 
 
@@ -675,6 +675,36 @@ def test_log_lines(world: Any) -> None:
         log_lines.uninstrument()
 
 
+def test_log_lines_of_loguru(world: Any) -> None:
+    from loguru import logger
+
+    world()
+    lines: list[str] = []
+
+    def log() -> list[str]:
+        lines.clear()
+        loguru.instrument()
+        logger.remove()
+        number = logger.add(lambda message: lines.append(str(message)), format="{level} {message}", catch=False)
+        token = request.current.set(request.Request("r", 0, offered="o"))
+        try:
+            logger.bind(mine=1).info("text {}", 7)
+            raise ValueError
+        except ValueError:
+            logger.opt(exception=True).error("failed")
+        finally:
+            request.current.reset(token)
+            logger.remove(number)
+            guard.contain("loguru", loguru.uninstrument)
+        return [line.splitlines()[0] for line in lines]
+
+    try:
+        check(lambda: [outcome(log)], only=("loguru._", "loguru.sink", "loguru.no_text", "loguru.is_to"))
+    finally:
+        loguru.uninstrument()
+        logger.remove()
+
+
 LATE = """
     class Starlette:
         async def __call__(self, scope, receive, send):
@@ -731,7 +761,8 @@ CHECKED = {
     "parcel": "test_faults_everywhere.py::test_handing_over_to_processes",
     "streaming": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
     "timing.capture_guard": "test_faults_everywhere.py::test_capturing_a_graph",
-    "instrumentation.answers": "test_faults_everywhere.py::test_answering_with_audio",
+    "instrumentation.answer": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
     "instrumentation.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.compiling": "test_faults_everywhere.py::test_compiling_inside_a_request",
     "instrumentation.delivered": "test_faults_everywhere.py::test_answering_with_files",
@@ -743,6 +774,7 @@ CHECKED = {
     "instrumentation.loads": "test_faults_everywhere.py::test_loading_a_model",
     "instrumentation.locks": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
     "instrumentation.logging": "test_faults_everywhere.py::test_log_lines",
+    "instrumentation.loguru": "test_faults_everywhere.py::test_log_lines_of_loguru",
     "instrumentation.onnxruntime": "test_faults_injected.py::test_running_a_session_of_onnxruntime",
     "instrumentation.postprocess": "test_faults_everywhere.py::test_writing_files",
     "instrumentation.progress": "test_stage_clock.py::test_a_fault_in_the_clock_changes_no_audio",
@@ -759,6 +791,7 @@ EXEMPT = {
     "distro.shutdown": "works when the process ends; what multiprocessing's import calls is contained as a whole",
     "instrumentation.instrumentor": "sets the hooks of the others, each of them contained",
     "instrumentation.kinds": "catches what fails in it, and gives what is so of a plain function",
+    "instrumentation.tables": "reads tables before any hook is set; what fails in it is contained where it is called",
 }
 """What hooks and is in no check of its own, and why that is enough."""
 

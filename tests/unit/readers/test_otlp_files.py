@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import math
@@ -22,7 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from otel_tts.readers.otlp_files import BadLine, read_logs, read_points, read_spans
+from otel_tts.readers.otlp_files import TRACES, BadLine, find, read_logs, read_points, read_spans
 
 RESOURCE = Resource({"service.name": "reader-test"})
 
@@ -199,3 +200,24 @@ def test_reading_begins_before_the_file_is_read_whole(traces: Path) -> None:
 def test_a_missing_file_is_the_callers_business(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(read_spans(tmp_path / "traces.jsonl"))
+
+
+def test_files_of_all_processes_are_found_and_a_packed_one_is_unpacked(traces: Path, tmp_path: Path) -> None:
+    content = traces.read_bytes()
+    folder = tmp_path / "many"
+    folder.mkdir()
+    (folder / "traces-host-1-20261130T021405.000001Z.jsonl.gz").write_bytes(gzip.compress(content))
+    (folder / "traces-host-1.jsonl").write_bytes(content)
+    (folder / "logs-host-1.jsonl").write_bytes(b"")
+    found = find(folder, TRACES)
+    assert [path.name for path in found] == ["traces-host-1-20261130T021405.000001Z.jsonl.gz", "traces-host-1.jsonl"]
+    packed, plain = (list(read_spans(path)) for path in found)
+    assert packed == plain and len(plain) == 2
+
+
+def test_a_packed_file_without_its_end_is_torn(traces: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "traces-h-1.jsonl.gz"
+    packed.write_bytes(gzip.compress(traces.read_bytes() * 50)[:-20])
+    bad: list[BadLine] = []
+    assert len(list(read_spans(packed, bad.append))) <= 100
+    assert [line.torn for line in bad] == [True]
