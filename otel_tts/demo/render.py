@@ -53,7 +53,7 @@ def print_table(console: Console, rows: list[Row]) -> None:
             ", ".join([*row.anomalies, *([row.error_type] if row.error_type else [])]),
         )
     needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
-    table.width = max(console.width, needed)
+    table.width = needed if needed > console.width else None
     console.print(table, soft_wrap=True)
 
 

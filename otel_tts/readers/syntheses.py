@@ -105,7 +105,7 @@ def _seconds(spans: Sequence[Span]) -> float:
         folded = span.attributes.get(names.STAGE_HOST_DURATION)
         if folded is not None and span.attributes.get(names.STAGE_SEGMENTS, 1) > 1:
             total += folded
-        elif span.end > until:
-            total += (span.end - max(span.start, until)) / 1e9
+        elif span.end > (begin := max(span.start, until)):
+            total += (span.end - begin) / 1e9
             until = span.end
     return total

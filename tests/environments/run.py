@@ -40,6 +40,7 @@ ENVIRONMENTS = {
     "torch": Environment(("tests/torch_cpu", "tests/unit/timing/test_real_torch.py"), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
     "services": Environment(("tests/services",), 2),
+    "web": Environment(("tests/web_routes",), 1),
     "piper12": Environment(("tests/piper_1_2",), 1, below=(3, 12)),
     "gradio5": Environment(("tests/gradio_pages",), 10),
     "gradio6": Environment(("tests/gradio_pages",), 10),

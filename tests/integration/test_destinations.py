@@ -99,7 +99,7 @@ def places() -> Iterator[dict[str, str]]:
         (
             {BASE: "{otlp over gRPC}", PROTOCOL: "grpc"},
             False,
-            "has no scheme; write http://{otlp over gRPC}, or https://",
+            "but not with TLS; write http:// in front of",
         ),
         (
             {BASE: "http://{otlp}/v1/traces"},

@@ -192,7 +192,7 @@ def test_all_processes_together_keep_to_the_bound(tmp_path: Path) -> None:
         point.value
         for path in find(folder, "metrics")
         for point in read_points(path)
-        if point.metric == "otel_tts.dropped" and point.attributes["reason"] == "file_limit"
+        if point.metric == "otel_tts.dropped" and point.attributes["reason"] == "files_limit"
     ]
     assert removed and max(value or 0 for value in removed) >= 1
 

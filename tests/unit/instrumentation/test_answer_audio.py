@@ -175,10 +175,9 @@ def test_who_flushes_before_he_answers_does_not_wait_for_himself(world) -> None:
 
 
 def test_after_its_patience_a_record_leaves_without_its_answer(world, monkeypatch) -> None:
-    from otel_tts.emit import delivered, waiting
+    from otel_tts.emit import waiting
 
     seen, early = world(), []
-    monkeypatch.setattr(delivered, "PATIENCE", 0.01)
     monkeypatch.setattr(waiting, "ANSWER_PATIENCE", 0.01)
 
     async def endpoint(_: Any) -> Response:
