@@ -15,7 +15,9 @@ from otel_tts import names
 from otel_tts.demo.client import Answer
 from otel_tts.names import Stage
 from otel_tts.readers import otlp_files
-from otel_tts.readers.otlp_files import Attributes, BadLine, LogLine, Point, Span
+from otel_tts.readers.model import Attributes, LogLine, Point, Span
+from otel_tts.readers.otlp_files import BadLine
+from otel_tts.readers.syntheses import is_synthesis
 
 EXPECTED_STAGES: Final = tuple(
     names.STAGE_PREFIX + stage for stage in (Stage.TEXT_FRONTEND, Stage.ACOUSTIC_MODEL, Stage.VOCODER)
@@ -111,11 +113,6 @@ class Traces:
         return next((span for span in self.below(root) if is_synthesis(span)), None)
 
 
-def is_synthesis(span: Span) -> bool:
-    """Whether `span` is a synthesis, rather than a request or a stage."""
-    return span.attributes.get(names.OPERATION_NAME) == names.OPERATION
-
-
 def make_row(answer: Answer, traces: Traces, wav: str | None) -> Row:
     """Join what the client saw with what the trace says."""
     root = traces.root(answer.request_id)
@@ -176,6 +173,16 @@ def slowest(rows: Iterable[Row], traces: Traces) -> list[Span]:
     well = [row.request_id for row in rows if row.outcome == names.Outcome.OK]
     roots = [root for root in map(traces.root, well) if root is not None]
     return traces.below(max(roots, key=lambda root: root.seconds)) if roots else []
+
+
+def lines_of(spans: list[Span], telemetry: Telemetry) -> list[LogLine]:
+    """The REQ_ and STAGE_TIME lines of the request whose spans these are, the server's first."""
+    request_id = spans[0].attributes.get(names.REQUEST_ID)
+    return [
+        line
+        for line in telemetry.logs
+        if line.scope == names.SCOPE and line.attributes.get(names.REQUEST_ID) == request_id and line.body
+    ]
 
 
 def summarise(rows: list[Row], telemetry: Telemetry, files: Iterable[Path], problems: list[str]) -> dict[str, Any]:

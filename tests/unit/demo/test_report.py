@@ -12,7 +12,8 @@ import pytest
 from otel_tts.demo import report
 from otel_tts.demo.client import Answer, Case
 from otel_tts.demo.report import Telemetry, Traces
-from otel_tts.readers.otlp_files import BadLine, LogLine, Point, Span
+from otel_tts.readers.model import LogLine, Point, Span
+from otel_tts.readers.otlp_files import BadLine
 
 POINT = Point("tts.requests", "sum", "", {}, 0, 0, 1.0, None, None, (), (), (), "", {})
 LINE = LogLine(0, "INFO", "REQ_START", "REQ_START", {}, "", "", "", {})
@@ -110,6 +111,15 @@ def test_the_slowest_is_one_that_went_well(request_spans: list[Span], span: Call
 
     assert report.slowest(rows, traces)[0].name == "POST"
     assert report.slowest([], traces) == []
+
+
+def test_the_lines_of_a_request_are_its_own(request_spans: list[Span]) -> None:
+    def line(body: str, request_id: str, scope: str = "otel_tts") -> LogLine:
+        return LogLine(0, "INFO", body, body.split()[0], {"request_id": request_id}, "", "", scope, {})
+
+    logs = (line("REQ_START a", "r1"), line("REQ_START b", "r2"), line("app's", "r1", "app"), line("STAGE_TIME", "r1"))
+    found = report.lines_of(request_spans[::-1], Telemetry(tuple(request_spans), logs, (), ()))
+    assert [each.body for each in found] == ["REQ_START a", "STAGE_TIME"]
 
 
 def test_the_summary_counts(request_spans: list[Span], tmp_path: Path) -> None:
