@@ -13,10 +13,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --pre
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: python help demo test test-engines lint matrix bench docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: python help demo test test-engines test-containers lint matrix bench docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO) ## speak a few sentences with a small CPU voice and show what was recorded
 	$(BIN)/otel-tts demo
@@ -30,6 +30,9 @@ test: lint ## lint, build the servers where Go is, run all tests
 ENGINES ?= all
 test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
 	$(BIN)/python tests/environments/run.py $(ENGINES)
+
+test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)
+	$(BIN)/pytest -m containers -rs tests/containers
 
 matrix: $(DEV) ## each Python that is here, and the tables against the newest published versions of the engines
 	$(BIN)/pytest -q tests/integration/test_pythons.py

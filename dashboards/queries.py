@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from otel_tts import names
 from otel_tts.names import Metric, Outcome
+from otel_tts.readers.promql import counted, translate
 
 NOW = "5m"
 """Window of what is shown as the present state; the alert rules use the same."""
@@ -14,8 +15,6 @@ NOW_SECONDS = 300
 
 TREND = "$__rate_interval"
 """Window of a point in a graph: at least four export intervals."""
-
-UNIT_SUFFIXES = {"s": "seconds", "By": "bytes", "J": "joules", "W": "watts", "Cel": "celsius"}
 
 OUTCOME = names.OUTCOME.replace(".", "_")
 STAGE = names.STAGE.replace(".", "_")
@@ -42,22 +41,6 @@ COLLECTOR_METRICS = frozenset(
 )
 
 
-def translate(metric: Metric) -> str:
-    """The name that Prometheus gives a metric (UnderscoreEscapingWithSuffixes), without `_bucket`, `_sum`, `_count`.
-
-    A ratio (unit 1) gets a suffix when it is a gauge and none when it is a histogram.
-    https://github.com/prometheus/otlptranslator
-    """
-    parts = [metric.name.replace(".", "_")]
-    if metric.unit in UNIT_SUFFIXES:
-        parts.append(UNIT_SUFFIXES[metric.unit])
-    elif metric.unit == "1" and metric.kind == "gauge":
-        parts.append("ratio")
-    if metric.kind == "counter":
-        parts.append("total")
-    return "_".join(parts)
-
-
 def select(metric: Metric, *matchers: str, part: str = "") -> str:
     """The series of a metric that the dashboard's variables choose; `part` is `_bucket`, `_sum` or `_count`.
 
@@ -67,16 +50,6 @@ def select(metric: Metric, *matchers: str, part: str = "") -> str:
     chosen += [f'{ENGINE}=~"$engine"'] if names.ENGINE in metric.labels else []
     chosen += [f'{MODEL}=~"$model"'] if names.MODEL in metric.labels else []
     return f"{translate(metric)}{part}{{{','.join([*chosen, *matchers])}}}"
-
-
-def counted(series: str, window: str) -> str:
-    """By how much counters grew in a window, with those that began or ended in it.
-
-    increase() does not see a counter's first value, and a rare failure often is its series' first: a new outcome of a
-    new voice in a new worker. After a gap in the data of more than the window, everything before counts once more.
-    """
-    now = f"last_over_time({series}[{window}])"
-    return f"(({now} - {series} offset {window}) >= 0 or {now})"
 
 
 def failed_share(window: str) -> str:

@@ -24,7 +24,7 @@ MEANINGS = {
     "OTEL_TTS_MAX_LABEL_VALUES": "一个指标标签最多有多少个不同取值，其余归为 other",
     "OTEL_TTS_QUEUE_SIZE": "已结束、等待转换为遥测的请求数上限；超出的丢弃并计数",
     "OTEL_TTS_SHUTDOWN_TIMEOUT": "进程结束时最后一次发送总共可用的秒数",
-    "OTEL_TTS_FILE_DIR": "以 OTLP JSON 行写出遥测的目录（导出器 otel_tts_file）",
+    "OTEL_TTS_FILE_DIR": "以 OTLP JSON 行写出遥测的目录，有无服务端皆可；设置后即启用导出器 otel_tts_file",
     "OTEL_TTS_FILE_BYTES": "该目录中所有进程的文件总共可占的字节数；超出时删除最旧的",
     "OTEL_TTS_FILE_DAYS": "该目录中的文件保留多少天",
     "OTEL_TTS_GRADIO_PROGRESS": "true 在 Gradio 页面的进度文字中显示请求 id",

@@ -104,6 +104,9 @@ class Entry:
     exception or anything true. For engines that hand errors over and raise none."""
     optional: bool = False
     """Not in every version: it is not missed."""
+    kinds: tuple[str, ...] = ()
+    """What the callable is: ``"function"``, ``"generator"``, ``"coroutine"``, ``"async generator"``. `chunk` is for the
+    first of them; in a version where it is another one, its result is not read, and was never empty audio."""
     file: Reader | None = None
     """The path of the file that the call writes, where nothing that is hooked does it: native code. A path that the
     call returns needs no word here."""

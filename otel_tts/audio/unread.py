@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -13,6 +14,10 @@ import numpy as np
 
 _MOST: Final = 8
 """Names that are listed."""
+_is_about_sound: Final = re.compile(
+    r"(?=.*(?:_|audio|wav|sampl|rate|sr\b|speech|sound|pcm|mel|signal|chunk|data|output|result|tts))[A-Za-z_]\w{0,39}"
+).fullmatch
+"""A key that is shown: others may be words of the text."""
 
 
 def say_unread(where: str, found: object, wanted: object = None) -> None:
@@ -39,16 +44,17 @@ def describe(found: object) -> str:
     """Describe a value by its type, and by the names or types in it."""
     kind = type(found).__name__
     if isinstance(found, Mapping):
-        return f"{kind} with the keys {_listed(list(cast('Mapping[Any, Any]', found)))}"
+        keys = list(cast("Mapping[Any, Any]", found))
+        shown = [key if isinstance(key, str) and _is_about_sound(key) else "?" for key in keys[:_MOST]]
+        return f"{kind} with the keys {_listed(shown, len(keys))}"
     if isinstance(found, np.ndarray):
         return f"an array of {found.dtype} with the shape {found.shape}"
     if isinstance(found, (list, tuple)):
         parts = cast("tuple[Any, ...]", found)
         return f"{kind} of {', '.join(type(part).__name__ for part in parts[:_MOST]) or 'nothing'}"
-    names = [name for name in getattr(found, "__dict__", ()) if not name.startswith("_")]
-    return f"{kind} with the attributes {_listed(names)}" if names else kind
+    names = [name[:40] for name in getattr(found, "__dict__", ()) if not name.startswith("_")]
+    return f"{kind} with the attributes {_listed(names[:_MOST], len(names))}" if names else kind
 
 
-def _listed(names: list[Any]) -> str:
-    shown = [name if isinstance(name, str) and name.isidentifier() else "?" for name in names[:_MOST]]
-    return ", ".join(name[:40] for name in shown) + (", …" if len(names) > _MOST else "") if shown else "none"
+def _listed(shown: list[str], count: int) -> str:
+    return (", ".join(shown) + (", …" if count > len(shown) else "")) or "none"

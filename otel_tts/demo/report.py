@@ -15,7 +15,9 @@ from otel_tts import names
 from otel_tts.demo.client import Answer
 from otel_tts.names import Stage
 from otel_tts.readers import otlp_files
-from otel_tts.readers.otlp_files import Attributes, BadLine, LogLine, Point, Span
+from otel_tts.readers.model import Attributes, LogLine, Point, Span
+from otel_tts.readers.otlp_files import BadLine
+from otel_tts.readers.syntheses import is_synthesis
 
 EXPECTED_STAGES: Final = tuple(
     names.STAGE_PREFIX + stage for stage in (Stage.TEXT_FRONTEND, Stage.ACOUSTIC_MODEL, Stage.VOCODER)
@@ -109,11 +111,6 @@ class Traces:
         if root is None:
             return None
         return next((span for span in self.below(root) if is_synthesis(span)), None)
-
-
-def is_synthesis(span: Span) -> bool:
-    """Whether `span` is a synthesis, rather than a request or a stage."""
-    return span.attributes.get(names.OPERATION_NAME) == names.OPERATION
 
 
 def make_row(answer: Answer, traces: Traces, wav: str | None) -> Row:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_tts import names
-from otel_tts.readers.otlp_files import Span
+from otel_tts.readers.model import Span
 
 _ROOMY: Final = 110  # characters; a terminal narrower than that gets bars of half the width
 _BAR: Final = 32

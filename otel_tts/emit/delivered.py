@@ -178,11 +178,9 @@ class FileReader:
                     self._queue(synthesis, files, noted)
 
     def is_ready(self, synthesis: Synthesis) -> bool:
-        """Whether the answer has been sent and the files noted by now have been read, or have had their time."""
+        """Whether the files noted by now have been read, or have had their time."""
         files: Files | None = synthesis.files
-        web = synthesis.request
-        awaited = web is not None and web.is_answering and web.synthesis is synthesis
-        if not awaited and (files is None or not files.reading):
+        if files is None or not files.reading:
             return True
         return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE * 1e9
 

@@ -25,9 +25,9 @@ DEVICE_PATIENCE: Final = 30.0
 """Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
 DEVICE_AT_EXIT: Final = 1.0
 """The same when the process ends or somebody flushes."""
-ANSWER_PATIENCE: Final = 1.0
-"""Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds, and
-whether somebody was still there to take it."""
+ANSWER_PATIENCE: Final = 2.0
+"""Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds,
+whether somebody was still there to take it, and what the audio is that left."""
 _REFUSALS: Final = 64
 """Requests that a look at the device asks for in vain at most."""
 _REST: Final = 0.002
@@ -104,11 +104,8 @@ class Waiting:
 
 
 def with_files(record: Any) -> Any:
-    """Return the record where it is a synthesis with delivered files or an answer that is being sent, else None."""
-    if getattr(record, "files", None) is not None:
-        return record
-    web = getattr(record, "request", None)
-    return record if web is not None and web.is_answering else None
+    """Return the record where it is a synthesis with delivered files, else None."""
+    return record if getattr(record, "files", None) is not None else None
 
 
 def _is_answered(record: Any) -> bool:

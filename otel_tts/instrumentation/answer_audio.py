@@ -47,16 +47,18 @@ def is_audio(media_type: str) -> bool:
 def begin(web: Request, start: Any) -> None:
     """An answer begins: from here on its body is looked at where it is audio, as it was made, and whole."""
     noted, web.body = web.body, None
-    if noted is _FILE or start.get("status") != 200:
-        return
     headers = start.get("headers") or ()
-    media_type = _header(headers, b"content-type").decode("latin-1")
-    if is_audio(media_type) and _header(headers, b"content-encoding") in (b"", b"identity"):
-        web.body = _Body(claim_of_type(media_type), _header(headers, b"content-length"))
+    for name, value in headers:
+        if name.lower() == b"content-type":
+            if noted is None and is_audio(value.decode("latin-1")) and start.get("status") == 200:
+                web.body = _body(value.decode("latin-1"), {key.lower(): each for key, each in headers})
+            return
 
 
-def _header(headers: Any, wanted: bytes) -> bytes:
-    return next((bytes(value) for name, value in headers if bytes(name).lower() == wanted), b"")
+def _body(media_type: str, headers: dict[bytes, bytes]) -> _Body | None:
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        return None
+    return _Body(claim_of_type(media_type), headers.get(b"content-length", b""))
 
 
 def take(web: Request, body: Any) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 
 from otel_tts import names
 from otel_tts.audio.reading import rate_of
-from otel_tts.audio.unread import say_unread
+from otel_tts.audio.unread import is_bytes, say_unread
 from otel_tts.emit import recorder
 from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.engine import Call, Callback, Engine, Entry
@@ -317,8 +317,8 @@ class _EntryCall:
         """The result of a plain call. None where audio was to come counts as no audio."""
         if self._delivers:
             progress.stop(synthesis)
-        if self._heard:  # piece by piece
-            return
+        if self._heard or (self.entry.kinds and self.entry.kinds[0] in (GENERATOR, ASYNC_GENERATOR)):
+            return  # piece by piece, or what was to give pieces is of another kind in this version
         if self.entry.required and result is None:
             synthesis.fail_unseen()
             return
@@ -339,8 +339,10 @@ class _EntryCall:
         """A path in place of samples, or the file that the call was told to write: what is in it is read later."""
         path = None if self.entry.file is None else read(self.entry.file, self._call)
         written = path is not None and note_file(synthesis, path, returned=self._delivers)
-        if isinstance(result, (bytes, bytearray, memoryview)):
-            if not note_encoded(synthesis, result, returned=self._delivers):  # pyright: ignore[reportUnknownArgumentType]
+        if is_bytes(result):
+            if (self._chunk is not None and self._chunk.encoding) or not note_encoded(
+                synthesis, result, returned=self._delivers
+            ):  # pyright: ignore[reportUnknownArgumentType]
                 return False
         elif not isinstance(result, (str, os.PathLike, io.BytesIO)):
             return written and (result is None or self._chunk is None)
@@ -366,7 +368,9 @@ class _EntryCall:
         if chunk is None:
             return None
         rate, samples = rate_of(pick(result, chunk.rate)) or self._rate, result
-        described = self_described(result) if chunk.samples is None and chunk.select is None else None
+        described = None
+        if chunk.samples is None and chunk.select is None:
+            described = contain("reader", self_described, result)
         if described is not None:
             samples, rate = described[0], described[1] if chunk.rate is None else rate
         elif chunk.optional:

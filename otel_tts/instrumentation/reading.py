@@ -152,9 +152,11 @@ def self_described(result: Any) -> tuple[Any, int] | None:
             if known is not None and known >= _LOWEST_RATE and not _is_number(samples):
                 return samples, known
         return None
-    samples = next((found for name in _SAMPLES if (found := _step(result, name)) is not None), None)
     known = next((found for name in _RATES if (found := rate_of(_step(result, name))) is not None), None)
-    return (samples, known) if samples is not None and known is not None else None
+    if known is None:  # and nothing else is asked of it: a property may be work
+        return None
+    samples = next((found for name in _SAMPLES if (found := _step(result, name)) is not None), None)
+    return (samples, known) if samples is not None else None
 
 
 def _is_number(value: object) -> bool:

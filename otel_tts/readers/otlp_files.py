@@ -1,10 +1,10 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads OTLP JSON lines back into plain values, one line at a time; a file that ends in .gz is unpacked on the way.
+"""Reads files of OTLP JSON lines, also gzipped ones, back into plain values.
 
 A file may still be growing or may have lost its end with the process that wrote it: a last line without a line feed
 that does not parse is torn and left out; any other line that does not parse is left out as well. Both are reported
-with their number, so that nothing disappears unseen.
+with their number, so that nothing disappears unseen. Files are read in blocks, never whole and never mapped.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import gzip
 import json
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar, cast
+
+from otel_tts.readers import otlp_json
+from otel_tts.readers.model import LogLine, Point, Span
 
 _logger = logging.getLogger(__name__)
 
@@ -24,86 +27,14 @@ TRACES: Final = "traces"
 METRICS: Final = "metrics"
 LOGS: Final = "logs"
 
-Attributes = Mapping[str, Any]
-"""Values are str, bool, int, float, bytes as base64, or lists and dicts of these."""
+UNFINISHED: Final = (".part", ".tmp")
+"""What a file is called while it is being packed."""
 
+BLOCK: Final = 256 * 1024
+"""Bytes that are read at once."""
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened within a span; `time` in Unix nanoseconds."""
-
-    name: str
-    time: int
-    attributes: Attributes
-
-
-@dataclass(frozen=True)
-class Span:
-    """One span; `start` and `end` in Unix nanoseconds, ids in hex, `parent_id` empty for a root."""
-
-    trace_id: str
-    span_id: str
-    parent_id: str
-    name: str
-    kind: str
-    start: int
-    end: int
-    attributes: Attributes
-    events: tuple[Event, ...]
-    status: str
-    status_message: str
-    scope: str
-    resource: Attributes
-
-    @property
-    def seconds(self) -> float:
-        """Its duration."""
-        return (self.end - self.start) / 1e9
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One log record; `time` in Unix nanoseconds (0 when unknown), ids in hex, empty outside a span."""
-
-    time: int
-    severity: str
-    body: Any
-    event_name: str
-    attributes: Attributes
-    trace_id: str
-    span_id: str
-    scope: str
-    resource: Attributes
-
-
-@dataclass(frozen=True)
-class Exemplar:
-    """A measurement that a point keeps, with the span in which it was taken."""
-
-    value: float
-    time: int
-    trace_id: str
-    span_id: str
-
-
-@dataclass(frozen=True)
-class Point:
-    """One data point: `value` of a sum or gauge; `count`, `sum`, `bounds` and `buckets` of a histogram."""
-
-    metric: str
-    kind: str
-    unit: str
-    attributes: Attributes
-    start: int
-    time: int
-    value: float | None
-    count: int | None
-    sum: float | None
-    bounds: tuple[float, ...]
-    buckets: tuple[int, ...]
-    exemplars: tuple[Exemplar, ...]
-    scope: str
-    resource: Attributes
+LONGEST_LINE: Final = 64 * 1024 * 1024
+"""Bytes of a line that is read; a longer one is none that an exporter writes."""
 
 
 @dataclass(frozen=True)
@@ -130,50 +61,116 @@ T = TypeVar("T")
 
 
 def find(folder: Path, signal: str) -> list[Path]:
-    """Return the files of `signal` in `folder`: of each process the one that grows and those that are full.
+    """Return the files of `signal` in `folder`, whatever their writers add to the name; rotated and packed ones too.
 
-    A file that is there packed as well is left out: its packing was cut short.
+    Of a file that is there packed as well one is left out: the plain one is whole, as long as it is there. Raises
+    OSError when the folder cannot be read.
     """
-    plain = [*folder.glob(f"{signal}.jsonl"), *folder.glob(f"{signal}-*.jsonl")]
-    packed = {*folder.glob(f"{signal}.jsonl.gz"), *folder.glob(f"{signal}-*.jsonl.gz")}
-    return sorted([*packed, *(path for path in plain if path.with_name(path.name + ".gz") not in packed)])
+    found = {path for path in folder.glob(f"{signal}*.jsonl*") if path.suffix not in UNFINISHED and path.is_file()}
+    return sorted(path for path in found if path.suffix != ".gz" or path.with_suffix("") not in found)
 
 
-def read_spans(path: Path, on_bad: OnBad = warn) -> Iterator[Span]:
-    """Yield the spans of `path`, in the order written. Raises OSError when the file cannot be read."""
-    return _read(path, _spans, on_bad)
+def read_spans(path: Path, on_bad: OnBad = warn, needles: Sequence[bytes] = ()) -> Iterator[Span]:
+    """Yield the spans of `path`, in the order written. Raises OSError when the file cannot be read.
+
+    With `needles` only lines that contain one of them are parsed.
+    """
+    for batch in read_batches(path, otlp_json.spans, on_bad, needles):
+        yield from batch
 
 
-def read_logs(path: Path, on_bad: OnBad = warn) -> Iterator[LogLine]:
-    """Yield the log records of `path`, in the order written. Raises OSError when the file cannot be read."""
-    return _read(path, _logs, on_bad)
+def read_logs(path: Path, on_bad: OnBad = warn, needles: Sequence[bytes] = ()) -> Iterator[LogLine]:
+    """Yield the log records of `path`, in the order written; see `read_spans`."""
+    for batch in read_batches(path, otlp_json.logs, on_bad, needles):
+        yield from batch
 
 
 def read_points(path: Path, on_bad: OnBad = warn) -> Iterator[Point]:
     """Yield the data points of `path`, in the order written. Raises OSError when the file cannot be read."""
-    return _read(path, _points, on_bad)
+    for batch in read_batches(path, otlp_json.points, on_bad):
+        yield from batch
 
 
-def _read(path: Path, take: Callable[[Any], Iterator[T]], on_bad: OnBad) -> Iterator[T]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-        for number, line in _numbered(path, lines, on_bad):
+def read_batches(
+    path: Path, take: Callable[[Any], Iterator[T]], on_bad: OnBad, needles: Sequence[bytes] = ()
+) -> Generator[list[T], None, None]:
+    """Yield what `take` finds in each line of `path`."""
+    with _open(path) as file:
+        for number, line, ended in _lines(file, path, on_bad, needles):
             if not line.strip():
                 continue
-            try:
-                found = list(take(json.loads(line.strip())))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                on_bad(BadLine(path, number, not line.endswith(b"\n"), _why(error)))
-                continue
-            yield from found
+            found, reason = parse(line, take)
+            if found is None:
+                on_bad(BadLine(path, number, not ended, reason))
+            else:
+                yield found
 
 
-def _numbered(path: Path, lines: Iterable[bytes], on_bad: OnBad) -> Iterator[tuple[int, bytes]]:
-    number = 0
+def read_lines(path: Path, on_bad: OnBad) -> Iterator[bytes]:
+    """Yield the lines of `path` as they are, without empty ones."""
+    with _open(path) as file:
+        yield from (line for _, line, _ in _lines(file, path, on_bad, ()) if line.strip())
+
+
+def parse(line: bytes, take: Callable[[Any], Iterator[T]]) -> tuple[list[T] | None, str]:
+    """What `take` finds in one line, or None and why it is not read."""
     try:
-        for number, line in enumerate(lines, 1):
-            yield number, line
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        on_bad(BadLine(path, number + 1, True, "the packed file ends before its end"))
+        return list(take(json.loads(line))), ""
+    except otlp_json.BROKEN as error:
+        return None, _why(error)
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError:
+        packed = path.with_name(path.name + ".gz")
+        if not packed.exists():
+            raise
+        return cast(BinaryIO, gzip.open(packed, "rb"))  # it was packed since it was found
+
+
+def _lines(file: BinaryIO, path: Path, on_bad: OnBad, needles: Sequence[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield number, text and whether it has its line feed, of each line; only of blocks that contain a needle."""
+    number, rest, too_long = 1, b"", False
+    while (block := _read(file, path, number, on_bad)) != b"":
+        if block is None:
+            return
+        text, feed, begun = block.rpartition(b"\n")
+        if not feed:
+            rest += block
+        else:
+            whole, rest = rest + text, begun
+            if too_long:  # its end has come
+                _, feed, whole = whole.partition(b"\n")
+                number, too_long = number + 1, False
+                if not feed:
+                    continue
+            if not needles or any(needle in whole for needle in needles):
+                for place, line in enumerate(whole.split(b"\n")):
+                    if not needles or any(needle in line for needle in needles):
+                        yield number + place, line, True
+            number += whole.count(b"\n") + 1
+        if len(rest) > LONGEST_LINE:
+            if not too_long:
+                on_bad(BadLine(path, number, False, f"longer than {LONGEST_LINE} bytes"))
+            rest, too_long = b"", True
+    if rest and not too_long and (not needles or any(needle in rest for needle in needles)):
+        yield number, rest, False
+
+
+def _read(file: BinaryIO, path: Path, number: int, on_bad: OnBad) -> bytes | None:
+    """The next block, empty at the end; None where a packed file breaks off, which `on_bad` is told."""
+    try:
+        # read1 gives what a compressed file has before the place where it was cut; read would not.
+        return file.read1(BLOCK) if isinstance(file, gzip.GzipFile) else file.read(BLOCK)
+    except EOFError:
+        on_bad(BadLine(path, number, True, ""))
+    except (zlib.error, gzip.BadGzipFile):
+        on_bad(BadLine(path, number, False, "not gzip from here on"))
+    return None
 
 
 def _why(error: Exception) -> str:
@@ -183,133 +180,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
     return f"not OTLP JSON ({type(error).__name__})"
-
-
-def _spans(document: Any) -> Iterator[Span]:
-    for resource, scope, item in _items(document, "resourceSpans", "scopeSpans", "spans"):
-        status = item.get("status", {})
-        yield Span(
-            trace_id=item["traceId"],
-            span_id=item["spanId"],
-            parent_id=item.get("parentSpanId", ""),
-            name=item.get("name", ""),
-            kind=_enum(item.get("kind"), _KINDS),
-            start=_int(item["startTimeUnixNano"]),
-            end=_int(item["endTimeUnixNano"]),
-            attributes=_attributes(item),
-            events=tuple(_event(event) for event in item.get("events", ())),
-            status=_enum(status.get("code"), _STATUSES),
-            status_message=status.get("message", ""),
-            scope=scope,
-            resource=resource,
-        )
-
-
-def _event(item: Any) -> Event:
-    return Event(item.get("name", ""), _int(item.get("timeUnixNano")), _attributes(item))
-
-
-def _logs(document: Any) -> Iterator[LogLine]:
-    for resource, scope, item in _items(document, "resourceLogs", "scopeLogs", "logRecords"):
-        yield LogLine(
-            time=_int(item.get("timeUnixNano")) or _int(item.get("observedTimeUnixNano")),
-            severity=item.get("severityText", ""),
-            body=_value(item.get("body", {})),
-            event_name=item.get("eventName", ""),
-            attributes=_attributes(item),
-            trace_id=item.get("traceId", ""),
-            span_id=item.get("spanId", ""),
-            scope=scope,
-            resource=resource,
-        )
-
-
-def _points(document: Any) -> Iterator[Point]:
-    for resource, scope, metric in _items(document, "resourceMetrics", "scopeMetrics", "metrics"):
-        for key, kind in _METRIC_KINDS.items():
-            for item in metric.get(key, {}).get("dataPoints", ()):
-                yield Point(
-                    metric=metric["name"],
-                    kind=kind,
-                    unit=metric.get("unit", ""),
-                    attributes=_attributes(item),
-                    start=_int(item.get("startTimeUnixNano")),
-                    time=_int(item.get("timeUnixNano")),
-                    value=_number(item),
-                    count=_int(item["count"]) if "count" in item else None,
-                    sum=float(item["sum"]) if "sum" in item else None,
-                    bounds=tuple(float(bound) for bound in item.get("explicitBounds", ())),
-                    buckets=tuple(_int(count) for count in item.get("bucketCounts", ())),
-                    exemplars=tuple(_exemplar(exemplar) for exemplar in item.get("exemplars", ())),
-                    scope=scope,
-                    resource=resource,
-                )
-
-
-def _exemplar(item: Any) -> Exemplar:
-    value = _number(item)
-    return Exemplar(
-        float("nan") if value is None else value,
-        _int(item.get("timeUnixNano")),
-        item.get("traceId", ""),
-        item.get("spanId", ""),
-    )
-
-
-def _items(document: Any, resources: str, scopes: str, items: str) -> Iterator[tuple[Attributes, str, Any]]:
-    for of_resource in document.get(resources, ()):
-        resource = _attributes(of_resource.get("resource", {}))
-        for of_scope in of_resource.get(scopes, ()):
-            scope = of_scope.get("scope", {}).get("name", "")
-            for item in of_scope.get(items, ()):
-                yield resource, scope, item
-
-
-def _attributes(item: Any) -> dict[str, Any]:
-    return {pair["key"]: _value(pair.get("value", {})) for pair in item.get("attributes", ())}
-
-
-def _value(value: Any) -> Any:
-    """The plain value of an AnyValue; 64-bit integers are strings in OTLP JSON, and so are NaN and infinities."""
-    for key, raw in value.items():
-        match key:
-            case "intValue":
-                return int(raw)
-            case "doubleValue":
-                return float(raw)
-            case "arrayValue":
-                return [_value(part) for part in raw.get("values", ())]
-            case "kvlistValue":
-                return {pair["key"]: _value(pair.get("value", {})) for pair in raw.get("values", ())}
-            case _:
-                return raw
-    return None
-
-
-def _number(item: Any) -> float | None:
-    for key in ("asDouble", "asInt"):
-        if key in item:
-            return float(item[key])
-    return None
-
-
-def _int(raw: Any) -> int:
-    return int(raw or 0)
-
-
-def _enum(raw: Any, names: tuple[str, ...]) -> str:
-    """OTLP JSON writes enums as numbers; some writers use the names of the protocol's constants."""
-    if isinstance(raw, str):
-        return raw.rsplit("_", 1)[-1].lower()
-    return names[raw or 0]
-
-
-_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
-_STATUSES: Final = ("unset", "ok", "error")
-_METRIC_KINDS: Final = {
-    "sum": "sum",
-    "gauge": "gauge",
-    "histogram": "histogram",
-    "exponentialHistogram": "exponential_histogram",
-    "summary": "summary",
-}

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from otlp_sink import OtlpSink
 
-from otel_tts.readers.otlp_files import BadLine, Span, find, read_spans
+from otel_tts.readers.model import Span
+from otel_tts.readers.otlp_files import BadLine, find, read_spans
 
 SIGNALS = ("traces", "metrics", "logs")
 WORK = """

@@ -13,6 +13,7 @@ import pytest
 
 import otel_tts
 from otel_tts import request
+from otel_tts.emit.waiting import ANSWER_PATIENCE
 from otel_tts.request import MAX_ID_LENGTH, Request, accept_id
 
 
@@ -103,7 +104,7 @@ def test_a_line_that_has_left_keeps_the_id_that_was_offered(world, clock, reques
     assert [[word.split()[0] for word in pair] for pair in ids] == [["web-1"], ["theirs", "web-1"], ["theirs", "web-1"]]
 
 
-def test_a_finished_request_waits_a_second_for_its_answer(world, clock, request_of_an_hour_ago) -> None:
+def test_a_finished_request_waits_for_its_answer_a_while(world, clock, request_of_an_hour_ago) -> None:
     seen, web = world(), request_of_an_hour_ago
     web.answers = True
     for _ in range(2):
@@ -118,10 +119,10 @@ def test_a_finished_request_waits_a_second_for_its_answer(world, clock, request_
 
     token = request.current.set(Request("late", clock.ns, answers=True))
     with otel_tts.synthesis("m"):
-        clock.tick(1.1)
+        clock.tick(ANSWER_PATIENCE)
     seen.drain()
     assert len(seen.spans) == 2
-    clock.tick(1.1)
+    clock.tick(ANSWER_PATIENCE + 0.1)
     seen.drain()
     request.current.reset(token)
     assert seen.spans[2].attributes["tts.outcome"] == "ok"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from otel_tts.readers.otlp_files import Span
+from otel_tts.readers.model import Span
 
 
 def make(name: str, start: float, end: float, parent: str = "", trace: str = "t1", **more: Any) -> Span:

@@ -12,7 +12,8 @@ import pytest
 from otel_tts.demo import report
 from otel_tts.demo.client import Answer, Case
 from otel_tts.demo.report import Telemetry, Traces
-from otel_tts.readers.otlp_files import BadLine, LogLine, Point, Span
+from otel_tts.readers.model import LogLine, Point, Span
+from otel_tts.readers.otlp_files import BadLine
 
 POINT = Point("tts.requests", "sum", "", {}, 0, 0, 1.0, None, None, (), (), (), "", {})
 LINE = LogLine(0, "INFO", "REQ_START", "REQ_START", {}, "", "", "", {})

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from otel_tts.demo import waterfall
 from otel_tts.demo.waterfall import Line, bar, lay_out, notes
-from otel_tts.readers.otlp_files import Span
+from otel_tts.readers.model import Span
 
 
 def test_spans_stand_under_their_parents_in_order_of_start(request_spans: list[Span]) -> None:

@@ -124,6 +124,6 @@ def test_what_was_being_packed_when_its_process_died_is_read_once_and_cleaned_up
     (tmp_path / "logs-h-1.jsonl.gz").write_bytes(gzip.compress(LINE))
     (tmp_path / "logs-h-2.jsonl").write_bytes(LINE)
     (tmp_path / "logs-h-2.jsonl.gz.part").write_bytes(b"half")
-    assert [path.name for path in otlp_files.find(tmp_path, "logs")] == ["logs-h-1.jsonl.gz", "logs-h-2.jsonl"]
+    assert [path.name for path in otlp_files.find(tmp_path, "logs")] == ["logs-h-1.jsonl", "logs-h-2.jsonl"]
     assert Folder(tmp_path, 10**9, 7).tidy()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs-h-1.jsonl.gz", "logs-h-2.jsonl"]

@@ -40,7 +40,7 @@ PATH = {
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "span_private.leave_context", "recorder.current", "kinds.kind_of",
-    "delivered.note_file", "delivered.note_answer", "hooks.run", "asgi._patch", "asgi.on_start", "parcel.__reduce__",
+    "delivered.note_file", "delivered.note_answer", "imports.run", "asgi._patch", "asgi.on_start", "parcel.__reduce__",
 }  # fmt: skip
 
 KEEPERS = {"entries._enter", "entries._exit", "stage.__enter__", "stage.__exit__", "carrier.carried", "loads._leave",

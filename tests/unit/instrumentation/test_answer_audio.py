@@ -158,11 +158,26 @@ def test_the_record_waits_for_its_answer(world) -> None:
     assert root(seen).attributes[names.OUTCOME] == "anomalous"
 
 
+def test_who_flushes_before_he_answers_does_not_wait_for_himself(world) -> None:
+    seen, early = world(), []
+
+    async def endpoint(_: Any) -> Response:
+        with otel_tts.synthesis("m") as synthesis:
+            synthesis.audio(TONE, RATE)
+        seen.recorder.drain()
+        assert seen.recorder.waiting == 1
+        assert seen.recorder.flush(timeout=0.5)
+        early.extend(seen.names())
+        return Response(OPUS[:-4000], media_type="audio/ogg")
+
+    ask(Starlette(routes=[Route("/", endpoint)]))
+    assert early == ["text_to_speech m"]
+
+
 def test_after_its_patience_a_record_leaves_without_its_answer(world, monkeypatch) -> None:
-    from otel_tts.emit import delivered, waiting
+    from otel_tts.emit import waiting
 
     seen, early = world(), []
-    monkeypatch.setattr(delivered, "PATIENCE", 0.01)
     monkeypatch.setattr(waiting, "ANSWER_PATIENCE", 0.01)
 
     async def endpoint(_: Any) -> Response:

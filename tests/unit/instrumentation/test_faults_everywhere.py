@@ -423,7 +423,8 @@ def test_importing_what_is_hooked(world: Any, module: Callable[[str], str]) -> N
 
     check(run, only=("hooks._w", "hooks._say", "hooks._has", "hooks._place", "hooks.watch", "hooks.spellings",
                      "hooks.split", "hooks.installed", "workers.place", "workers._can", "workers._exists",
-                     "locks.place", "proxies.hook", "proxies._may"))  # fmt: skip
+                     "hooks._is", "hooks.run", "imports.look", "imports._await", "locks.place", "proxies.hook",
+                     "proxies._may"))  # fmt: skip
     seen.drain()
 
 
@@ -770,6 +771,7 @@ CHECKED = {
     "instrumentation.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
     "instrumentation.gradio": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.hooks": "test_faults_everywhere.py::test_importing_what_is_hooked",
+    "instrumentation.imports": "test_faults_everywhere.py::test_importing_what_is_hooked",
     "instrumentation.jobs": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.loads": "test_faults_everywhere.py::test_loading_a_model",
     "instrumentation.locks": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",

@@ -221,7 +221,7 @@ SOURCE = """
             self.waves, self.text = TONE, "what-nobody-may-read"
 
     def by_key(text):
-        return {"wave": TONE, "what-nobody-may-read": 1, "sr": 24000}
+        return {"wave": TONE, "what-nobody-may-read": 1, "quincebread": 2, "sr": 24000}
 
     def by_attribute(text):
         return Result()
@@ -236,12 +236,21 @@ SOURCE = """
     def words(text):
         return text
 
+    def writes(text):
+        return None
+
+    def gives_nothing(text):
+        return None
+
+    def hands_over(text):
+        return stream(text)
+
     def calling(text, callback):
         callback(b"x" * 100)
 """
 
 WRONG = {
-    "by_key": (Chunk("audio"), ("dict", "wave, ?, sr", "'audio'")),
+    "by_key": (Chunk("audio"), ("dict", "wave, ?, ?, sr", "'audio'")),
     "by_attribute": (Chunk("audio"), ("Result", "waves, text", "'audio'")),
     "by_index": (Chunk(0), ("str",)),
     "stream": (Chunk("samples"), ("dict", "wave", "'samples'")),
@@ -275,6 +284,24 @@ def test_a_chunk_that_names_the_wrong_place_is_said_once(world, caplog, engine, 
     assert SECRET not in said
     for span in seen.drain().spans:
         assert names.AUDIO_DURATION not in span.attributes and span.attributes[names.OUTCOME] == "ok"
+
+
+def test_a_callable_of_another_kind_than_its_table_says_is_not_empty(world, caplog, engine) -> None:
+    """As piper 1.2: what yields chunks by now wrote to its argument then, and returned nothing."""
+    seen = world()
+    generator = ("generator",)
+    made = engine(
+        Entry("writes", chunk=Chunk("wave"), kinds=generator), Entry("by_key", chunk=Chunk("wave"), kinds=generator),
+        Entry("hands_over", chunk=Chunk("wave"), kinds=generator), Entry("gives_nothing", chunk=Chunk("wave")),
+    )  # fmt: skip
+    made.writes("hello"), made.by_key("hello"), list(made.hands_over("hello")), made.gives_nothing("hello")
+    other, plain, handed, nothing = seen.drain().spans
+    for span in (other, plain):
+        assert span.attributes[names.OUTCOME] == "ok" and names.TEXT_LENGTH in span.attributes
+        assert names.AUDIO_DURATION not in span.attributes and names.AUDIO_ANOMALY not in span.attributes
+    assert handed.attributes[names.AUDIO_DURATION] == pytest.approx(300 / RATE), "a generator all the same"
+    assert nothing.attributes[names.AUDIO_ANOMALY] == ("empty",), "where it is what it was"
+    assert warnings_of(caplog) == []
 
 
 def test_bytes_of_a_callback(world, caplog, engine) -> None:

@@ -1,0 +1,194 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Traces and log records in files of OTLP JSON lines: what exporters, or the Collector's archive, left in a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from otel_tts import names
+from otel_tts.readers import otlp_files, otlp_json
+from otel_tts.readers.file_follow import follow
+from otel_tts.readers.file_traces import grouped, merged
+from otel_tts.readers.filters import Filter, fits, is_within, line_fits
+from otel_tts.readers.limits import NOTHING_ASKED, Best
+from otel_tts.readers.model import Answer, Gap, LogLine, OnGap, Span, Stream, Synthesis
+from otel_tts.readers.otlp_files import BadLine, OnBad
+from otel_tts.readers.syntheses import of_trace
+
+T = TypeVar("T")
+
+_PACKED: Final = (".zst", ".bz2", ".xz", ".lz4", ".zip")
+
+
+class Folder:
+    """The files of one signal in a folder, whatever their writers add to the name, rotated and gzipped ones too."""
+
+    def __init__(self, path: Path, signal: str) -> None:
+        self.path, self._signal = path, signal
+
+    def files(self, on_gap: OnGap) -> list[Path]:
+        """The files that are there now; what cannot be read at all is told."""
+        try:
+            found = otlp_files.find(self.path, self._signal)
+            if not found and not self.path.is_dir():
+                raise NotADirectoryError(None, "no such folder")
+        except OSError as error:
+            on_gap(Gap("down", f"{self.path}: {error.strerror}"))
+            return []
+        if not found:
+            on_gap(Gap("down", f"there is no {self._signal}*.jsonl* in {self.path}"))
+        for path in found:
+            if path.suffix in _PACKED:
+                on_gap(Gap("unreadable", f"{path} is packed in a way that is not read here (gzip is)"))
+        return [path for path in found if path.suffix not in _PACKED]
+
+    def read(self, take: Callable[[Any], Iterator[T]], on_gap: OnGap, needles: Sequence[bytes] = ()) -> Iterator[T]:
+        """Yield what `take` finds in all files, file by file."""
+        skipped = Skipped(on_gap)
+        for path in self.files(on_gap):
+            for batch in readable(path, on_gap, otlp_files.read_batches(path, take, skipped, needles)):
+                yield from batch
+        skipped.tell()
+
+
+class Skipped:
+    """Counts lines that were left out; `tell` says so once, not for each."""
+
+    def __init__(self, on_gap: OnGap) -> None:
+        self._on_gap = on_gap
+        self._count = 0
+        self._first: BadLine | None = None
+
+    def __call__(self, bad: BadLine) -> None:
+        self._count += 1
+        self._first = self._first or bad
+
+    def tell(self) -> None:
+        """Make a gap of what was counted."""
+        if self._first is not None:
+            more = f" (and {self._count - 1} more)" if self._count > 1 else ""
+            self._on_gap(Gap("unreadable", f"{self._first}{more}"))
+
+
+def readable(path: Path, on_gap: OnGap, items: Iterator[T]) -> Generator[T, None, None]:
+    """Yield `items`; where the file fails under them, say so and end."""
+    try:
+        yield from items
+    except OSError as error:
+        on_gap(Gap("unreadable", f"{path}: {error.strerror or type(error).__name__}"))
+
+
+class FileTraces:
+    """`TraceStore` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = Folder(folder, otlp_files.TRACES)
+
+    def __str__(self) -> str:
+        return f"the files in {self._folder.path}"
+
+    def get(self, trace_id: str) -> Answer[Span]:
+        """See `TraceStore`."""
+        Filter(trace_id=trace_id)
+        gaps: dict[Gap, None] = {}
+        spans = self._spans_of([trace_id], gaps.setdefault)
+        return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
+
+    def find(self, wanted: Filter) -> Answer[Synthesis]:
+        """See `TraceStore`."""
+        return self._best(wanted, lambda synthesis: synthesis.start)
+
+    def slowest(self, wanted: Filter) -> Answer[Synthesis]:
+        """See `TraceStore`."""
+        return self._best(wanted, lambda one: one.seconds if wanted.stage is None else one.stages[wanted.stage])
+
+    def syntheses(self, since: int | None = None, until: int | None = None) -> Stream[Synthesis]:
+        """See `TraceStore`. Spans of a trace may lie apart in the files; those that lie very far apart are told."""
+        wanted = Filter(since=since, until=until)
+        return Stream(lambda on_gap: (one for one in self._all(on_gap) if is_within(one.start, wanted)))
+
+    def _best(self, wanted: Filter, key: Callable[[Synthesis], float]) -> Answer[Synthesis]:
+        if not wanted.limit:
+            return Answer((), (NOTHING_ASKED,))
+        best = Best(wanted.limit, key)
+        named = wanted.request_id is not None or wanted.trace_id is not None
+        stream = Stream(lambda on_gap: self._named(wanted, on_gap) if named else self._all(on_gap))
+        for synthesis in stream:
+            if fits(synthesis, wanted):
+                best.take(synthesis)
+        return best.answer(stream.gaps)
+
+    def _all(self, on_gap: OnGap) -> Iterator[Synthesis]:
+        skipped = Skipped(on_gap)
+
+        def open_file(path: Path, on_bad: OnBad = skipped) -> Generator[list[Span], None, None]:
+            return readable(path, on_gap, otlp_files.read_batches(path, otlp_json.spans, on_bad))
+
+        for spans in grouped(merged(self._folder.files(on_gap), open_file), on_gap):
+            yield from of_trace(spans)
+        skipped.tell()
+
+    def _named(self, wanted: Filter, on_gap: OnGap) -> Iterator[Synthesis]:
+        traces: dict[str, list[Span]] = {}
+        if wanted.trace_id is not None:
+            traces[wanted.trace_id] = []
+        else:
+            needles = _needles(wanted.request_id)
+            for span in self._folder.read(otlp_json.spans, on_gap, needles):
+                if span.attributes.get(names.REQUEST_ID) == wanted.request_id:
+                    traces[span.trace_id] = []
+        for span in self._spans_of(list(traces), on_gap):
+            traces[span.trace_id].append(span)
+        for spans in traces.values():
+            yield from of_trace(spans, bare=True)
+
+    def _spans_of(self, trace_ids: list[str], on_gap: OnGap) -> Iterator[Span]:
+        if not trace_ids:
+            return
+        known = frozenset(trace_ids)
+        needles = [form.encode() for one in trace_ids for form in (one, one.upper())]
+        seen: set[tuple[str, int, int]] = set()
+        for span in self._folder.read(otlp_json.spans, on_gap, needles):
+            key = (span.span_id, span.start, span.end)
+            if span.trace_id in known and key not in seen:
+                seen.add(key)
+                yield span
+
+
+class FileLogs:
+    """`LogStore` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = Folder(folder, otlp_files.LOGS)
+
+    def __str__(self) -> str:
+        return f"the files in {self._folder.path}"
+
+    def find(self, wanted: Filter) -> Answer[LogLine]:
+        """See `LogStore`."""
+        if not wanted.limit:
+            return Answer((), (NOTHING_ASKED,))
+        best = Best[LogLine](wanted.limit, lambda line: line.time)
+        gaps: dict[Gap, None] = {}
+        needles = _needles(wanted.request_id)
+        if wanted.trace_id is not None:
+            needles = [wanted.trace_id.encode(), wanted.trace_id.upper().encode()]
+        for line in self._folder.read(otlp_json.logs, gaps.setdefault, needles):
+            if line_fits(line, wanted):
+                best.take(line)
+        return best.answer(tuple(gaps))
+
+    def follow(self, wanted: Filter, on_gap: OnGap, patience: float | None = None) -> Iterator[LogLine]:
+        """See `LogStore`. Files that were gzipped before are read only where `wanted.since` is given."""
+        lines = follow(self._folder.files, otlp_json.logs, wanted.since is not None, on_gap, patience)
+        return (line for line in lines if line_fits(line, wanted))
+
+
+def _needles(request_id: str | None) -> list[bytes]:
+    """What stands in each line with this id, where JSON has one way only to write it; else nothing to go by."""
+    plain = request_id is not None and re.fullmatch(r"[A-Za-z0-9._:-]+", request_id)
+    return [f'"{request_id}"'.encode()] if plain else []

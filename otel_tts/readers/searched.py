@@ -1,0 +1,126 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What stores of traces with a search over HTTP have in common: candidates, step by step in time, each checked here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from otel_tts.readers.filters import Filter, fits
+from otel_tts.readers.http import Client, StoreError
+from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, over
+from otel_tts.readers.model import Answer, Gap, OnGap, Span, Stream, Synthesis
+from otel_tts.readers.syntheses import of_trace
+from otel_tts.readers.windows import walk
+
+_SLOW: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
+"""Seconds to begin with when the slowest are looked for: each step finds a few times as many as the one before."""
+
+
+class SearchedTraces:
+    """A `TraceStore` over `trace` and `candidates` of a certain kind of store."""
+
+    longest = 2**63
+    """Nanoseconds of the longest period in one question."""
+
+    smallest = 1000
+    """Nanoseconds of the shortest period that the store can tell apart."""
+
+    def __init__(self, client: Client, keeps_seconds: float | None = None) -> None:
+        self._client, self._kept = client, keeps_seconds
+
+    def __str__(self) -> str:
+        return self._client.name
+
+    def trace(self, trace_id: str, on_gap: OnGap) -> list[Span]:
+        """All spans of a trace, none where there is no such trace. Raises StoreError."""
+        raise NotImplementedError
+
+    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
+        """Whole traces, each once, with at least all that meet `wanted` and began from `begin` to before `end`.
+
+        And whether the store had more than it said. Raises StoreError.
+        """
+        raise NotImplementedError
+
+    def keeps_seconds(self) -> float | None:
+        """How long the store keeps what it has, None where that is not known."""
+        return self._kept
+
+    def get(self, trace_id: str) -> Answer[Span]:
+        """See `TraceStore`."""
+        Filter(trace_id=trace_id)
+        gaps: list[Gap] = []
+        try:
+            spans = self.trace(trace_id, gaps.append)
+        except StoreError as error:
+            return Answer((), (error.gap,))
+        return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
+
+    def find(self, wanted: Filter) -> Answer[Synthesis]:
+        """See `TraceStore`."""
+        if not wanted.limit:
+            return Answer((), (NOTHING_ASKED,))
+        stream = Stream(lambda on_gap: self._matching(wanted, on_gap))
+        found: list[Synthesis] = []
+        for synthesis in stream:
+            if len(found) == wanted.limit:
+                return Answer(tuple(found), (*stream.gaps, over(wanted.limit)))
+            found.append(synthesis)
+        return Answer(tuple(found), stream.gaps)
+
+    def slowest(self, wanted: Filter) -> Answer[Synthesis]:
+        """See `TraceStore`. There is no order by duration: first very slow ones are looked for, then less slow ones."""
+        if not wanted.limit:
+            return Answer((), (NOTHING_ASKED,))
+        least = wanted.least_seconds or 0.0
+        # A stage may be slow in parts of which none is, so there is no telling which traces to leave out.
+        for limit in (one for one in _SLOW if one > least and wanted.stage is None):
+            best, gaps = self._slower_than(limit, wanted)
+            if best.more or gaps:
+                return best.answer(gaps)
+        best, gaps = self._slower_than(least, wanted)
+        return best.answer(gaps)
+
+    def syntheses(self, since: int | None = None, until: int | None = None) -> Stream[Synthesis]:
+        """See `TraceStore`."""
+        wanted = Filter(since=since, until=until)
+        return Stream(lambda on_gap: self._matching(wanted, on_gap))
+
+    def _slower_than(self, seconds: float, wanted: Filter) -> tuple[Best[Synthesis], tuple[Gap, ...]]:
+        best = Best[Synthesis](wanted.limit, lambda one: _slowness(one, wanted))
+        asked = replace(wanted, least_seconds=seconds or None)
+        stream = Stream(lambda on_gap: self._matching(asked, on_gap))
+        for synthesis in stream:
+            best.take(synthesis)
+        return best, stream.gaps
+
+    def _matching(self, wanted: Filter, on_gap: OnGap) -> Iterator[Synthesis]:
+        """All that meet `wanted`, newest first."""
+
+        def ask(begin: int, end: int) -> tuple[list[Synthesis], bool]:
+            traces, full = self.candidates(wanted, begin, end, on_gap)
+            here = replace(wanted, since=begin, until=end)
+            made = (one for spans in traces for one in of_trace(spans, bare=wanted.request_id is not None))
+            return [one for one in made if fits(one, here)], full
+
+        since, gaps = bounded(self, wanted.since, self.keeps_seconds(), self.longest)
+        for gap in gaps:
+            on_gap(gap)
+        for step in walk(ask, since, wanted.until, on_gap, self.longest, self.smallest):
+            yield from sorted(step, key=lambda one: one.start, reverse=True)
+
+
+def trace_ids(found: Iterable[Any]) -> list[str]:
+    """The ids under `traceID`, each once; leading zeros may have been left out. Raises ValueError for what is no id."""
+    ids = [str(one["traceID"]).lower().zfill(32) for one in found]
+    if not all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids):
+        raise ValueError("no trace id")
+    return list(dict.fromkeys(ids))
+
+
+def _slowness(synthesis: Synthesis, wanted: Filter) -> float:
+    return synthesis.seconds if wanted.stage is None else synthesis.stages[wanted.stage]
