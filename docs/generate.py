@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/settings.md, names.md and engines.md from the tables in otel_tts; with --check compare them."""
+"""Write docs/settings.md, its Chinese twin, names.md and engines.md from otel_tts; with --check compare them."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ def allowed(kind: str) -> str:
 def settings_page() -> str:
     rows = ((code(s.variable), allowed(s.kind), default(s.default), s.meaning) for s in settings.SETTINGS)
     return f"""# Settings
+
+**English** · [简体中文](zh-CN/settings.md)
 
 {NOTE}
 
@@ -168,7 +170,16 @@ def engines_page() -> str:
     return runpy.run_path(str(Path(__file__).with_name("engines_page.py")))["page"](NOTE)
 
 
-PAGES = {"settings.md": settings_page, "names.md": names_page, "engines.md": engines_page}
+def settings_page_zh() -> str:
+    return runpy.run_path(str(Path(__file__).with_name("settings_zh.py")))["page"](NOTE, table, default)
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "zh-CN/settings.md": settings_page_zh,
+    "names.md": names_page,
+    "engines.md": engines_page,
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -182,6 +193,7 @@ def main(arguments: list[str]) -> int:
             print(f"docs/{name} is not what otel_tts says now; run `make docs`", file=sys.stderr)
         return bool(stale)
     for name in stale:
+        (HERE / name).parent.mkdir(exist_ok=True)
         (HERE / name).write_text(PAGES[name](), encoding="utf-8")
         print(f"docs/{name} written")
     return 0

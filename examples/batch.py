@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speaks text files: one WAV file, and one trace, for each.
 
-    pip install otel-tts hibari-tts
-    opentelemetry-instrument python batch.py chapter1.txt chapter2.txt --to audiobook
+    pip install .. hibari-tts
+    otel-tts run -- python batch.py chapter1.txt chapter2.txt --to audiobook
 
 A file that cannot be spoken is named and left out; the exit status is then 1. Nothing in here knows of telemetry:
 what was recorded has been sent when the script is over.

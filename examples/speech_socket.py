@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speech over a WebSocket: each text that comes in is spoken at once, sentence by sentence, one utterance at a time.
 
-    pip install otel-tts hibari-tts fastapi uvicorn websockets
-    opentelemetry-instrument uvicorn speech_socket:app --port 8000
+    pip install .. hibari-tts fastapi uvicorn websockets
+    otel-tts run -- uvicorn speech_socket:app --port 8000
 
 The client sends texts. For each it receives its audio as binary messages of 16 bit PCM at 24 kHz, then a message
 `{"done": true, "seconds": ...}`, or `{"error": "..."}`. Nothing in here knows of telemetry.

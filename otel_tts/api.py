@@ -16,6 +16,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from otel_tts import names, request
+from otel_tts.audio.reading import ENCODINGS, rate_of
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
 from otel_tts.emit.span_private import current_context
@@ -34,7 +35,10 @@ class synthesis:
 
     As a block: ``with otel_tts.synthesis("my-model", text=text) as s:``. As a decorator of a function, coroutine
     function, generator or async generator: ``@otel_tts.synthesis("m", text_argument="text", sample_rate=24000)``;
-    what the function returns or yields is then read as samples at that rate.
+    what the function returns or yields is then read as samples at that rate. A result that names its own rate needs
+    none: ``(samples, rate)``, ``(rate, samples)``, ``{"audio": …, "sampling_rate": …}``; neither do the bytes of a
+    file. Of other bytes `encoding` says what is in them: ``"pcm16"`` or ``"float32"``, little-endian, mono, cut
+    anywhere.
 
     `model`, `engine`, `voice`, `language` name things; `text` is measured (its length) and not kept; `request_id`
     replaces the web request's. The span is current inside the block; a stream belongs into the decorated generator,
@@ -55,6 +59,7 @@ class synthesis:
         request_id: str | None = None,
         text_argument: str | None = None,
         sample_rate: int | None = None,
+        encoding: str | None = None,
     ) -> None:
         _check_parentheses("synthesis", model)
         self._model = _text_of(model)
@@ -67,7 +72,7 @@ class synthesis:
             names.TEXT_LANGUAGE: _text_of(language),
             names.REQUEST_ID: request.accept_id(_text_of(request_id)) if request_id is not None else None,
         }
-        self._text_argument, self._sample_rate = text_argument, sample_rate
+        self._text_argument, self._sample_rate, self._encoding = text_argument, sample_rate, encoding
         self._open: list[Synthesis | None] = []
 
     def __enter__(self) -> Synthesis:
@@ -99,13 +104,15 @@ class synthesis:
                 "@otel_tts.synthesis: text and request_id belong to one call; name the text_argument instead"
             )
         _check_argument(function, self._text_argument)
+        if self._encoding is not None and self._encoding not in ENCODINGS:
+            raise TypeError(f"@otel_tts.synthesis: encoding is one of {', '.join(ENCODINGS)}, not {self._encoding!r}")
         name = self._facts[names.ENGINE] or function.__module__.partition(".")[0]
         engine = Engine(name=str(name), module="", distribution="", entries=(), model=self._model)
         entry = Entry(
             function.__qualname__,
             text=self._text_argument,
-            chunk=Chunk() if self._sample_rate is not None else None,
-            sample_rate=self._sample_rate,
+            chunk=Chunk(encoding=self._encoding, optional=self._sample_rate is None and self._encoding is None),
+            sample_rate=rate_of(self._sample_rate),
             voice=lambda _: self._facts[names.VOICE],
             language=lambda _: self._facts[names.TEXT_LANGUAGE],
         )

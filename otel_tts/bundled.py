@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from otel_tts.commands import installing
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -17,4 +19,4 @@ def find(name: str) -> Path:
     for candidate in (_PACKAGE / "_bundled" / name, _PACKAGE.parent / name):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError(f"otel-tts: the folder {name}/ is missing beside {_PACKAGE}; reinstall otel-tts")
+    raise FileNotFoundError(f"otel-tts: the folder {name}/ is missing beside {_PACKAGE}; {installing()}")

@@ -39,10 +39,11 @@ class Chunk:
     """Where an entry's result (or each item that it yields) has its samples and their rate.
 
     `samples` is an attribute, a key or an index of the result, or a path of them (``"audio.1"``); None: the result
-    itself. `rate` likewise, or the rate itself in Hz (from 1000 on). Samples may be a list of arrays: they count as one
-    after the other. Where a path cannot say it, `samples` is a function of the result; None from it is no audio seen: a
-    stream's item without any is no delivery. `given`: both are arguments of the call by name, which is handed the audio
-    to write it.
+    itself, or what it names: ``(samples, rate)``, ``(rate, samples)``, a mapping or an object with ``audio`` and
+    ``sampling_rate``. `rate` likewise, or the rate itself in Hz (from 1000 on). Samples may be a list of arrays: they
+    count as one after the other. Where a path cannot say it, `samples` is a function of the result; None from it is no
+    audio seen: a stream's item without any is no delivery. `given`: both are arguments of the call by name, which is
+    handed the audio to write it.
     """
 
     samples: str | int | Callable[[Any], Any] | None = None
@@ -50,6 +51,11 @@ class Chunk:
     given: bool = False
     select: Callable[[Call, Any], Any] | None = None
     """As a function in `samples`, which is not asked then, where it depends on the call what an item is."""
+    encoding: str | None = None
+    """What is in samples that are bytes: ``"pcm16"`` or ``"float32"``, little-endian, of as many channels as the engine
+    has (default: one). They may be cut anywhere."""
+    optional: bool = False
+    """Only what names its own rate is read, as a pair or a mapping; anything else is no audio that we know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,9 @@ class Entry:
     exception or anything true. For engines that hand errors over and raise none."""
     optional: bool = False
     """Not in every version: it is not missed."""
+    kinds: tuple[str, ...] = ()
+    """What the callable is: ``"function"``, ``"generator"``, ``"coroutine"``, ``"async generator"``. `chunk` is for the
+    first of them; in a version where it is another one, its result is not read, and was never empty audio."""
     file: Reader | None = None
     """The path of the file that the call writes, where nothing that is hooked does it: native code. A path that the
     call returns needs no word here."""

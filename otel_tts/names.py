@@ -113,6 +113,8 @@ AUDIO_CLICKS: Final = "tts.audio.clicks"
 AUDIO_DC_OFFSET: Final = "tts.audio.dc_offset"
 AUDIO_ANOMALY: Final = "tts.audio.anomaly"
 FILE_EVENT: Final = "tts.audio.file"
+FILE_ERRORS: Final = "tts.audio.file.errors"
+FILE_LINKS: Final = "tts.audio.file.links"
 REAL_TIME_FACTOR: Final = "tts.real_time_factor"
 TIME_TO_FIRST_BYTE: Final = "tts.time_to_first_byte"
 TIME_TO_FIRST_AUDIO: Final = "tts.time_to_first_audio"
@@ -219,7 +221,7 @@ AUDIO_ATTRIBUTES: Final = (
     Attribute(AUDIO_DURATION, "double", "s", "length of the audio"),
     Attribute(AUDIO_SAMPLE_RATE, "int", "Hz", "samples a second"),
     Attribute(AUDIO_CHANNELS, "int", "{channel}", "channels"),
-    Attribute(AUDIO_SIZE, "int", "By", "bytes of the encoded audio, else of the samples"),
+    Attribute(AUDIO_SIZE, "int", "By", "bytes of the audio as it was delivered: a file, an encoding, an answer"),
     Attribute(AUDIO_FORMAT, "string", "", "container or encoding: wav, mp3, ogg, flac, pcm"),
     Attribute(AUDIO_PEAK, "double", "1", "largest magnitude, of full scale"),
     Attribute(AUDIO_RMS, "double", "1", "root mean square, of full scale"),
@@ -230,6 +232,8 @@ AUDIO_ATTRIBUTES: Final = (
     Attribute(AUDIO_CLICKS, "int", "{click}", "jumps of over half of full scale between two samples, outside clipping"),
     Attribute(AUDIO_DC_OFFSET, "double", "1", "mean of the samples, of full scale"),
     Attribute(AUDIO_ANOMALY, "string[]", "", "what looks wrong; see the list of anomalies"),
+    Attribute(FILE_ERRORS, "int", "{error}", "packets of a delivered file that could not be decoded; absent for none"),
+    Attribute(FILE_LINKS, "int", "{file}", "files in the delivered one, a sentence each; absent for one"),
     Attribute(
         REAL_TIME_FACTOR, "double", "1", "time inside the engine / audio duration; under 1 is faster than speech"
     ),
@@ -304,7 +308,7 @@ ANOMALIES: Final[dict[str, str]] = {
     "wrong_sample_rate": "not the rate that the engine states, or a rate that changed on the way",
     "wrong_channels": "not the number of channels that the engine states",
     "wrong_format": "the delivered file is not in the format that it claims",
-    "codec_error": "the delivered file cannot be decoded to its end",
+    "codec_error": "a part of the delivered file cannot be decoded",
 }
 
 

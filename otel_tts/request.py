@@ -32,7 +32,8 @@ class Request:
     WebSocket, of which each utterance is asked for when it begins. `answers`: its answer passes the edge and is worth
     waiting for; the edge notes in `ended` (perf_counter_ns) when it was handed to the server as a whole, or when its
     client `left` before that.
-    `offered`: the id that it had before the application answered with another one.
+    `syntheses` counts those that were made for it. `body` is what passes of its answer, where that is audio (see
+    `instrumentation.answer_audio`). `offered`: the id that it had before the application answered with another one.
     """
 
     id: str
@@ -47,6 +48,8 @@ class Request:
     ended: int | None = None
     left: bool = False
     offered: str | None = None
+    syntheses: int = 0
+    body: Any = None
 
     def name_utterance(self) -> str:
         """Return the id of a synthesis for this request: its own while its answer is open, else one of a row below it.
@@ -84,6 +87,11 @@ class Request:
         """The answer is complete, or its client has left before it was. Only the first call counts."""
         if self.ended is None:
             self.left, self.ended = left, at
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether its answer is still being made or handed over."""
+        return self.answers and self.ended is None
 
     def awaits(self, at: int) -> bool:
         """Whether at `at` somebody was waiting for what this request is answered with."""

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One table of settings: name, type, default, meaning. Help, docs/settings.md and the launcher's flags come from it.
+"""One table of settings: name, type, default, meaning. Help and docs/settings.md come from it.
 
 Few on purpose: whatever OpenTelemetry has a variable for (endpoint, sampler, service name, …) is set by that variable.
 """

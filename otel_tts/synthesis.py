@@ -17,6 +17,8 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, StatusCode
 
 from otel_tts import names, request
 from otel_tts.audio.deferred import Recording
+from otel_tts.audio.reading import ENCODINGS
+from otel_tts.audio.unread import is_bytes, say_unread
 from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.guard import contain, note_fault
 from otel_tts.record import Event, LateSpan, describe, make_tuple, now, set_item, type_name
@@ -124,6 +126,7 @@ class Synthesis(LateSpan):
         self.t0 = started
         if web is not None:
             web.synthesis = self
+            web.syntheses += 1
             if web.begun is not None:
                 web.begun(self)
         kit.begin(self)
@@ -290,10 +293,13 @@ class Synthesis(LateSpan):
 
     # --- facts ---------------------------------------------------------------------------------------------------
 
-    def audio(self, samples: Any, sample_rate: int | None = None, *, source: object = "own") -> int | None:
-        """Note samples that were made: an array of int or float, [n], [n, channels] or [channels, n].
+    def audio(
+        self, samples: Any, sample_rate: int | None = None, *, encoding: str | None = None, source: object = "own"
+    ) -> int | None:
+        """Note samples that were made: an array of int or float, [n], [n, channels] or [channels, n], or bytes.
 
-        Never changes or keeps the array. Floats count full scale as 1.0 unless the engine's table says otherwise.
+        Never changes or keeps the array. Floats count full scale as 1.0 unless the engine's table says otherwise; of
+        bytes `encoding` says what is in them (``"pcm16"``, ``"float32"``), and they may be cut anywhere.
         Nested entries see the same samples again: only the first `source` counts, and the caller's own calls
         (the default) replace an engine's. Returns the number of frames taken, None when unknown.
         """
@@ -303,7 +309,15 @@ class Synthesis(LateSpan):
             recording = self.recording
             if recording is None or self.source is not source:
                 recording = self._listen_to(source, sample_rate)
-            return recording.add(samples, sample_rate) if recording is not None else None
+            if recording is None:
+                return None
+            if encoding in ENCODINGS and is_bytes(samples):
+                channels = (self.engine.channels if self.engine is not None else None) or 1
+                return recording.add_bytes(samples, encoding, channels, sample_rate)
+            frames = recording.add(samples, sample_rate)
+            if frames is None and source == "own":
+                say_unread("the call of audio() or chunk()", samples)
+            return frames
         except Exception as error:
             note_fault("audio", error)
             return None
@@ -319,10 +333,10 @@ class Synthesis(LateSpan):
         self.source = source  # without one before, the next engine call of an own block goes on with the recording
         return self.recording
 
-    def chunk(self, samples: Any, sample_rate: int | None = None) -> None:
+    def chunk(self, samples: Any, sample_rate: int | None = None, *, encoding: str | None = None) -> None:
         """Note a chunk of a stream at the moment when it is handed over: as `audio`, and the player's clock."""
         self.set_attribute(names.STREAM, True)
-        contain("chunk", self.delivered, now(), self.audio(samples, sample_rate))
+        contain("chunk", self.delivered, now(), self.audio(samples, sample_rate, encoding=encoding))
 
     def delivered(self, at: int, frames: int | None) -> None:
         """Note that audio left at `at`: the first time is the time to first byte, each feeds the player's model.

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from otel_tts.commands import pip
+
 ALL: Final = "traces, metrics, logs"
 PACKAGES: Final = {
     "b3": "opentelemetry-propagator-b3",
@@ -25,7 +27,6 @@ PACKAGES: Final = {
     "xray": "opentelemetry-propagator-aws-xray",
     "prometheus": "opentelemetry-exporter-prometheus",
     "zipkin": "opentelemetry-exporter-zipkin",
-    "otel_tts_file": "opentelemetry-exporter-otlp-json-file",
 }
 """What to install for a name that is not found."""
 
@@ -141,7 +142,7 @@ def problems(environ: Environ) -> list[Problem]:
         and not rule.holds(value, environ)
         and not _is_none(rule, value)
     ]
-    return found + _propagators(environ)
+    return found + missing_propagators(environ)
 
 
 @contextmanager
@@ -172,8 +173,8 @@ def _is_none(rule: Rule, value: str) -> bool:
     return rule.name.endswith("COMPRESSION") and value.strip().lower() == "none"
 
 
-def _propagators(environ: Environ) -> list[Problem]:
-    """One propagator that is not installed would cost all of them, and every program that imports OpenTelemetry."""
+def missing_propagators(environ: Environ) -> list[Problem]:
+    """Return a problem where one is not installed: it would cost all, and every program that imports OpenTelemetry."""
     value = environ.get(_PROPAGATORS, "").strip()
     names = [name.strip() for name in value.split(",") if name.strip()]
     missing = [n for n in names if n.lower() != "none" and not _is_installed("opentelemetry_propagator", n)]
@@ -192,7 +193,7 @@ def _never(value: str, environ: Environ) -> bool:
 def advice(name: str) -> str:
     """Say what to do about a component that is not installed."""
     package = PACKAGES.get(name.lower())
-    return f"{name}: pip install {package}" if package else f"{name}: no package brings it, is it spelled right?"
+    return f"{name}: {pip()} install {package}" if package else f"{name}: no package brings it, is it spelled right?"
 
 
 def _is_installed(group: str, name: str) -> bool:

@@ -20,6 +20,8 @@ GET = {
     "go": "install Go from https://go.dev/dl/",
     "ffmpeg": "apt-get install ffmpeg",
     "ffprobe": "apt-get install ffmpeg",
+    "sox": "apt-get install sox",
+    "espeak-ng": "apt-get install espeak-ng",
     "cc": "apt-get install gcc",
     "chromium": "apt-get install --no-install-recommends chromium",
 }

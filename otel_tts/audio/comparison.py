@@ -27,7 +27,7 @@ def judge_file(file: FileFacts, heard: AudioFacts | None = None, parts: float = 
         "truncated": file.cut or (heard is not None and _lacks_sound(file, heard, parts)),
         "wrong_sample_rate": heard is not None and _plays_at_another_speed(file, heard),
         "wrong_format": file.wrong_format,
-        "codec_error": file.damaged,
+        "codec_error": file.errors > 0,
     }
     return tuple(name for name, found in verdicts.items() if found)
 

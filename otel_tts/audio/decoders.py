@@ -5,8 +5,9 @@
 # pyright: reportUnknownParameterType=false
 """Decoding a file to its end, to find out whether that works: soundfile, PyAV or ffprobe, whichever is there.
 
-None of them is required. PyAV goes before ffprobe only where the service has loaded it itself: two copies of FFmpeg's
-libraries in one process have been known to quarrel, and ffprobe is a process of its own.
+None of them is required, and how long a file is does not depend on them where `container` reads its header. What cannot
+be decoded is left out, as players do, and counted. PyAV goes before ffprobe only where the service has loaded it:
+two copies of FFmpeg's libraries in one process have been known to quarrel, and ffprobe is a process of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import shutil
 import subprocess
 import sys
 import time
-import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,6 +27,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from otel_tts.audio.container import ContainerFacts
 from otel_tts.audio.quality import AudioMeter
 
 BUDGET: Final = 2.0
@@ -35,6 +36,8 @@ MAX_SECONDS: Final = 600.0
 """Seconds of audio that are decoded at most."""
 PROBE_TIMEOUT: Final = 10.0
 """Seconds for ffprobe."""
+_MAX_ERRORS: Final = 1000
+"""Packets that cannot be decoded before PyAV is asked no more."""
 
 _PROBED: Final = {
     "wav": "wav", "mp3": "mp3", "ogg": "ogg", "flac": "flac", "mov": "m4a", "aac": "aac", "aiff": "aiff",
@@ -51,24 +54,29 @@ class Decoded:
     duration: float | None = None
     sample_rate: int | None = None
     channels: int | None = None
-    damaged: bool = False
+    errors: int = 0
+    """Packets, or complaints of the decoder, that it could not make sound of."""
     whole: bool = False
     """It came to the end within its budget."""
 
 
-Decoder = Callable[[int, AudioMeter | None, Callable[[], float]], "Decoded | None"]
-"""Decodes an open file and feeds the meter; None where it cannot."""
+Decoder = Callable[[int, ContainerFacts | None, AudioMeter | None, Callable[[], float]], "Decoded | None"]
+"""Decodes an open file, of which the header says this, and feeds the meter; None where it cannot."""
 
 
 def decode(
-    fd: int, format: str | None, meter: AudioMeter | None, clock: Callable[[], float] = time.monotonic
+    fd: int,
+    header: ContainerFacts | None,
+    format: str | None,
+    meter: AudioMeter | None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Decoded | None:
     """Decode an open file with the first decoder that can; None where none is there."""
-    for decoder in _order(format, meter is not None):
+    for decoder in _order(format, meter is not None, header is not None and header.links > 1):
         if meter is not None and meter.chunks:
             break  # one of them has begun: the meter is for one piece of audio
         os.lseek(fd, 0, os.SEEK_SET)
-        decoded = decoder(fd, meter, clock)
+        decoded = decoder(fd, header, meter, clock)
         if decoded is not None:
             return decoded
     if format != "wav":
@@ -76,15 +84,16 @@ def decode(
     return None
 
 
-def _order(format: str | None, measure: bool) -> tuple[Decoder, ...]:
+def _order(format: str | None, measure: bool, chained: bool) -> tuple[Decoder, ...]:
     """Who shows the samples goes first where they are wanted, else who sees most of that codec's errors.
 
-    libsndfile finds broken FLAC that ffprobe passes, and passes broken MP3 and Opus; of bad MP3 it writes on stderr.
+    libsndfile finds broken FLAC that ffprobe passes, and passes broken MP3 and Opus; of bad MP3 it writes on stderr. Of
+    a chain it sees the first link only.
     """
     lavc = (_with_av, _with_ffprobe) if "av" in sys.modules else (_with_ffprobe, _with_av)
     if measure:
-        return (_with_soundfile, _with_wave, *lavc)
-    return (_with_soundfile, *lavc) if format == "flac" else (*lavc, _with_soundfile)
+        return (_with_av, _with_soundfile, _with_ffprobe) if chained else (_with_soundfile, *lavc)
+    return (_with_soundfile, *lavc) if format == "flac" and not chained else (*lavc, _with_soundfile)
 
 
 @functools.cache
@@ -102,7 +111,9 @@ def _optional(name: str) -> Any:
         return None
 
 
-def _with_soundfile(fd: int, meter: AudioMeter | None, clock: Callable[[], float]) -> Decoded | None:
+def _with_soundfile(
+    fd: int, header: ContainerFacts | None, meter: AudioMeter | None, clock: Callable[[], float]
+) -> Decoded | None:
     soundfile = _optional("soundfile")
     if soundfile is None:
         return None
@@ -111,43 +122,47 @@ def _with_soundfile(fd: int, meter: AudioMeter | None, clock: Callable[[], float
     except (soundfile.SoundFileError, RuntimeError, TypeError):  # a format that libsndfile does not have
         return None
     with sound:
-        rate, deadline, frames, damaged, whole = sound.samplerate, clock() + BUDGET, 0, False, False
-        while clock() < deadline and frames < MAX_SECONDS * rate:
+        rate, deadline, frames, errors, whole = sound.samplerate, clock() + BUDGET, 0, 0, False
+        length = _frames_of(header, sound)
+        block = np.zeros((rate // 2 or 1, sound.channels), np.float32)
+        while not whole and clock() < deadline and frames < MAX_SECONDS * rate:
             try:
-                block = sound.read(rate // 2 or 1, dtype="float32")
+                read = len(sound.read(out=block))
             except (soundfile.SoundFileError, RuntimeError):
-                damaged = whole = True
-                break
-            if not len(block):
-                whole = True
-                break
-            frames += len(block)
-            if meter is not None:
-                meter.add(block, rate)
+                # FLAC from a pipe: at the end soundfile seeks where libsndfile cannot, with the last block read.
+                read = length - frames if frames < length <= frames + len(block) else 0
+                errors += not read
+                whole = bool(read) or errors > _MAX_ERRORS or not _skip(sound, len(block))
+            else:
+                whole = not read
+            frames += read
+            if meter is not None and read:
+                meter.add(block[:read], rate)
             time.sleep(0)
         name = {"WAVEX": "wav", "RF64": "wav"}.get(sound.format, sound.format.lower())
-        return Decoded(name, frames / rate, rate, sound.channels, damaged, whole)
+        return Decoded(name, frames / rate, rate, sound.channels, errors, whole)
 
 
-def _with_wave(fd: int, meter: AudioMeter | None, clock: Callable[[], float]) -> Decoded | None:
-    if meter is None:
-        return None
+def _skip(sound: Any, frames: int) -> bool:
+    """Go on behind what cannot be decoded; False where that does not work."""
     try:
-        with open(fd, "rb", closefd=False) as file, wave.open(file) as sound:
-            rate, width, channels, frames = sound.getframerate(), sound.getsampwidth(), sound.getnchannels(), 0
-            deadline = clock() + BUDGET
-            while clock() < deadline and frames < MAX_SECONDS * rate:
-                data = sound.readframes(rate // 2 or 1)
-                if not data:
-                    return Decoded("wav", frames / rate, rate, channels, whole=True)
-                meter.add_pcm(data, width, channels, rate)
-                frames += len(data) // (width * channels)
-            return Decoded("wav", frames / rate, rate, channels)
-    except (wave.Error, EOFError, ValueError, ZeroDivisionError):  # no WAV, or one of floats
-        return None
+        at = sound.tell()
+        return sound.seek(at + frames) > at
+    except (RuntimeError, ValueError, OSError):  # LibsndfileError is a RuntimeError
+        return False
 
 
-def _with_av(fd: int, meter: AudioMeter | None, clock: Callable[[], float]) -> Decoded | None:
+def _frames_of(header: ContainerFacts | None, sound: Any) -> int:
+    """Samples of a file whose length libsndfile does not know, where its last frame tells it; else 0."""
+    known = header is not None and header.duration is not None and header.links == 1
+    if sound.frames < 1 << 62 or header is None or not known:
+        return 0
+    return round((header.duration or 0.0) * sound.samplerate)
+
+
+def _with_av(
+    fd: int, header: ContainerFacts | None, meter: AudioMeter | None, clock: Callable[[], float]
+) -> Decoded | None:
     av = _optional("av")
     if av is None:
         return None
@@ -167,25 +182,32 @@ def _decode_av(
 ) -> Decoded | None:
     stream = source.streams.audio[0]
     rate, channels = stream.rate, stream.codec_context.channels
-    frames, damaged, whole = 0, False, False
-    try:
-        for frame in source.decode(stream):
+    frames, errors, whole = 0, 0, False
+    packets = source.demux(stream)
+    while not whole and clock() < deadline and frames < MAX_SECONDS * rate:
+        decoded: list[Any] = []
+        try:
+            packet = next(packets, None)
+            whole = packet is None
+            decoded = packet.decode() if packet is not None else []
+        except av.error.EOFError:  # asked once more behind the end
+            whole = True
+        except av.error.FFmpegError:
+            errors += 1
+            whole = errors > _MAX_ERRORS
+        for frame in decoded:
             frames += frame.samples
             if meter is not None:
                 values = frame.to_ndarray()
                 packed = values.reshape(-1, channels) if not frame.format.is_planar else values
                 meter.add(np.ascontiguousarray(packed), rate)
-            if clock() >= deadline or frames >= MAX_SECONDS * rate:
-                break
-        else:
-            whole = True
-    except av.error.FFmpegError:
-        damaged = whole = True
     found = _PROBED.get(source.format.name.split(",")[0])
-    return Decoded(found, frames / rate if rate else None, rate, channels, damaged, whole)
+    return Decoded(found, frames / rate if rate else None, rate, channels, errors, whole)
 
 
-def _with_ffprobe(fd: int, meter: AudioMeter | None, clock: Callable[[], float]) -> Decoded | None:
+def _with_ffprobe(
+    fd: int, header: ContainerFacts | None, meter: AudioMeter | None, clock: Callable[[], float]
+) -> Decoded | None:
     """Let ffprobe decode: it says whether that worked, and what the header says; the samples stay with it.
 
     The file has no name here but its descriptor's, so that no path gets on a command line.
@@ -214,7 +236,7 @@ def _with_ffprobe(fd: int, meter: AudioMeter | None, clock: Callable[[], float])
     return Decoded(
         found, _number(stream.get("duration") or container.get("duration")),
         int(_number(stream.get("sample_rate")) or 0) or None, stream.get("channels"),
-        bool(done.stderr.strip()) or stream.get("nb_read_frames") == "0",
+        len(done.stderr.splitlines()) or int(stream.get("nb_read_frames") == "0"),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from otel_tts.audio.playout import Playout
 from otel_tts.audio.quality import AudioFacts, AudioMeter
-from otel_tts.audio.reading import Layout, Numbers, array_of, layout_of, rate_of, shape_of
+from otel_tts.audio.reading import ENCODINGS, Layout, Numbers, array_of, layout_of, rate_of, shape_of
 from otel_tts.audio.thresholds import DEFAULTS, Thresholds
 
 MAX_PENDING: Final = 64 * 1024 * 1024
@@ -80,8 +80,8 @@ class Recording:
     """Samples and deliveries of one synthesis, in one thread at a time; facts for whoever asks at the end."""
 
     __slots__ = (
-        "_blocks", "_dtype", "_layout", "_meter", "_pieces", "_playout", "_rate", "_size", "_times", "deliveries",
-        "size",
+        "_blocks", "_dtype", "_layout", "_meter", "_pieces", "_playout", "_rate", "_rest", "_size", "_times",
+        "deliveries", "heard",
     )  # fmt: skip
 
     def __init__(
@@ -92,30 +92,41 @@ class Recording:
         self._rate: Any = rate_of(sample_rate)
         self._layout: Layout | None = None
         self._dtype: Any = None
+        self._rest = b""
+        """The part of a frame at the end of the last bytes."""
         self._pieces: list[bytes] = []
         self._times: list[int] = []
         self._blocks: list[tuple[Numbers, int | None]] = []
         self._size = 0
         self.deliveries = 0
-        self.size: int | None = 0
-        """Bytes of the samples as they came; None when a chunk hid its own."""
+        self.heard = False
+        """Samples came that could be read."""
 
     def add(self, samples: Any, sample_rate: int | None = None) -> int | None:
         """Take samples (see `AudioMeter.add`), copied here: the caller may reuse them. Return their frames if known."""
         self._join_pieces()
         if sample_rate is not None:
-            self._rate = sample_rate
+            self._rate = rate_of(sample_rate) or self._rate
         array = array_of(samples)
         shape = shape_of(samples) if array is None else array.shape
         self._layout = layout_of(shape, self._layout) if shape is not None else None
         if array is None or array.dtype.kind not in "iuf":
             self._measure()  # what waits comes first
             self._meter.add(samples, sample_rate)
-            self.size = None
         else:
             self._keep(np.array(array))
             self._dtype = array.dtype if array.ndim == 1 else None
         return self._layout.frames if self._layout is not None else None
+
+    def add_bytes(
+        self, data: bytes | bytearray | memoryview, encoding: str, channels: int, sample_rate: int | None = None
+    ) -> int | None:
+        """Take samples as bytes (see `reading.ENCODINGS`), cut anywhere. Return the frames that are whole by now."""
+        data, dtype = self._rest + bytes(data), ENCODINGS[encoding]
+        usable = len(data) - len(data) % (dtype.itemsize * channels)
+        self._rest = data[usable:]
+        values = np.frombuffer(data[:usable], dtype)
+        return self.add(values if channels == 1 else values.reshape(-1, channels), sample_rate)
 
     def delivered(self, at: int, frames: int | None) -> None:
         """Note that `frames` frames left at `at` (perf_counter_ns)."""
@@ -159,8 +170,7 @@ class Recording:
         self._playout.chunk(at / 1e9, None if frames is None or not self._rate else frames / self._rate)
 
     def _keep(self, samples: Numbers) -> None:
-        if self.size is not None:
-            self.size += samples.nbytes
+        self.heard = self.heard or samples.size > 0
         if pending.reserve(samples.nbytes):
             self._size += samples.nbytes
             self._blocks.append((samples, self._rate))

@@ -14,10 +14,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
+from otel_tts.audio import pcm
 from otel_tts.audio.container import ContainerFacts, read_header
 from otel_tts.audio.decoders import Decoded, decode
+from otel_tts.audio.excerpt import Excerpt
+from otel_tts.audio.headers import View
 from otel_tts.audio.quality import AudioFacts, AudioMeter
 from otel_tts.audio.thresholds import DEFAULTS, Thresholds
+from otel_tts.audio.wav import samples_of
 
 _CLAIMS: Final = {
     "wav": "wav", "wave": "wav", "mp3": "mp3", "ogg": "ogg", "oga": "ogg", "opus": "ogg", "flac": "flac",
@@ -27,6 +31,8 @@ _CLAIMS: Final = {
 """What the end of a file's name says is in it."""
 _SNIFFED: Final = frozenset({"wav", "mp3", "ogg", "flac", "m4a"})
 """Formats whose headers are read here."""
+_TYPES: Final = {"mpeg": "mp3", "l16": "pcm", "vnd.wave": "wav"}
+"""Media types whose second word is not also the end of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,25 @@ class FileFacts:
     channels: int | None = None
     cut: bool = False
     """It ends before what its header promises."""
-    damaged: bool = False
-    """Its audio cannot be decoded to the end."""
+    errors: int = 0
+    """Packets of it that cannot be decoded, or the decoder's complaints."""
     wrong_format: bool = False
     """It is not what its name claims, or no audio at all."""
+    links: int = 1
+    """Files in one, a sentence each: chained Ogg, MP3 and FLAC in a row."""
     audio: AudioFacts | None = None
     """Measured from the decoded samples."""
+
+
+def claim_of_type(media_type: str) -> str | None:
+    """Return what a media type says is in an answer; None for types that say nothing that we know."""
+    word = media_type.partition(";")[0].strip().lower().rpartition("/")[2].removeprefix("x-")
+    return _TYPES.get(word) or _CLAIMS.get(word)
+
+
+def claim_of_name(name: str) -> str | None:
+    """Return what the end of a file's name says is in it."""
+    return _CLAIMS.get(os.path.splitext(name)[1][1:].lower())
 
 
 class Changed(Exception):
@@ -99,8 +118,8 @@ def open_file(path: str | bytes | os.PathLike[str]) -> OpenFile | None:
             return None
     except (OSError, ValueError):
         return None
-    suffix = os.path.splitext(os.fsdecode(path))[1][1:].lower()
-    return OpenFile(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), _CLAIMS.get(suffix))
+    claim = claim_of_name(os.fsdecode(path))
+    return OpenFile(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), claim)
 
 
 def read_file(file: OpenFile, measure: bool = False, thresholds: Thresholds = DEFAULTS) -> FileFacts:
@@ -119,13 +138,27 @@ def read_file(file: OpenFile, measure: bool = False, thresholds: Thresholds = DE
     return facts
 
 
+def read_excerpt(excerpt: Excerpt) -> FileFacts:
+    """Return the facts of audio that was never a file: what its header says, nothing is decoded."""
+    if not excerpt.size:
+        return FileFacts(0, excerpt.claim, duration=0.0)
+    header = read_header(excerpt.open(), excerpt.size)
+    if excerpt.claim == "pcm" and (header is None or header.format != "wav"):  # noise may look like a frame of MP3
+        return FileFacts(excerpt.size, "pcm")
+    facts = _joined(FileFacts(excerpt.size), header, None)
+    return replace(facts, wrong_format=_is_wrong(facts.format, excerpt.claim, None))
+
+
 def _read(file: OpenFile, opened: BinaryIO, size: int, measure: bool, thresholds: Thresholds) -> FileFacts:
     header = read_header(opened, size)
     decoded = None
     meter = AudioMeter(thresholds=thresholds) if measure else None
     plain = header is not None and header.format == "wav" and header.duration is not None
-    if meter is not None or not plain:
-        decoded = decode(file.fd, header.format if header is not None else file.claim, meter, time.monotonic)
+    samples = samples_of(View(opened, size)) if plain and meter is not None else None
+    if samples is not None and meter is not None:
+        pcm.measure(opened, samples, meter, time.monotonic)
+    elif meter is not None or not plain:
+        decoded = decode(file.fd, header, header.format if header is not None else file.claim, meter, time.monotonic)
     facts = _joined(FileFacts(size), header, decoded)
     if facts.format is None and file.claim == "pcm":
         return replace(facts, format="pcm")
@@ -138,7 +171,7 @@ def _joined(facts: FileFacts, header: ContainerFacts | None, decoded: Decoded | 
     if header is not None:
         facts = replace(
             facts, format=header.format, duration=header.duration, sample_rate=header.sample_rate,
-            channels=header.channels, cut=header.cut,
+            channels=header.channels, cut=header.cut, links=header.links,
         )  # fmt: skip
     if decoded is None or decoded.format is None:
         return facts
@@ -150,7 +183,7 @@ def _joined(facts: FileFacts, header: ContainerFacts | None, decoded: Decoded | 
         duration=seconds,
         sample_rate=facts.sample_rate or decoded.sample_rate,
         channels=facts.channels or decoded.channels,
-        damaged=decoded.damaged or nothing,
+        errors=max(0, decoded.errors - (facts.links - 1)) or int(nothing),  # a link's tags are no sound
     )
 
 

@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 MAX_CHANNELS = 8
 
+ENCODINGS = {"pcm16": np.dtype("<i2"), "float32": np.dtype("<f4")}
+"""What may be in samples that are bytes."""
+
 Numbers = npt.NDArray[Any]
 
 
@@ -151,6 +154,8 @@ def array_of_pcm(data: bytes, width: int, channels: int) -> Numbers | None:
 
 def rate_of(value: object) -> int | None:
     """A sample rate in Hz, or None where the value cannot be one."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = cast(object, value.item())
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         return None
     rate = float(cast(float, value))

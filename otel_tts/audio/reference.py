@@ -36,7 +36,7 @@ def read_reference(path: object) -> ReferenceFacts | None:
             return None
         with open(file.fd, "rb", closefd=False) as opened:
             size = os.fstat(file.fd).st_size
-            header = read_header(opened, size)
+            header = read_header(opened, size, deep=False)
     except (OSError, ValueError):
         return None
     if header is None:

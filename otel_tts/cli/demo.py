@@ -59,7 +59,7 @@ def demo(
 
 
 def _to_files(folder: Folder, cases: list[Case], as_json: bool) -> None:
-    from otel_tts.demo import environment, render, report, waterfall
+    from otel_tts.demo import environment, render, report
 
     folder.prepare((SERVICE_LOG,))
     others = report.files_in(folder.root)
@@ -78,10 +78,9 @@ def _to_files(folder: Folder, cases: list[Case], as_json: bool) -> None:
     else:
         console = output.stdout()
         if slowest := report.slowest(rows, traces):
-            console.print(f"The slowest request that went well, trace {slowest[0].trace_id}:", style="bold")
-            console.print(waterfall.draw(slowest, console.width))
+            render.print_request(console, slowest, report.lines_of(slowest, telemetry))
             console.print()
-        console.print(render.table_of(rows, console.width))
+        render.print_table(console, rows)
         console.print()
         render.print_summary(console, summary)
     if problems:
@@ -167,10 +166,11 @@ def _installed(module: str) -> bool:
 
 
 def _next() -> str:
+    up, again = suggest("stack up"), suggest("demo --endpoint http://127.0.0.1:4318")
     return f"""
 Next:
-  {suggest("stack up"):<50}  the backends on this machine, without containers
-  {suggest("demo --endpoint http://127.0.0.1:4318"):<50}  the same, sent to them
+  {up:<{len(again)}}      the backends on this machine, without containers
+  {again}      the same, sent to them
 Your own service, in the environment that it runs in:
   {installing_elsewhere()}
   export OTEL_SERVICE_NAME=my-tts OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318

@@ -18,7 +18,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from otel_tts import settings
+from otel_tts import settings, variables
 from otel_tts.cli import output
 from otel_tts.commands import installing, suggest
 
@@ -107,11 +107,12 @@ def _distributions(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _settings(environ: Mapping[str, str]) -> Iterator[Check]:
     effective = settings.read(environ)
-    for problem in effective.problems:
+    problems = [*effective.problems, *map(str, variables.problems(environ))]
+    for problem in problems:
         yield Check("settings", FAIL, problem)
     if not effective.enabled or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         yield Check("settings", WARN, "telemetry is off: OTEL_TTS_ENABLED=false or OTEL_SDK_DISABLED=true")
-    if not effective.problems:
+    if not problems:
         yield Check("settings", PASS, settings.describe(effective) or "all at their defaults")
 
 
@@ -168,7 +169,8 @@ def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
         nvml = Nvml()
     except Unavailable as unavailable:
-        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}")
+        how = f"; {installing('gpu')}" if importlib.util.find_spec("pynvml") is None else ""
+        yield Check("GPU health", SKIP, f"no power, temperature and memory of a GPU here: {unavailable}{how}")
         return
     try:
         for gpu in nvml.gpus(visible(environ)):

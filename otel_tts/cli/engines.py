@@ -70,8 +70,6 @@ def engines(
     wrong, 2 for wrong use.
     """
     named = [_point(table) for table in tables or ()]
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
     found = list(survey(named))
     if as_json:
         output.print_json({"engines": [asdict(status) for status in found]})
@@ -93,6 +91,8 @@ def survey(named: Iterable[metadata.EntryPoint] = ()) -> Iterator[Status]:
     from otel_tts.instrumentation.engines import known
     from otel_tts.instrumentation.tables import Wrong, load
 
+    if (here := str(Path.cwd())) not in sys.path:  # a command's is its own folder; `otel-tts run` adds this one too
+        sys.path.append(here)
     packages = Installed()
     for table in (*known(), *map(load, named)):
         if isinstance(table, Wrong):

@@ -10,6 +10,7 @@ import typer
 
 from otel_tts.cli.demo import demo
 from otel_tts.cli.doctor import doctor
+from otel_tts.cli.encoding import write_anything
 from otel_tts.cli.engines import engines
 from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
@@ -55,6 +56,7 @@ app.add_typer(stack, name="stack")
 
 def run() -> None:
     """The entry point of the console script."""
+    write_anything()
     app(prog_name="otel-tts")
 
 

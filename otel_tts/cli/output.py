@@ -13,6 +13,8 @@ from typing import Any, Final
 import typer
 from rich.console import Console
 
+from otel_tts.cli.encoding import stdout_is_utf8
+
 _WIDTH_OF_A_PIPE: Final = 160
 
 
@@ -34,7 +36,7 @@ def stderr() -> Console:
 
 def print_json(value: Any) -> None:
     """Print `value` as one JSON document on stdout. A number that JSON cannot hold is an error, not a NaN."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=not stdout_is_utf8(), allow_nan=False))
 
 
 def say(message: str) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 
 import typer
 
+from otel_tts import variables
 from otel_tts.commands import suggest
 
 CONTEXT: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -39,6 +40,7 @@ def run(context: typer.Context) -> None:
     if not command:
         raise _failure(f"no command to run; usage: {suggest('run -- COMMAND [ARGUMENTS]')}", _WRONG_USE)
     executable = find(command[0])
+    _leave_out_missing_propagators()
     os.environ.update(launch_environment(os.environ))
     try:
         os.execv(executable, command)
@@ -47,14 +49,23 @@ def run(context: typer.Context) -> None:
 
 
 def find(command: str) -> str:
-    """Return the path of `command`. Ends the program with a message, as a shell would, when there is none."""
-    if executable := shutil.which(command):
+    """Return the path of `command`: PATH decides, then what lies beside this Python, in an environment that is not
+    activated. Ends the program with a message, as a shell would, when there is none.
+    """
+    if executable := shutil.which(command) or shutil.which(command, path=str(Path(sys.executable).parent)):
         return executable
     if Path(command).is_file():
         raise _failure(
             f"{command} is not executable; a Python file: {suggest('run -- python')} {command}", _CANNOT_EXECUTE
         )
     raise _failure(f"{command} was not found; is it installed in this environment, and on PATH?", _NOT_FOUND)
+
+
+def _leave_out_missing_propagators() -> None:
+    """Say so here: whatever in the program imports OpenTelemetry would die of one that is not installed."""
+    for problem in variables.missing_propagators(os.environ):
+        print(f"otel-tts run: {problem}", file=sys.stderr)
+        os.environ[problem.rule.name] = str(problem.use)
 
 
 def launch_environment(environ: Mapping[str, str]) -> MutableMapping[str, str]:

@@ -4,41 +4,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from otel_tts import names
+from otel_tts.demo import waterfall
 from otel_tts.demo.report import Row
+from otel_tts.readers.otlp_files import LogLine, Span
 
+_ROOMY: Final = 110
+_WIDEST: Final = 1000
 UNKNOWN: Final = "–"
 _COLORS: Final = {"ok": "green", "anomalous": "yellow", "cancelled": "yellow", "error": "red", "rejected": "yellow"}
 
 
-def table_of(rows: list[Row], width: int) -> Table:
-    """One line a request, on a terminal of `width` characters; of a long id a narrow one shows the beginning."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1 if width < 110 else 2, 0, 0), header_style="bold")
-    table.add_column("request_id", overflow="ellipsis")
-    for title in ("request", "outcome"):
+def print_request(console: Console, spans: list[Span], lines: list[LogLine]) -> None:
+    """One request: headed by its id, its trace as a waterfall, and its log lines below."""
+    who = spans[0].attributes.get(names.REQUEST_ID, UNKNOWN)
+    head = f"Request {who}, the slowest that went well (trace {spans[0].trace_id}):"
+    console.print(head, style="bold", markup=False, soft_wrap=True)
+    console.print(waterfall.draw(spans, console.width))
+    for line in sorted(lines, key=lambda line: line.time):
+        console.print(str(line.body), markup=False, soft_wrap=True)
+
+
+def print_table(console: Console, rows: list[Row]) -> None:
+    """One line a request. No request id is cut: a terminal that is too narrow shows less of the rest."""
+    roomy = console.width >= _ROOMY
+    table = Table(box=None, pad_edge=False, padding=(0, 2 if roomy else 1, 0, 0), header_style="bold")
+    for title in ("request_id", "request", "outcome"):
         table.add_column(title, no_wrap=True)
-    for title in ("status", "chars", "audio s", "rtf", "first\naudio ms", "took\nms"):
-        table.add_column(title, justify="right", no_wrap=True)
+    for title, form in _NUMBERS.items():
+        if roomy or form.always:
+            table.add_column(title, justify="right", no_wrap=True)
     table.add_column("remarks")
     for row in rows:
         table.add_row(
             row.request_id or UNKNOWN,
             row.kind,
             Text(row.outcome or UNKNOWN, style=_COLORS.get(row.outcome or "", "")),
-            str(row.status_code),
-            str(row.text_length),
-            number(row.audio_duration, "{:.2f}"),
-            number(row.real_time_factor, "{:.3f}"),
-            milliseconds(row.time_to_first_audio),
-            milliseconds(row.duration),
+            *(form.of(row) for form in _NUMBERS.values() if roomy or form.always),
             ", ".join([*row.anomalies, *([row.error_type] if row.error_type else [])]),
         )
-    return table
+    needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    table.width = needed if needed > console.width else None
+    console.print(table, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class _Number:
+    of: Callable[[Row], str]
+    always: bool = False
+
+
+_NUMBERS: Final = {
+    "status": _Number(lambda row: str(row.status_code), always=True),
+    "characters": _Number(lambda row: str(row.text_length)),
+    "audio\ns": _Number(lambda row: number(row.audio_duration, "{:.2f}")),
+    "rtf\ns/s": _Number(lambda row: number(row.real_time_factor, "{:.3f}")),
+    "first sound\nheard, ms": _Number(lambda row: milliseconds(row.time_to_first_audio)),
+    "took\nms": _Number(lambda row: milliseconds(row.duration), always=True),
+}
 
 
 def print_summary(console: Console, summary: dict[str, Any]) -> None:

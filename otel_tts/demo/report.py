@@ -175,6 +175,16 @@ def slowest(rows: Iterable[Row], traces: Traces) -> list[Span]:
     return traces.below(max(roots, key=lambda root: root.seconds)) if roots else []
 
 
+def lines_of(spans: list[Span], telemetry: Telemetry) -> list[LogLine]:
+    """The REQ_ and STAGE_TIME lines of the request whose spans these are, the server's first."""
+    request_id = spans[0].attributes.get(names.REQUEST_ID)
+    return [
+        line
+        for line in telemetry.logs
+        if line.scope == names.SCOPE and line.attributes.get(names.REQUEST_ID) == request_id and line.body
+    ]
+
+
 def summarise(rows: list[Row], telemetry: Telemetry, files: Iterable[Path], problems: list[str]) -> dict[str, Any]:
     """All of the demo as plain values, for `--json`."""
     return {

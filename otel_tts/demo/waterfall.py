@@ -25,7 +25,7 @@ _NOTES: Final = {
     names.COLD_START: "cold start",
     names.AUDIO_DURATION: "{:.2f} s of audio",
     names.REAL_TIME_FACTOR: "rtf {:.3f}",
-    names.TIME_TO_FIRST_AUDIO: "first audio at {:.3f} s",
+    names.TIME_TO_FIRST_AUDIO: "first sound heard at {:.3f} s",
     names.AUDIO_ANOMALY: "{}",
     names.STAGE_SEGMENTS: "{} segments",
     names.ERROR_TYPE: "{}",
@@ -74,13 +74,13 @@ def draw(spans: Iterable[Span], width: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column("span", no_wrap=True)
     table.add_column("time", no_wrap=True)
-    table.add_column("ms", justify="right", no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
     table.add_column("what it says", style="dim")
     for line in lay_out(spans):
         color = _color(line.span)
         name = Text.assemble((line.branch, "dim"), (line.span.name, color))
         table.add_row(
-            name, Text(bar(line, widest), style=color), f"{line.span.seconds * 1e3:.1f}", Text(notes(line.span))
+            name, Text(bar(line, widest), style=color), f"{line.span.seconds * 1e3:.1f} ms", Text(notes(line.span))
         )
     return table
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from otel_tts import variables
+from otel_tts.commands import pip, suggest
 from otel_tts.distro import defaults, outages, sdk_components, without_server
 from otel_tts.distro.pipeline import SIGNALS
 from otel_tts.distro.sdk_components import Said
@@ -23,15 +25,8 @@ from otel_tts.distro.sdk_components import Said
 _BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "grpc_proxy")
 _MASKED: Final = re.compile(r"(?<=://)[^/@\s]+@")
-_NO_HTTP: Final = (
-    "BadStatusLine",
-    "RemoteDisconnected",
-    "Connection reset",
-    "Connection aborted",
-)
+_NO_HTTP: Final = ("BadStatusLine", "RemoteDisconnected", "Connection reset", "Connection aborted")
 _NO_GRPC: Final = ("Expected SETTINGS frame", "http1", "HTTP/2", "Socket closed", "recvmsg", "Connection reset")
-
-
 _SILENT: Final = "does not answer in time; is it an OTLP receiver? does a firewall take the packets?"
 
 
@@ -49,13 +44,13 @@ class Finding:
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a finding for each exporter that a process with `environ` would have. Takes some seconds at most."""
-    if (why := without_server.trouble(environ)) is not None:
-        yield Finding("files", without_server.FILE, False, why)
-    whole = {**environ, **defaults.wanted(environ)}
+    given = dict(environ)
+    with variables.set_aside(given):  # as a process would, which says so
+        whole = {**given, **defaults.wanted(given)}
     with _as_environment(whole):
         for signal in SIGNALS:
             for name in without_server.named(whole, signal):
-                if name != "none" and not (why and name == without_server.FILE):
+                if name != "none":
                     yield _try(signal, name, whole)
 
 
@@ -70,7 +65,7 @@ def _try(signal: str, name: str, environ: Mapping[str, str]) -> Finding:
 
 def _examine(signal: str, name: str, environ: Mapping[str, str]) -> tuple[bool, str]:
     variable, endpoint = _endpoint(environ, signal)
-    if name.startswith("otlp") and (wrong := _wrong_address(variable, endpoint, signal, _protocol(environ, signal))):
+    if name.startswith("otlp") and (wrong := _wrong_address(variable, endpoint, _protocol(environ, signal))):
         return False, wrong
     exporter: Any = sdk_components.load_exporter(signal, name)()
     try:
@@ -90,7 +85,7 @@ def _examine(signal: str, name: str, environ: Mapping[str, str]) -> tuple[bool, 
 # --- what comes back, in words ---------------------------------------------------------------------------------------
 
 
-def _wrong_address(variable: str, endpoint: str, signal: str, protocol: str) -> str:
+def _wrong_address(variable: str, endpoint: str, protocol: str) -> str:
     """What is wrong with an address whatever answers there."""
     if not endpoint:
         return ""
@@ -100,12 +95,13 @@ def _wrong_address(variable: str, endpoint: str, signal: str, protocol: str) -> 
         _ = parts.port
     except ValueError:
         return f"{variable}={shown} is not a URL with a port from 0 to 65535"
+    if protocol == "grpc":  # which needs no scheme, and takes no path
+        return ""
     if "://" not in endpoint:
-        safe = "" if protocol != "grpc" else ", or https:// for TLS, which is what is taken without it"
-        return f"{variable}={shown} has no scheme; write http://{shown}{safe}"
-    if parts.scheme not in ("http", "https") and protocol != "grpc":
+        return f"{variable}={shown} has no scheme; write http://{shown}"
+    if parts.scheme not in ("http", "https"):
         return f"{variable}={shown} is not a URL that begins with http:// or https://"
-    if protocol != "grpc" and variable == _BASE and (found := re.search(r"/v1/(traces|metrics|logs)/*$", parts.path)):
+    if variable == _BASE and (found := re.search(r"/v1/(traces|metrics|logs)/*$", parts.path)):
         return f"{variable} is the base URL, to which each signal adds its own /v1/…; take {found[0]} off its end"
     return ""
 
@@ -172,15 +168,13 @@ def _over_grpc(said: Said, endpoint: str) -> str:
 
 
 def _explain(error: Exception, name: str) -> str:
-    if "Unsupported OTLP protocol" in str(error):
-        return f"{error}; there are grpc and http/protobuf"
     if isinstance(error, OSError):
         return error.strerror or str(error)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
-        return f"{text}; a package that it needs is missing or does not fit, see `pip check`"
+        return f"{text}; a package that it needs is missing or does not fit, see `{suggest('doctor')}`"
     if "not found in entry point" in text:
-        return f"no installed package has it; pip install opentelemetry-exporter-{name}, or correct the name"
+        return f"no installed package has it; {pip()} install opentelemetry-exporter-{name}, or correct the name"
     return text
 
 

@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
 
+from otel_tts.commands import suggest
+
 _logger = logging.getLogger("otel_tts")
 
 _AGAIN_S: Final = 60.0
@@ -54,7 +56,7 @@ def server(name: str) -> Place:
     return Place(
         _CREDENTIALS.sub("", name),
         "arrive at",
-        "Is the collector running? `otel-tts doctor` says what is wrong; OTEL_TTS_FILE_DIR=dir needs no server.",
+        f"Is the collector running? `{suggest('doctor')}` says what is wrong; OTEL_TTS_FILE_DIR=dir needs no server.",
     )
 
 

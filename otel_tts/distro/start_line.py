@@ -50,9 +50,7 @@ def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str])
                 f"{name}={environ[name]} means {environ[name]} seconds in Python, not milliseconds: a collector that "
                 "hangs would be waited for that long; set it in seconds, as in 10"
             )
-    if (why := without_server.trouble(environ)) is not None:
-        yield f"no files are written: {why}"
-    elif settings.file_dir and "OTEL_CONFIG_FILE" in environ:
+    if settings.file_dir and "OTEL_CONFIG_FILE" in environ:
         yield "OTEL_TTS_FILE_DIR does nothing beside OTEL_CONFIG_FILE, which names the exporters"
     for signal in pipeline.foreign():
         yield (
@@ -74,8 +72,8 @@ def _targets(environ: Mapping[str, str], pipeline: Pipeline) -> list[str]:
 
 
 def _target(environ: Mapping[str, str], signal: str, left_out: Sequence[str]) -> str:
-    named = [name for name in without_server.named(environ, signal) if name not in left_out] or ["none"]
-    return " + ".join(_place(environ, signal, exporter) for exporter in named)
+    wanted = without_server.named(environ, signal)
+    return " + ".join(_place(environ, signal, name) for name in wanted if name not in left_out) or "none"
 
 
 def _place(environ: Mapping[str, str], signal: str, exporter: str) -> str:

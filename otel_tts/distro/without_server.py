@@ -15,33 +15,17 @@ _VARIABLE: Final = "OTEL_TTS_FILE_DIR"
 
 
 def exporters(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the value of OTEL_TRACES_EXPORTER and its like for this process: as named, and files where asked for.
-
-    A folder that cannot be used takes nothing away from a server.
-    """
+    """Return the values of OTEL_TRACES_EXPORTER and its like that are not as they were given."""
     to_files = bool(environ.get(_VARIABLE, "").strip())
     values: dict[str, str] = {}
     for signal in SIGNALS:
         given = named(environ, signal)
         wanted = given or ([_OTLP] if not to_files or _has_server(environ, signal) else [])
-        if to_files and not {"none", FILE} & set(wanted) and not (wanted and trouble(environ)):
+        if to_files and not {"none", FILE} & set(wanted):
             wanted = [*wanted, FILE]
         if wanted != given:
             values[_exporter(signal)] = ",".join(wanted)
     return values
-
-
-def trouble(environ: Mapping[str, str]) -> str | None:
-    """Return why the folder cannot be used; None where it can, or where there is none."""
-    if not (named := environ.get(_VARIABLE, "").strip()):
-        return None
-    from otel_tts.export import shared_folder
-
-    try:
-        shared_folder.Folder(shared_folder.locate(named), most_bytes=1, days=1).prepare()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
 
 
 def _has_server(environ: Mapping[str, str], signal: str) -> bool:

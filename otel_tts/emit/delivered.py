@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads delivered files on a thread of its own: a disk that hangs then costs their facts, and nothing else.
 
-A file is handed over open (see `audio.files`) and read once its synthesis has ended. The finished record waits a moment
-for it, so that its facts get on the span; what is read later leaves as a log record of the same trace.
+A file is handed over open (see `audio.files`), audio that was never a file as an excerpt (`audio.excerpt`), and read
+once its synthesis has ended. The finished record waits a moment for it, and for the answer that is still being sent, so
+that its facts get on the span; what is read later leaves as a log record of the same trace.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_tts import names
-from otel_tts.audio.files import Changed, FileFacts, OpenFile, count_open, open_file, read_file
+from otel_tts.audio.excerpt import Excerpt
+from otel_tts.audio.files import Changed, FileFacts, OpenFile, count_open, open_file, read_excerpt, read_file
 from otel_tts.guard import note_fault
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ MAX_OPEN: Final = 64
 """Files that may be held open in the process; further ones are not read."""
 MAX_FILES: Final = 16
 """Files of one request."""
+MAX_QUEUED: Final = 256
+"""Files and excerpts of the process that may wait to be read."""
 
 
 _Identity = tuple[int, int, int, int]
@@ -41,17 +45,33 @@ class Delivered:
 
     facts: FileFacts
     returned: bool
-    """The engine or the page gave this file as its answer; the others it only wrote."""
+    """The engine, the page or the server gave this as its answer; the others it only wrote."""
+    part: bool = False
+    """One of several that were encoded in memory: nothing says what all of them together are."""
+    shared: bool = False
+    """It holds the audio of other syntheses, too."""
+
+
+class _Noted(NamedTuple):
+    """A file or excerpt that is to be read."""
+
+    file: OpenFile | Excerpt
+    returned: bool
+    shared: bool = False
 
 
 class Files:
     """The files of one synthesis. Touched under the reader's lock only."""
 
-    __slots__ = ("emitted", "read", "reading", "seen", "waiting")
+    __slots__ = ("emitted", "encoded", "in_memory", "read", "reading", "seen", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[OpenFile, bool]] = []
+        self.waiting: list[_Noted] = []
         """Noted while the synthesis runs."""
+        self.in_memory: Excerpt | None = None
+        """What was encoded in memory last."""
+        self.encoded = 0
+        """How often something was."""
         self.reading = 0
         self.read: list[Delivered] = []
         self.seen: dict[_Identity, Delivered] = {}
@@ -76,8 +96,17 @@ class Files:
         return sum(other.facts.duration or 0.0 for other in self.read if other is not file)
 
     def answer(self) -> Delivered | None:
-        """Return the file that was delivered: the last one that was returned, else the last that was written."""
+        """Return what was delivered: the last that was returned, else the last that was written."""
         return next((file for file in reversed(self.read) if file.returned), self.read[-1] if self.read else None)
+
+    def encode(self, excerpt: Excerpt) -> bool:
+        """Take what was encoded in memory in place of what was before it; False where it is the same once more."""
+        before, self.in_memory = self.in_memory, excerpt
+        if before is not None and before.is_same(excerpt):
+            return False
+        self.encoded += 1
+        self.waiting = [noted for noted in self.waiting if noted.file is not before]
+        return True
 
 
 class FileReader:
@@ -91,7 +120,7 @@ class FileReader:
         """Start anew in a child: thread and lock were the parent's. Nobody there would ever let go of its files."""
         jobs, reading = self._jobs, self._reading
         while jobs.qsize():
-            jobs.get_nowait()[1].close()
+            jobs.get_nowait()[1].file.close()
         if reading is not None:
             reading.close()
         self._renew()
@@ -99,10 +128,10 @@ class FileReader:
     def _renew(self) -> None:
         # A collection in the middle of taking a file may close another one, and a signal's handler may flush.
         self._lock = threading.RLock()
-        self._jobs: queue.SimpleQueue[tuple[Synthesis, OpenFile, bool]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Synthesis, _Noted]] = queue.SimpleQueue()
         self._idle = threading.Condition(self._lock)
         self._queued = 0
-        self._reading: OpenFile | None = None
+        self._reading: OpenFile | Excerpt | None = None
         self._thread: threading.Thread | None = None
 
     def note(self, synthesis: Synthesis, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
@@ -114,18 +143,30 @@ class FileReader:
             return False
         if file is None:
             return False
+        self._note(synthesis, _Noted(file, returned), count_open() > MAX_OPEN)
+        return True
+
+    def note_excerpt(
+        self, synthesis: Synthesis, excerpt: Excerpt, returned: bool = False, shared: bool = False
+    ) -> None:
+        """Take audio of `synthesis` that was never a file: encoded in memory, or (`returned`) the answer itself."""
+        self._note(synthesis, _Noted(excerpt, returned, shared), self._queued >= MAX_QUEUED)
+
+    def _note(self, synthesis: Synthesis, noted: _Noted, too_many: bool) -> None:
+        file = noted.file
         with self._lock:
             files: Files | None = synthesis.files
             if files is None:
                 files = synthesis.files = Files()
                 files.emitted = synthesis.ctx is None  # pyright: ignore[reportUnnecessaryComparison]
-            if count_open() > MAX_OPEN or len(files.waiting) + len(files.read) + files.reading >= MAX_FILES:
+            if isinstance(file, Excerpt) and not noted.returned and not files.encode(file):
+                return
+            if too_many or len(files.waiting) + len(files.read) + files.reading >= MAX_FILES:
                 self._kit.dropped["file_limit"] += 1
             elif synthesis.t1 is None:
-                files.waiting.append((file, returned))
+                files.waiting.append(noted)
             else:
-                self._queue(synthesis, files, file, returned)
-        return True
+                self._queue(synthesis, files, noted)
 
     def start(self, synthesis: Synthesis) -> None:
         """The synthesis has ended: let its files be read."""
@@ -133,8 +174,8 @@ class FileReader:
             files: Files | None = synthesis.files
             if files is not None:
                 waiting, files.waiting = files.waiting, []
-                for file, returned in waiting:
-                    self._queue(synthesis, files, file, returned)
+                for noted in waiting:
+                    self._queue(synthesis, files, noted)
 
     def is_ready(self, synthesis: Synthesis) -> bool:
         """Whether the files noted by now have been read, or have had their time."""
@@ -163,16 +204,16 @@ class FileReader:
 
     # --- the thread ----------------------------------------------------------------------------------------------
 
-    def _queue(self, synthesis: Synthesis, files: Files, file: OpenFile, returned: bool) -> None:
+    def _queue(self, synthesis: Synthesis, files: Files, noted: _Noted) -> None:
         files.reading += 1
         self._queued += 1
-        self._jobs.put((synthesis, file, returned))
+        self._jobs.put((synthesis, noted))
         if self._thread is None:
             thread = threading.Thread(target=self._run, args=(self._jobs,), name="otel-tts-files", daemon=True)
             thread.start()
             self._thread = thread  # known once it runs: where no more threads can be had, the next file tries again
 
-    def _run(self, jobs: queue.SimpleQueue[tuple[Synthesis, OpenFile, bool]]) -> None:
+    def _run(self, jobs: queue.SimpleQueue[tuple[Synthesis, _Noted]]) -> None:
         while jobs is self._jobs:
             job: Any = jobs.get()
             try:
@@ -186,29 +227,36 @@ class FileReader:
                     self._queued -= 1
                     self._idle.notify_all()
 
-    def _take(self, synthesis: Synthesis, file: OpenFile, returned: bool) -> None:
+    def _take(self, synthesis: Synthesis, noted: _Noted) -> None:
         files: Any = synthesis.files
         found = late = None
-        self._reading = file
+        file = self._reading = noted.file
         try:
-            found = self._read(synthesis, files, file)
+            found = self._read(synthesis, files, noted)
         finally:
             self._reading = None
             file.close()
             with self._lock:
                 files.reading -= 1
                 if found is not None:
-                    known = found[0] in files.seen
-                    files.add(found[0], Delivered(found[1], returned))
-                    late = None if known or not files.emitted else files.seen[found[0]]
+                    known = file.state in files.seen
+                    files.add(file.state, found)
+                    told = known or (isinstance(file, Excerpt) and not noted.returned)  # a stream's pieces are many
+                    late = None if told or not files.emitted else files.seen[file.state]
         if late is not None:
             self._emit_late(synthesis, late)
 
-    def _read(self, synthesis: Synthesis, files: Files, file: OpenFile) -> tuple[_Identity, FileFacts] | None:
+    def _read(self, synthesis: Synthesis, files: Files, noted: _Noted) -> Delivered | None:
+        file = noted.file
         if (known := files.seen.get(file.state)) is not None:
-            return file.state, known.facts
+            return Delivered(known.facts, noted.returned)
+        if isinstance(file, Excerpt):
+            facts = read_excerpt(file)
+            if not noted.returned and not facts.duration:  # a header for what is streamed, or nothing that we know
+                return None
+            return Delivered(facts, noted.returned, not noted.returned and files.encoded > 1, noted.shared)
         try:
-            return file.state, read_file(file, not _is_heard(synthesis), self._kit.thresholds)
+            return Delivered(read_file(file, not _is_heard(synthesis), self._kit.thresholds), noted.returned)
         except Changed:
             self._kit.dropped["file_changed"] += 1
         except OSError:
@@ -219,4 +267,4 @@ class FileReader:
 def _is_heard(synthesis: Synthesis) -> bool:
     """Whether the engine's own samples were seen: then the file's need not be measured."""
     recording = synthesis.recording
-    return bool(recording is not None and recording.size) or names.AUDIO_PEAK in synthesis.attrs
+    return bool(recording is not None and recording.heard) or names.AUDIO_PEAK in synthesis.attrs

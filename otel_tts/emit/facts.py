@@ -38,12 +38,12 @@ def settle(synthesis: Synthesis) -> None:
     attrs = synthesis.attrs
     heard = facts = synthesis.recording.facts() if synthesis.recording is not None else None
     file, parts = synthesis.kit.files.settle(synthesis)
-    if file is not None and (heard is None or heard.peak is None):
+    if file is not None and not file.part and (heard is None or heard.peak is None):
         facts = _facts_of(file.facts, heard)
     if facts is not None:
         _note_audio(synthesis, facts)
     if file is not None:
-        _note_file(synthesis, file.facts, judge_file(file.facts, heard, parts))
+        _note_file(synthesis, file, judge_file(file.facts, heard, parts))
     _note_stream(synthesis)
     _note_times(synthesis, facts)
     if synthesis.segments:
@@ -62,8 +62,6 @@ def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:
         value = getattr(facts, field)
         if value is not None:
             attrs[name] = value
-    if names.AUDIO_SIZE not in attrs and synthesis.recording is not None and synthesis.recording.size is not None:
-        attrs[names.AUDIO_SIZE] = synthesis.recording.size
     engine = synthesis.engine
     anomalies = judge(
         facts,
@@ -113,12 +111,15 @@ def _facts_of(file: FileFacts, heard: AudioFacts | None) -> AudioFacts:
     )
 
 
-def _note_file(synthesis: Synthesis, file: FileFacts, anomalies: tuple[str, ...]) -> None:
+def _note_file(synthesis: Synthesis, delivered: Delivered, anomalies: tuple[str, ...]) -> None:
     """Put what a file says on the span: format and size are the delivered audio's, the rest stands in an event."""
-    attrs = synthesis.attrs
-    attrs[names.AUDIO_SIZE] = file.size
+    attrs, file = synthesis.attrs, delivered.facts
     if file.format is not None:
         attrs.setdefault(names.AUDIO_FORMAT, file.format)
+    if delivered.part:
+        return
+    if not delivered.shared:
+        attrs[names.AUDIO_SIZE] = file.size
     synthesis.note(names.FILE_EVENT, _described(file, anomalies))
     before: tuple[str, ...] = attrs.get(names.AUDIO_ANOMALY, ())
     if added := tuple(name for name in anomalies if name not in before):
@@ -134,6 +135,8 @@ def _described(file: FileFacts, anomalies: tuple[str, ...]) -> dict[str, Any]:
         names.AUDIO_SAMPLE_RATE: file.sample_rate,
         names.AUDIO_CHANNELS: file.channels,
         names.AUDIO_ANOMALY: anomalies or None,
+        names.FILE_ERRORS: file.errors or None,
+        names.FILE_LINKS: file.links if file.links > 1 else None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -25,9 +25,9 @@ DEVICE_PATIENCE: Final = 30.0
 """Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
 DEVICE_AT_EXIT: Final = 1.0
 """The same when the process ends or somebody flushes."""
-ANSWER_PATIENCE: Final = 1.0
-"""Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds, and
-whether somebody was still there to take it."""
+ANSWER_PATIENCE: Final = 2.0
+"""Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds,
+whether somebody was still there to take it, and what the audio is that left."""
 _REFUSALS: Final = 64
 """Requests that a look at the device asks for in vain at most."""
 _REST: Final = 0.002
@@ -110,7 +110,7 @@ def with_files(record: Any) -> Any:
 
 def _is_answered(record: Any) -> bool:
     web = getattr(record, "request", None)
-    if web is None or not web.answers or web.ended is not None:
+    if web is None or not web.is_answering:
         return True
     return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE * 1e9
 

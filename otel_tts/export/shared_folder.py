@@ -145,7 +145,7 @@ class Folder:
                 with contextlib.suppress(OSError):  # somebody else was faster, or it is another user's
                     os.unlink(found.name, dir_fd=folder)
                     if not leftover:
-                        self.note_removed("file_expired" if found.changed < ends else "file_limit", 1)
+                        self.note_removed("files_expired" if found.changed < ends else "files_limit", 1)
         return size <= self.most_bytes
 
 

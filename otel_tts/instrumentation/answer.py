@@ -13,6 +13,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from otel_tts.guard import contain
+from otel_tts.instrumentation import answer_audio
 from otel_tts.request import Request, is_acceptable
 
 Message = MutableMapping[str, Any]
@@ -45,6 +46,7 @@ class Answer:
     async def send(self, message: Message) -> None:
         """Send, with the request's id in the head, and note when the answer is complete."""
         message = contain("asgi.header", self._prepare, message) or message
+        contain("asgi.audio", self._look_for_audio, message)
         await self._send(message)
         contain("asgi.body", self._note_sent, message)
 
@@ -56,6 +58,12 @@ class Answer:
         if self._flag is not None and getattr(self._server, self._flag):
             self._current.end(perf_counter_ns(), left=True)
         return self._settle_id(message) if message["type"] in self._heads else message
+
+    def _look_for_audio(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer_audio.begin(self._current, message)
+        elif self._current.body is not None and message["type"] == "http.response.body":
+            answer_audio.take(self._current, message)
 
     def _note_sent(self, message: Message) -> None:
         if self._current.ended is None and self._is_last(message["type"], message):

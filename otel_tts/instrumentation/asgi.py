@@ -121,6 +121,7 @@ def _with_edge(original: Application) -> Application:
             await original(self, scope, receive, send)
         finally:
             if token is not None:
+                scope[MARK].answers = False  # there will be none
                 contain("asgi", _leave, token)
                 contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
 

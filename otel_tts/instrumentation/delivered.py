@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from typing import Any, cast
 
 from otel_tts import request
+from otel_tts.audio.container import sniff
+from otel_tts.audio.excerpt import Excerpt
 from otel_tts.guard import contain
 from otel_tts.request import Request
 from otel_tts.synthesis import Synthesis, current
 
+_HEADER = 4096
+"""Bytes that tell a file's bytes from samples."""
 _MAX_ANSWER = 16
 """Parts of an answer that are looked at."""
 
@@ -20,10 +25,23 @@ _MAX_ANSWER = 16
 def note_file(owner: Synthesis | Request | None, path: object, *, returned: bool = False) -> bool:
     """Note a finished file of `owner` (default: of the current synthesis or request); True where it is one.
 
-    A request's file belongs to its newest synthesis. Anything that names no regular file is left alone. `returned`: it
-    is the answer, which goes before files that were only written. Costs a stat and an open; never raises.
+    A request's file belongs to its newest synthesis. Anything that names no regular file is left alone; a buffer in
+    memory is looked at as far as a header needs it. `returned`: it is the answer, which goes before what was only
+    written. Costs a stat and an open; never raises.
     """
     return contain("files", _note, owner, path, returned) or False
+
+
+def note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, *, returned: bool = False) -> bool:
+    """Note audio that a call returned as the bytes of a file; True where that is what they are."""
+    return contain("files", _note_encoded, synthesis, data, returned) or False
+
+
+def _note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, returned: bool) -> bool:
+    if sniff(bytes(data[:_HEADER]), complete=False) is None:
+        return False
+    synthesis.kit.files.note_excerpt(synthesis, Excerpt.of(memoryview(data)), returned)
+    return True
 
 
 def note_answer(owner: Synthesis | Request | None, answer: object) -> bool:
@@ -50,7 +68,18 @@ def current_synthesis() -> Synthesis | None:
 
 
 def _note(owner: Synthesis | Request | None, path: object, returned: bool) -> bool:
-    if not isinstance(path, (str, bytes, os.PathLike)) or not path:
+    if not isinstance(path, (str, bytes, os.PathLike, io.BytesIO)) or not path:
         return False
     synthesis: Any = owner.synthesis if isinstance(owner, Request) else owner or current_synthesis()
-    return synthesis is not None and synthesis.kit.files.note(synthesis, path, returned)
+    if synthesis is None:
+        return False
+    if isinstance(path, io.BytesIO):
+        return not path.closed and _note_buffer(synthesis, path, returned)
+    return synthesis.kit.files.note(synthesis, path, returned)
+
+
+def _note_buffer(synthesis: Synthesis, buffer: io.BytesIO, returned: bool) -> bool:
+    with buffer.getbuffer() as data:  # while it is held the buffer cannot grow
+        excerpt = Excerpt.of(data)
+    synthesis.kit.files.note_excerpt(synthesis, excerpt, returned)
+    return True

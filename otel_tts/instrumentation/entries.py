@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,15 +16,16 @@ from opentelemetry.context import Context
 
 from otel_tts import names
 from otel_tts.audio.reading import rate_of
+from otel_tts.audio.unread import is_bytes, say_unread
 from otel_tts.emit import recorder
 from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.engine import Call, Callback, Engine, Entry
 from otel_tts.gpu.fallback import kind_of_device
 from otel_tts.guard import contain
 from otel_tts.instrumentation import progress
-from otel_tts.instrumentation.delivered import note_file
+from otel_tts.instrumentation.delivered import note_encoded, note_file
 from otel_tts.instrumentation.kinds import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
-from otel_tts.instrumentation.reading import bind, fact, length, pick, pieces_of, positional, read
+from otel_tts.instrumentation.reading import bind, fact, length, pick, pieces_of, positional, read, self_described
 from otel_tts.record import now
 from otel_tts.streaming import LAST, Take, iterate, iterate_async
 from otel_tts.synthesis import Synthesis, current, enter_entry, entries_around
@@ -183,7 +185,8 @@ class _EntryCall:
         if self._chunk is not None and self._chunk.given:
             self._given = call.arguments
         rate = self.entry.sample_rate
-        self._rate = rate_of(rate if isinstance(rate, int) else read(rate, call)) or self.engine.sample_rate
+        given = read(rate, call) if isinstance(rate, str) or callable(rate) else rate
+        self._rate = rate_of(given) or self.engine.sample_rate
         outer = current()
         if outer is not None:
             self._join(outer, call)
@@ -314,8 +317,8 @@ class _EntryCall:
         """The result of a plain call. None where audio was to come counts as no audio."""
         if self._delivers:
             progress.stop(synthesis)
-        if self._heard:  # piece by piece
-            return
+        if self._heard or (self.entry.kinds and self.entry.kinds[0] in (GENERATOR, ASYNC_GENERATOR)):
+            return  # piece by piece, or what was to give pieces is of another kind in this version
         if self.entry.required and result is None:
             synthesis.fail_unseen()
             return
@@ -325,7 +328,7 @@ class _EntryCall:
             return
         if self._given is not None:
             frames = self._read_samples(synthesis, self._given)
-        elif self._chunk is None or result is not None:
+        elif self._chunk is None or self._chunk.optional or result is not None:
             frames = self._read_samples(synthesis, result)
         else:
             frames = synthesis.audio((), self._rate, source=self.entry)
@@ -336,9 +339,14 @@ class _EntryCall:
         """A path in place of samples, or the file that the call was told to write: what is in it is read later."""
         path = None if self.entry.file is None else read(self.entry.file, self._call)
         written = path is not None and note_file(synthesis, path, returned=self._delivers)
-        if not isinstance(result, (str, os.PathLike)):
+        if is_bytes(result):
+            if (self._chunk is not None and self._chunk.encoding) or not note_encoded(
+                synthesis, result, returned=self._delivers
+            ):  # pyright: ignore[reportUnknownArgumentType]
+                return False
+        elif not isinstance(result, (str, os.PathLike, io.BytesIO)):
             return written and (result is None or self._chunk is None)
-        if not note_file(synthesis, result, returned=self._delivers):  # pyright: ignore[reportUnknownArgumentType]
+        elif not note_file(synthesis, result, returned=self._delivers):  # pyright: ignore[reportUnknownArgumentType]
             return False
         if self._delivers:
             synthesis.delivered(now(), None)
@@ -346,7 +354,7 @@ class _EntryCall:
 
     def ended(self, synthesis: Synthesis) -> None:
         """A stream came to its end; one that never yielded made empty audio."""
-        if self._chunk is not None and synthesis.recording is None:
+        if self._chunk is not None and not self._chunk.optional and synthesis.recording is None:
             synthesis.audio((), self._rate, source=self.entry)
 
     def left(self, synthesis: Synthesis, error: BaseException) -> None:
@@ -359,18 +367,33 @@ class _EntryCall:
         chunk = self._chunk
         if chunk is None:
             return None
-        rate = rate_of(pick(result, chunk.rate)) or self._rate
-        if chunk.select is not None:
+        rate, samples = rate_of(pick(result, chunk.rate)) or self._rate, result
+        described = None
+        if chunk.samples is None and chunk.select is None:
+            described = contain("reader", self_described, result)
+        if described is not None:
+            samples, rate = described[0], described[1] if chunk.rate is None else rate
+        elif chunk.optional:
+            return None
+        elif chunk.select is not None:
             samples = contain("reader", chunk.select, self._call, result)
-        else:
-            samples = result if chunk.samples is None else pick(result, chunk.samples)
+        elif chunk.samples is not None:
+            samples = pick(result, chunk.samples)
         if samples is None and (chunk.select is not None or callable(chunk.samples)):
             return _NO_AUDIO
         pieces = pieces_of(samples)
-        if pieces is None:
-            return synthesis.audio(samples, rate, source=self.entry)
-        frames = [synthesis.audio(piece, rate, source=self.entry) for piece in pieces]
-        return None if None in frames else sum(cast("list[int]", frames))
+        taken = [self._take(synthesis, piece, rate) for piece in ([samples] if pieces is None else pieces)]
+        if None not in taken:
+            return sum(cast("list[int]", taken))
+        if synthesis.source is self.entry and synthesis.t1 is None:
+            shown = result if samples is None else samples
+            where = f"{self.engine.name}: {self.entry.target}"
+            contain("chunk", say_unread, where, shown, chunk.samples if samples is None else None)
+        return None
+
+    def _take(self, synthesis: Synthesis, samples: Any, rate: int | None) -> int | None:
+        encoding = self._chunk.encoding if self._chunk is not None else None
+        return synthesis.audio(samples, rate, encoding=encoding, source=self.entry)
 
 
 class _Continued:

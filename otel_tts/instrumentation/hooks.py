@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from otel_tts.engine import Call, Engine, Entry, Load, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation import locks, progress, tables, workers
 from otel_tts.instrumentation.entries import call_entry
+from otel_tts.instrumentation.imports import after_each_import
 from otel_tts.instrumentation.loads import call_load
 from otel_tts.instrumentation.proxies import hook
 from otel_tts.instrumentation.reading import bind, positional
@@ -45,17 +46,18 @@ class EngineStatus:
 
 @dataclass(frozen=True)
 class _Wrapped:
-    """What stands where, for `unwrap_all`. `own` is False where the parent inherited the original."""
+    """What stands where, for `unwrap_all`. `own` is False where the parent inherited the original.
 
-    parent: Any
+    Weakly: a module that is dropped from sys.modules goes, with what it holds.
+    """
+
+    parent: weakref.ref[Any]
     attribute: str
-    original: Any
-    hook: Any
+    hook: weakref.ref[Any]
     own: bool
 
 
-_wrapped: Final[dict[tuple[str, str], _Wrapped]] = {}
-"""By module and dotted name."""
+_wrapped: Final[list[_Wrapped]] = []
 
 _round = 0
 """Counts `unwrap_all`: a module that is imported only afterwards is left alone."""
@@ -69,16 +71,18 @@ def watch(engine: Engine) -> None:
     if (trouble := contain("engine table", tables.problem, engine)) is not None:
         _logger.warning(
             "otel-tts: the engine table %s is left out: %s (%s)",
-            getattr(engine, "name", ""), trouble, tables.caller(),
+            getattr(engine, "name", ""), trouble, contain("engine table", tables.caller),
         )  # fmt: skip
     elif engine.only_with:
-        _when_loaded(engine.module, partial(_watch_marked, engine))
+        watched: list[Engine] = []
+        _when_loaded(engine.module, partial(_watch_marked, engine, watched))
     else:
         contain(f"engine {engine.name}", _watch, engine)
 
 
-def _watch_marked(engine: Engine, module: Any) -> None:
-    if _has(module, engine.only_with):
+def _watch_marked(engine: Engine, watched: list[Engine], module: Any) -> None:
+    if not watched and _has(module, engine.only_with):
+        watched.append(engine)
         _watch(engine)
 
 
@@ -144,42 +148,58 @@ def wrap_after_import(module: str, target: str, wrapper: Callable[..., Any], opt
 
     `optional`: not every version has it, so that its absence is no news.
     """
-    _when_loaded(module, lambda _: _wrap(module, target, wrapper, optional))
+    _register(module, lambda loaded, again: _wrap(loaded, target, wrapper, optional, again))
 
 
 def _when_loaded(module: str, call: Callable[[Any], Any]) -> None:
-    """Call `call` with the module after its import, which it cannot break, unless the hooks are off by then."""
+    _register(module, lambda loaded, _: call(loaded))
+
+
+def _register(module: str, call: Callable[[Any, bool], Any]) -> None:
+    """Call `call` with the module after each import, which it cannot break, unless the hooks are off by then."""
     registered_in = _round
 
-    def run(loaded: Any) -> None:
+    def run(loaded: Any, again: bool) -> bool:
         if registered_in == _round:
-            contain("hook", call, loaded)
+            contain("hook", call, loaded, again)
+        return registered_in == _round
 
-    wrapt.register_post_import_hook(run, module)
+    after_each_import(module, run)
 
 
-def _wrap(module: str, target: str, wrapper: Callable[..., Any], optional: bool) -> None:
-    if (module, target) in _wrapped:
-        return
+def _wrap(module: Any, target: str, wrapper: Callable[..., Any], optional: bool, again: bool) -> None:
     try:
-        parent, attribute, original = wrapt.resolve_path(sys.modules[module], target)
+        found: tuple[Any, str, Any] = wrapt.resolve_path(module, target)
     except AttributeError:
-        if not optional:
-            _say_missing(module, target)
+        if not optional and not again:
+            _say_missing(module.__name__, target)
+        return
+    parent, attribute, original = found
+    if _is_hooked(parent, attribute, again):
         return
     if not _can_be_hooked(original):
         _logger.warning(
             "otel-tts: %s.%s is %s, not a function or method; nothing of it is traced (see `%s`)",
-            module, target, "a class" if isinstance(original, type) else f"of type {type(original).__name__}",
+            module.__name__, target, "a class" if isinstance(original, type) else f"of type {type(original).__name__}",
             suggest("engines"),
         )  # fmt: skip
         return
-    placed: Any = vars(parent).get(attribute)
-    if placed is not None and any(wrapped.hook is placed for wrapped in list(_wrapped.values())):
-        return  # the same callable by another name: a module with two spellings, a function that its package re-exports
     own = attribute in vars(parent)
     placed = hook(parent, attribute, wrapper)
-    _wrapped[module, target] = _Wrapped(parent, attribute, original, placed, own)
+    _wrapped[:] = [wrapped for wrapped in _wrapped if wrapped.hook() is not None]
+    _wrapped.append(_Wrapped(weakref.ref(parent), attribute, weakref.ref(placed), own))
+
+
+def _is_hooked(parent: Any, attribute: str, again: bool) -> bool:
+    """Whether a hook of ours stands there, or something that somebody has put over it since.
+
+    A hook that has another name is one too: a module has two spellings, a package re-exports a function. What a module
+    that is loaded `again` has put over it is new, and has no hook.
+    """
+    placed: Any = parent.__dict__.get(attribute)
+    if placed is not None and any(wrapped.hook() is placed for wrapped in _wrapped):
+        return True
+    return not again and any(w.parent() is parent and w.attribute == attribute for w in _wrapped)
 
 
 def _can_be_hooked(found: Any) -> bool:
@@ -203,14 +223,17 @@ def unwrap_all() -> None:
     _round += 1
     workers.remove_all()
     locks.remove_all()
-    for key, wrapped in list(_wrapped.items()):
-        if vars(wrapped.parent).get(wrapped.attribute) is not wrapped.hook:
-            continue
-        if wrapped.own:
-            setattr(wrapped.parent, wrapped.attribute, wrapped.original)
-        else:
-            delattr(wrapped.parent, wrapped.attribute)
-        del _wrapped[key]
+    for wrapped in list(_wrapped):
+        parent: Any = wrapped.parent()
+        placed: Any = wrapped.hook()
+        if parent is None or placed is None:
+            _wrapped.remove(wrapped)
+        elif vars(parent).get(wrapped.attribute) is placed:
+            if wrapped.own:
+                setattr(parent, wrapped.attribute, placed.__wrapped__)
+            else:
+                delattr(parent, wrapped.attribute)
+            _wrapped.remove(wrapped)
 
 
 # --- the three kinds of wrapper -------------------------------------------------------------------------

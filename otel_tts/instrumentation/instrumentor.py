@@ -11,6 +11,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from otel_tts import carrier
 from otel_tts.guard import contain
+from otel_tts.instrumentation.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.compiling import watch_compiling
 from otel_tts.instrumentation.engines import all_engines
 from otel_tts.instrumentation.gradio import unwatch_gradio, watch_gradio
@@ -31,6 +32,7 @@ class SpeechInstrumentor(BaseInstrumentor):
             contain(f"engine {engine.name}", watch, engine)
         contain("onnxruntime", watch_onnxruntime)
         contain("postprocess", watch_postprocess)
+        contain("answer_audio", watch_answers_by_file)
         contain("compile", watch_compiling)
         contain("gradio", watch_gradio)
         contain("carrier", carrier.install)

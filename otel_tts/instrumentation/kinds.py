@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-PLAIN: Final = "plain"
+PLAIN: Final = "function"
 COROUTINE: Final = "coroutine"
 GENERATOR: Final = "generator"
 ASYNC_GENERATOR: Final = "async generator"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -96,6 +97,22 @@ def _exporting(original: Any) -> Any:
     return emit
 
 
+_OWN_FIELDS: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
+_PLAIN: Final = (str, bool, int, float, bytes, type(None))
+_DEEPEST: Final = 8
+
+
+def _is_value(value: Any, depth: int = 0) -> bool:
+    """Whether OpenTelemetry takes `value` for an attribute."""
+    if isinstance(value, _PLAIN):
+        return True
+    if depth >= _DEEPEST:
+        return False
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and _is_value(v, depth + 1) for k, v in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return isinstance(value, (list, tuple)) and all(_is_value(v, depth + 1) for v in value)  # pyright: ignore[reportUnknownVariableType]
+
+
 def _flushing(original: Any) -> Any:
     @functools.wraps(original)
     def flush(self: logging.Handler) -> None:
@@ -108,8 +125,12 @@ def _flushing(original: Any) -> Any:
 
 
 def _for_export(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy without what an exported record has by itself (the trace id) or has not (no request)."""
-    fields = dict(record.__dict__)
+    """Return a copy without what an exported record has by itself (the trace id) or has not (no request).
+
+    And without what cannot be an attribute, of which OpenTelemetry would warn: Django's error pages give the request
+    as an ``extra``.
+    """
+    fields = {name: value for name, value in record.__dict__.items() if name in _OWN_FIELDS or _is_value(value)}
     fields.pop("trace_id", None)
     if fields.get("request_id") == ABSENT:
         del fields["request_id"]

@@ -9,6 +9,7 @@ written chunk by chunk. A file that was written is noted once it is finished (se
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import Any, Final
@@ -70,8 +71,9 @@ def _written_by_soundfile(file: Any) -> Any:
 
 
 def _written_by_wave(writer: Any) -> Any:
-    """The name of the open file. Private, and gone once it is closed."""
-    return getattr(getattr(writer, "_file", None), "name", None)
+    """The name of the open file, or the buffer in memory. Private, and gone once it is closed."""
+    file = getattr(writer, "_file", None)
+    return file if isinstance(file, io.BytesIO) else getattr(file, "name", None)
 
 
 def _run_program(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from otel_tts.audio.reading import rate_of
 from otel_tts.engine import Call, Reader
 from otel_tts.guard import contain
 
@@ -128,12 +129,38 @@ def pick(result: Any, where: Where) -> Any:
         return contain("reader", functools.reduce, _step, _steps(where), result)
     if isinstance(where, str) and not isinstance(result, Mapping):
         return getattr(result, where, None)
-    if where is None or isinstance(where, float) or (isinstance(where, int) and where >= _LOWEST_RATE):
+    if where is None or isinstance(where, (float, np.number)) or (isinstance(where, int) and where >= _LOWEST_RATE):
         return where
     try:
         return cast("Any", result)[where]
     except (LookupError, TypeError):
         return None
+
+
+_SAMPLES: Final = ("audio", "samples", "waveform", "wav")
+_RATES: Final = ("sampling_rate", "sample_rate", "rate", "sr")
+
+
+def self_described(result: Any) -> tuple[Any, int] | None:
+    """Return samples and rate of a result that names its own rate: a pair in either order, or what has both by name."""
+    if isinstance(result, np.ndarray) or hasattr(result, "dtype"):
+        return None
+    if isinstance(result, (tuple, list)):
+        pair: tuple[Any, ...] = tuple(cast("tuple[Any, ...]", result)) if len(result) == 2 else ()  # pyright: ignore[reportUnknownArgumentType]
+        for samples, rate in (pair, pair[::-1]) if pair else ():
+            known = rate_of(rate)
+            if known is not None and known >= _LOWEST_RATE and not _is_number(samples):
+                return samples, known
+        return None
+    known = next((found for name in _RATES if (found := rate_of(_step(result, name))) is not None), None)
+    if known is None:  # and nothing else is asked of it: a property may be work
+        return None
+    samples = next((found for name in _SAMPLES if (found := _step(result, name)) is not None), None)
+    return (samples, known) if samples is not None else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number, str)) or value is None
 
 
 def pieces_of(samples: Any) -> list[Any] | None:

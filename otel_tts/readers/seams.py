@@ -69,6 +69,8 @@ class _Held:
             name = f"{module}.{row.target}"
             found = self.find(module, row.target)
             yield _finding(name, found, row.optional)
+            if isinstance(row.line, Entry) and row.line.kinds:
+                yield from _kind(name, row.line.kinds, found, row.optional)
             for reader in _readers(row.line):
                 yield from self._fact(name, reader, found, row.optional)
             if (job := getattr(row.line, "job", None)) is not None:
@@ -166,6 +168,13 @@ def _is_value(definition: ast.AST | None) -> bool:
     if isinstance(definition, ast.FunctionDef):
         return any(ast.unparse(each).rpartition(".")[2] in _PROPERTIES for each in definition.decorator_list)
     return isinstance(getattr(definition, "value", None), (ast.Constant, ast.List, ast.Tuple, ast.Dict))
+
+
+def _kind(name: str, kinds: tuple[str, ...], found: Found, optional: bool) -> Iterator[Finding]:
+    """Say so where a callable is of another kind than its line was written for: then its audio is not read."""
+    if found.state == FOUND and found.kind not in (*kinds, "value", "class"):
+        why = f"is a {found.kind}, not a {' or '.join(kinds)}: its audio is not read"
+        yield Finding(name + " (kind)", MISSING, why, callable=False, optional=optional)
 
 
 def _parameter(name: str, parameter: str, found: Found, optional: bool) -> Finding:

@@ -32,11 +32,16 @@ class Environment:
 
     tests: tuple[str, ...]
     gigabytes: int
+    below: tuple[int, int] = (4, 0)
+    """The first Python that its packages have no wheels for."""
 
 
 ENVIRONMENTS = {
     "torch": Environment(("tests/torch_cpu", "tests/unit/timing/test_real_torch.py"), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
+    "services": Environment(("tests/services",), 2),
+    "web": Environment(("tests/web_routes",), 1),
+    "piper12": Environment(("tests/piper_1_2",), 1, below=(3, 12)),
     "gradio5": Environment(("tests/gradio_pages",), 10),
     "gradio6": Environment(("tests/gradio_pages",), 10),
 }
@@ -60,7 +65,7 @@ def run(name: str, arguments: list[str]) -> int:
     lock = HERE / f"{name}.lock"
     environment = VENVS / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not environment.is_dir():
-        if reason := _why_not(ENVIRONMENTS[name].gigabytes):
+        if reason := _why_not(ENVIRONMENTS[name]):
             print(f"SKIPPED: {reason}")
             return 0
         print(f"installing {lock.name} into {environment}", flush=True)
@@ -79,12 +84,14 @@ def run(name: str, arguments: list[str]) -> int:
         )  # fmt: skip
 
 
-def _why_not(gigabytes: int) -> str | None:
+def _why_not(environment: Environment) -> str | None:
     if sys.platform != "linux":
         return "the locks' wheels are tested on Linux only (torch's there is the CUDA build)"
+    if sys.version_info[:2] >= environment.below:
+        return f"its packages have wheels for Python below {'.'.join(map(str, environment.below))} only"
     VENVS.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(VENVS).free) < gigabytes << 30:
-        return f"{free >> 30} GB are free at {VENVS}, the environment may take {gigabytes}"
+    if (free := shutil.disk_usage(VENVS).free) < environment.gigabytes << 30:
+        return f"{free >> 30} GB are free at {VENVS}, the environment may take {environment.gigabytes}"
     return None
 
 

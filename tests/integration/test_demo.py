@@ -301,7 +301,17 @@ def test_the_second_run_replaces_the_first_and_prints_tables(run: Run, tmp_path:
     done = demo("--requests", "1", "--out", str(tmp_path))
 
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    for expected in ("The slowest request", "└─ ", "█", "tts.vocoder", "anomalous", "IndexError", "traces-"):
+    for expected in (
+        "the slowest that went well",
+        "first sound",
+        "STAGE_TIME request_id=",
+        "└─ ",
+        "█",
+        "tts.vocoder",
+        "anomalous",
+        "IndexError",
+        "traces-",
+    ):
         assert expected in done.stdout
     assert "otel-tts stack up" in done.stderr
     assert len([s for s in read_spans(one_file(tmp_path, "traces")) if s.kind == "server"]) == 7

@@ -99,7 +99,7 @@ def places() -> Iterator[dict[str, str]]:
         (
             {BASE: "{otlp over gRPC}", PROTOCOL: "grpc"},
             False,
-            "has no scheme; write http://{otlp over gRPC}, or https://",
+            "but not with TLS; write http:// in front of",
         ),
         (
             {BASE: "http://{otlp}/v1/traces"},
@@ -136,7 +136,7 @@ def places() -> Iterator[dict[str, str]]:
             "it goes through",
         ),
         ({BASE: "http://127.0.0.1:99999", PROTOCOL: "grpc"}, False, "is not a URL with a port from 0 to 65535"),
-        ({BASE: "http://{otlp}", PROTOCOL: "http/json"}, False, "there are grpc and http/protobuf"),
+        ({BASE: "http://{otlp}", PROTOCOL: "http/json"}, True, "http/protobuf http://{otlp} takes OTLP"),
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, False, "pip install opentelemetry-exporter-zipkin, or correct the name"),
         ({"OTEL_TRACES_EXPORTER": "console"}, True, "console can be made"),
     ],
@@ -163,7 +163,7 @@ def test_a_folder_is_tried_too(places: dict[str, str], tmp_path: Path) -> None:
     (found,) = destinations.examine({**TRACES_ONLY, "OTEL_TTS_FILE_DIR": str(good)})
     assert found.works and f"{good} can be written to" in found.detail and list(good.iterdir()) == []
     both = {**TRACES_ONLY, "OTEL_TTS_FILE_DIR": str(bad), BASE: f"http://{places['otlp']}"}
-    files, server = destinations.examine(both)
+    server, files = destinations.examine(both)
     assert not files.works and "name a directory" in files.detail and server.works
 
 

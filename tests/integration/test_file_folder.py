@@ -192,7 +192,7 @@ def test_all_processes_together_keep_to_the_bound(tmp_path: Path) -> None:
         point.value
         for path in find(folder, "metrics")
         for point in read_points(path)
-        if point.metric == "otel_tts.dropped" and point.attributes["reason"] == "file_limit"
+        if point.metric == "otel_tts.dropped" and point.attributes["reason"] == "files_limit"
     ]
     assert removed and max(value or 0 for value in removed) >= 1
 
@@ -224,8 +224,9 @@ def test_a_folder_that_cannot_be_used_is_said_and_the_server_gets_everything(
     env = environment(folder, OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
     _, errors = end(start("work(7)", env, tmp_path, before))
     assert len(sink.spans("tts.vocoder")) == 7
-    (line,) = [line for line in errors.splitlines() if "no files are written" in line]
-    assert f"OTEL_TTS_FILE_DIR={folder} " in line and ("name " in line or "choose another" in line)
+    told = [line for line in errors.splitlines() if f"OTEL_TTS_FILE_DIR={folder} " in line and "left out" in line]
+    assert len(told) == 3 and all("name " in line or "choose another" in line for line in told)
+    assert f"exporter=otlp http/protobuf {sink.endpoint} " in errors
     assert not (tmp_path / "elsewhere").exists() or not list((tmp_path / "elsewhere").iterdir())
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,8 +57,16 @@ def test_the_start_line_says_what_the_clock_costs(sink: OtlpSink, script: Script
     assert "clock=sync(waits for the device at both ends of each stage: for debugging only)" in line
 
 
-def test_the_launchers_flags_include_our_settings(sink: OtlpSink) -> None:
-    assert "--tts_clock" in say(sink.env(), "opentelemetry-instrument", "--help").stdout
+@pytest.mark.parametrize("launch", ["opentelemetry-instrument", "opentelemetry-instrument --", "otel-tts run --"])
+def test_a_programs_own_options_are_its_own(sink: OtlpSink, launch: str) -> None:
+    """OpenTelemetry's launcher takes its options, abbreviated too, from among the program's: ours add none.
+
+    Its own (``--config`` is short for two of them) are kept away by ``--``.
+    """
+    options = ["--tts", "pocket", "--tts_clock", "x", *(("--config", "y") if launch.endswith("--") else ())]
+    ended = say(sink.env(), *launch.split(), sys.executable, "-c", "import sys; print(sys.argv[1:])", *options)
+    assert (ended.returncode, ended.stdout) == (0, f"{options}\n"), ended.stderr
+    assert "tts" not in say(sink.env(), "opentelemetry-instrument", "--help").stdout
 
 
 def test_what_is_wrong_with_the_settings_is_said(sink: OtlpSink, script: Script) -> None:
@@ -210,6 +219,36 @@ def test_our_command_passes_arguments_and_status_on(sink: OtlpSink) -> None:
     for separator in ((), ("--",)):
         ended = say(sink.env(), "otel-tts", "run", *separator, sys.executable, "-c", code, "--help", "-x", "a b")
         assert (ended.returncode, ended.stdout) == (5, "['--help', '-x', 'a b']\n"), ended.stderr
+
+
+def test_our_command_finds_what_lies_beside_it_after_what_is_on_path(sink: OtlpSink, tmp_path: Path) -> None:
+    """As in ``.venv/bin/otel-tts run -- uvicorn …``, where the environment is not activated."""
+    beside, other = Path(sys.executable).parent, tmp_path / "bin"
+    other.mkdir()
+    env = sink.env() | {"PATH": f"{other}{os.pathsep}{os.defpath}"}
+    command = [str(beside / "otel-tts"), "run", "--", "uvicorn", "--version"]
+    ended = say(env, *command)
+    assert ended.returncode == 0 and "uvicorn" in ended.stdout, ended.stderr
+    (other / "uvicorn").write_text("#!/bin/sh\necho mine\n")
+    (other / "uvicorn").chmod(0o755)
+    assert say(env, *command).stdout == "mine\n"
+
+
+def test_propagators_that_are_not_installed_are_left_out(sink: OtlpSink, script: Script) -> None:
+    env = sink.env(OTEL_PROPAGATORS="tracecontext,b3multi,pigeon")
+    source = """
+    import os
+    from opentelemetry import propagate, trace
+    with trace.get_tracer("otel_tts").start_as_current_span("tts.vocoder"):
+        carrier = {}
+        propagate.inject(carrier)
+    print(os.environ["OTEL_PROPAGATORS"], *carrier)
+    """
+    ended = script(source, env, launcher=OTEL_TTS_RUN)
+    assert (ended.returncode, ended.stdout) == (0, "tracecontext traceparent\n"), ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if "OTEL_PROPAGATORS" in line]
+    assert "tracecontext,b3multi,pigeon" in line and "pip install opentelemetry-propagator-b3" in line
+    assert len(sink.spans("tts.vocoder")) == 1
 
 
 def test_children_inherit_no_defaults_of_ours(sink: OtlpSink, script: Script) -> None:

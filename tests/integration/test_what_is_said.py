@@ -115,6 +115,9 @@ WITH_MIDDLEWARE = """
         response.headers["x-mine"] = "1"
         return response
 """
+GUNICORN = [
+    "opentelemetry-instrument", "gunicorn", "app:app", "-k", "asgi", "-b", "127.0.0.1:{port}", "--no-control-socket",
+]  # fmt: skip
 UVICORN = ["opentelemetry-instrument", "uvicorn", "app:app", "--port", "{port}"]
 
 Serve = Callable[..., Server]
@@ -141,9 +144,9 @@ def waits(sink: OtlpSink, number: int = 1) -> list[SinkSpan]:
 
 
 @pytest.fixture
-def served(sink: OtlpSink, serve: Serve) -> Callable[[str], Server]:
+def served(sink: OtlpSink, serve: Serve) -> Callable[..., Server]:
     soon = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BLRP_SCHEDULE_DELAY": "100"}
-    return lambda more="": serve(APP + more, UVICORN, sink.env(**soon))
+    return lambda more="", command=UVICORN: serve(APP + more, command, sink.env(**soon))
 
 
 def root(sink: OtlpSink) -> SinkSpan:
@@ -233,11 +236,15 @@ def test_a_stream_that_is_heard_to_its_end_is_ok(sink: OtlpSink, served: Any, mi
     assert (speech.attributes["tts.outcome"], speech.attributes["tts.stream.chunks"]) == ("ok", 60)
 
 
-@pytest.mark.parametrize("middleware", ["", WITH_MIDDLEWARE], ids=["bare", "behind-a-middleware"])
+@pytest.mark.parametrize(
+    "command, middleware",
+    [(UVICORN, ""), (UVICORN, WITH_MIDDLEWARE), (GUNICORN, "")],
+    ids=["uvicorn", "behind-a-middleware", "gunicorn"],
+)
 def test_a_client_that_left_before_a_plain_answer_was_sent_has_heard_nothing(
-    sink: OtlpSink, served: Any, middleware: str
+    sink: OtlpSink, served: Any, command: list[str], middleware: str
 ) -> None:
-    server = served(middleware)
+    server = served(middleware, command)
     with listener(server, "/slow", "gone"):
         sink.wait_for(lambda: lines(sink, "REQ_START"))
     assert server.get("/slow-has-ended").body == b'{"ended":true}'

@@ -53,7 +53,12 @@ def main(out: Path) -> None:
     _, phonemes, spoken = next(pipeline(TEXT, "ef_dora", 1, r"\n+", model))
     np.save(out / "first.npy", spoken.numpy())
     quiet = KPipeline("e", repo_id=REPO, model=False)
-    texts = [result.graphemes for result in quiet(TEXT)]
+    results = list(quiet(TEXT))
+    texts = [result.graphemes for result in results]
+    torch.manual_seed(4)  # as many pages do: the pipeline makes phonemes, the network is called by hand
+    sounds = results[0].phonemes
+    by_hand = model(sounds, pipeline.voices["ef_dora"][len(sounds) - 1], 1.0)
+    np.save(out / "by_hand.npy", by_hand.numpy())
     seen = {"ours_first": ours_first, "pieces": len(audio), "phonemes": bool(phonemes), "texts": len(texts)}
     print(json.dumps(seen))
 

@@ -64,4 +64,5 @@ def main(out: Path) -> None:
     print(json.dumps({"ours_first": ours_first, "chunks": len(chunks), "refused": refused}))
 
 
-main(Path(sys.argv[1]))
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -34,12 +34,12 @@ def test_the_table_fits_the_installed_version() -> None:
 
 
 def test_the_audio_is_the_same_to_the_byte(runs: tuple[Run, Run]) -> None:
-    same_audio(*runs, "text", "phonemes", "first")
+    same_audio(*runs, "text", "phonemes", "first", "by_hand")
     assert runs[1].seen == runs[0].seen | {"ours_first": True}
 
 
 def test_each_text_is_one_synthesis_and_phonemes_without_audio_are_none(traced: Run) -> None:
-    requests = traced.requests()
+    *requests, _ = traced.requests()
     assert [request.name for request in requests] == ["text_to_speech kokoro-82m"] * 3
     for request in requests:
         facts = request.attributes
@@ -53,15 +53,25 @@ def test_each_text_is_one_synthesis_and_phonemes_without_audio_are_none(traced: 
 
 
 def test_its_parts_are_stages_and_the_decoder_is_inside_the_network(traced: Run) -> None:
-    whole, phonemes, dropped = traced.requests()
+    whole, phonemes, dropped, by_hand = traced.requests()
     assert parts_of(traced, whole) == ["reference_encode", *SEGMENT, *SEGMENT]
     assert parts_of(traced, phonemes) == ["reference_encode", "model"]
     assert parts_of(traced, dropped) == ["reference_encode", *SEGMENT]
-    assert inside(traced, "model") == [["vocoder"]] * 4
+    assert parts_of(traced, by_hand) == ["model"]
+    assert inside(traced, "model") == [["vocoder"]] * 5
+
+
+def test_the_network_called_by_hand_is_a_synthesis_of_a_text_that_nobody_knows(traced: Run) -> None:
+    by_hand = traced.requests()[-1]
+    facts = by_hand.attributes
+    assert by_hand.name == "text_to_speech kokoro-82m" and facts[names.OUTCOME] == "ok"
+    assert facts[names.ENGINE] == "kokoro" and facts[names.DEVICE] == "cpu"
+    assert names.TEXT_LENGTH not in facts and names.VOICE not in facts and names.STREAM not in facts
+    assert facts[names.AUDIO_SAMPLE_RATE] == 24000
 
 
 def test_the_facts_are_those_of_the_samples(traced: Run) -> None:
-    for request, name in zip(traced.requests(), ("text", "phonemes", "first"), strict=True):
+    for request, name in zip(traced.requests(), ("text", "phonemes", "first", "by_hand"), strict=True):
         samples_agree(request, np.load(traced.out / f"{name}.npy"), 24000)
 
 

@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,3 +89,41 @@ def test_the_facts_are_those_of_the_samples(traced: Run) -> None:
 
 def test_neither_text_nor_configuration_leaves(traced: Run) -> None:
     nothing_said(traced, "pocket-tts")
+
+
+FRAME = 0.08
+"""Seconds of audio in a chunk of this network."""
+
+
+def test_a_listener_who_leaves_its_own_server_is_cancelled_and_chunks_for_nobody_do_not_count(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    from otlp_sink import OtlpSink
+    from serving import Server
+
+    here, port = Path(__file__).parent, free_port()
+    launcher = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+    command = [launcher, sys.executable, str(here / "serve_pocket_tts.py"), str(tmp_path), str(port)]
+    with OtlpSink() as sink:
+        env = os.environ | sink.env(OTEL_BSP_SCHEDULE_DELAY="100", HF_HUB_OFFLINE="1")
+        server = Server(command, env, tmp_path, port)
+        try:
+            server.wait_until_it_listens(120)
+            form = ("text=" + "Quincebread+at+dawnfall.+" * 12).encode()
+            head = (
+                f"POST /tts HTTP/1.1\r\nHost: x\r\nX-Request-Id: gone\r\nContent-Length: {len(form)}\r\n"
+                "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+            )
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+                client.sendall(head.encode() + form)
+                heard = 0
+                while heard < 20_000:
+                    heard += len(client.recv(4096))
+            (gone,) = sink.wait_for(lambda: [span for span in sink.spans() if "tts.outcome" in span.attributes], 60)
+        finally:
+            server.clean_up()
+    said = gone.attributes
+    assert (said[names.REQUEST_ID], said[names.OUTCOME]) == ("gone", "cancelled")
+    assert said[names.STREAM_CHUNKS] > 1
+    assert said[names.AUDIO_DURATION] == pytest.approx(FRAME * said[names.STREAM_CHUNKS])
+    assert names.STREAM_UNDERRUN in said and names.STREAM_CONTINUOUS in said

@@ -18,6 +18,7 @@ from otel_tts import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 EXAMPLE = re.compile(r"^<!-- test -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
 VARIABLE = re.compile(r"\bOTEL_TTS_[A-Z]+(?:_[A-Z]+)*\b(?!_)")
@@ -72,6 +73,40 @@ def test_every_target_of_make_that_is_named_exists(page: Path) -> None:
     assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
 
 
+FENCE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:\$ |uv run |.*  # \S*：|.*# or: )?(?:\S+/)?otel-tts ([a-z]+)", re.MULTILINE)
+MENTIONED = re.compile(r"`(?:[^`\s]*/)?otel-tts ([a-z]+)")
+
+
+def commands_in(text: str) -> set[str]:
+    """The commands of ours in code: blocks of lines, and `otel-tts …` inside of a sentence."""
+    return {found for block in FENCE.findall(text) for found in COMMAND.findall(block)} | set(MENTIONED.findall(text))
+
+
+def test_commands_are_found_in_code_only() -> None:
+    text = (
+        "otel-tts is\n```sh\n$ .venv/bin/otel-tts one\notel-tts two x\nx  # or: otel-tts three\n```\n"
+        "see `otel-tts four --x`"
+    )
+    assert commands_in(text) == {"one", "two", "three", "four"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=name)
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    from otel_tts.cli.main import app
+
+    known = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    assert commands_in(page.read_text(encoding="utf-8")) <= known
+
+
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "Makefile"], ids=name)
+def test_until_there_is_a_release_nothing_is_installed_from_an_index(page: Path) -> None:
+    if "not yet released" not in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"):
+        return
+    installs = re.findall(r"(?:pip install|uv add) ([^`\n#]*)", page.read_text(encoding="utf-8"))
+    assert [line for line in installs if re.search(r"(?:^|[\s'])otel-tts(?:$|[\s'[=])", line)] == []
+
+
 @pytest.fixture
 def generate() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "docs" / "generate.py"))
@@ -90,6 +125,13 @@ def test_a_page_that_is_out_of_date_is_named(
     (tmp_path / "settings.md").write_text("old", encoding="utf-8")
     assert generate["main"](["--check"]) == 1
     assert capsys.readouterr().err == "docs/settings.md is not what otel_tts says now; run `make docs`\n"
+
+
+def test_every_setting_is_explained_in_chinese_too() -> None:
+    chinese = runpy.run_path(str(ROOT / "docs" / "settings_zh.py"))
+    assert [s.variable for s in settings.SETTINGS if s.variable not in chinese["MEANINGS"]] == []
+    plain = {s.kind for s in settings.SETTINGS if " | " not in s.kind}
+    assert sorted(plain - set(chinese["KINDS"]) - {"dBFS", "1/s"}) == []
 
 
 def test_wrong_use_of_the_generator_exits_2(generate: dict[str, Any]) -> None:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -70,6 +72,30 @@ def test_a_suggestion_never_raises(where: str, tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(sys, "argv", ["server.py"])
         assert commands.program().endswith(" -m otel_tts.cli.main")
     assert commands.program() and commands.installing("demo")
+
+
+def suggestions(path: Path) -> list[str]:
+    """What the module suggests to type in words that are always the same; not in docstrings, which are help."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(getattr(node, "body", None), list) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [node.value for node in texts if id(node) not in documentation and FIXED.search(node.value)]
+
+
+FIXED = re.compile(r"`otel-tts (?!stack` command)\w|(?<!\{)\bpip install\b")
+PACKAGE = Path(commands.__file__).parent
+KNOWN = {"settings.py": "`otel-tts voice FILE` tells", "commands.py": "pip install "}
+"""What docs/settings.md quotes; and what `installing_elsewhere` says of another environment."""
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_message_suggests_a_command_that_may_not_be_on_the_path(path: Path) -> None:
+    known = KNOWN.get(path.name)
+    assert [text for text in suggestions(path) if known is None or known not in text] == []
 
 
 def origin(root: Path, told: object) -> None:

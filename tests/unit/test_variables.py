@@ -28,7 +28,7 @@ from otel_tts import variables
         ({"OTEL_PROPAGATORS": "none"}, []),
         (
             {"OTEL_PROPAGATORS": "tracecontext,b3,pigeon"},
-            ["b3: pip install opentelemetry-propagator-b3, pigeon: no package brings it", "tracecontext is used"],
+            ["pip install opentelemetry-propagator-b3, pigeon: no package brings it", "tracecontext is used"],
         ),
     ],
 )

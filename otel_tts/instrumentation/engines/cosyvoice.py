@@ -35,6 +35,7 @@ def _entry(target: str, text: str | None = "tts_text", optional: bool = False) -
         target,
         text=text,
         chunk=Chunk(samples="tts_speech"),
+        kinds=("generator",),
         voice=_voice,
         model=_model,
         device="self.model.device",

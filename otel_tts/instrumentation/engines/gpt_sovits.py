@@ -59,6 +59,7 @@ ENGINE = Engine(
             "TTS.run",
             text="inputs.text",
             chunk=Chunk(samples=1, rate=0),
+            kinds=("generator",),
             voice="inputs.ref_audio_path",
             model=_model,
             language="inputs.text_lang",

@@ -32,7 +32,7 @@ ENGINE = Engine(
     entries=(
         Entry("Hibari.save", chunk=None, voice="self.voice", language=_language, device=_device),
         Entry("Hibari.__call__", voice="self.voice", language=_language, device=_device),
-        Entry("Hibari.stream", voice="self.voice", language=_language, device=_device),
+        Entry("Hibari.stream", kinds=("generator",), voice="self.voice", language=_language, device=_device),
         Entry("Hibari.from_phonemes", text=None, voice="self.voice", language=_language, device=_device),
     ),
     seams=(

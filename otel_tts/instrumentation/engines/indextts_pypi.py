@@ -106,7 +106,8 @@ V2_5 = Engine(
         Entry("IndexTTS2.infer", chunk=None, required=True, voice="spk_audio_prompt", language=parts.language,
               device="self.device", facts=_FACTS),
         # The pauses between segments count as audio; IndexTTS25.stream leaves them out unless told otherwise.
-        Entry("IndexTTS2.infer_generator", chunk=Chunk(samples=parts.samples), voice="spk_audio_prompt",
+        Entry("IndexTTS2.infer_generator", kinds=("generator",), chunk=Chunk(samples=parts.samples),
+              voice="spk_audio_prompt",
               language=parts.language, device="self.device", facts=_FACTS),
         Entry("save_pcm_wav", text=None, chunk=Chunk(samples="wav", rate="sampling_rate", given=True)),
     ),

@@ -40,7 +40,8 @@ _FACTS = {names.ENGINE_VERSION: parts.version, **parts.FACTS}
 _ENTRIES = (
     Entry("IndexTTS2.infer", chunk=Chunk(samples=parts.samples), required=True, voice="spk_audio_prompt",
           language=parts.language, device="self.device", facts=_FACTS),
-    Entry("IndexTTS2.infer_generator", chunk=Chunk(samples=parts.samples), voice="spk_audio_prompt",
+    Entry("IndexTTS2.infer_generator", kinds=("generator",), chunk=Chunk(samples=parts.samples),
+          voice="spk_audio_prompt",
           language=parts.language, device="self.device", facts=_FACTS, when=_is_whole),
     parts.WRITER,
 )  # fmt: skip

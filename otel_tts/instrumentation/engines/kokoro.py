@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.synthesis import entries_around
 
 _LANGUAGES = {
     "a": "en-US", "b": "en-GB", "e": "es", "f": "fr-FR", "h": "hi", "i": "it", "j": "ja", "p": "pt-BR", "z": "zh",
@@ -44,10 +45,23 @@ def _makes_audio(call: Call) -> bool:
     return bool(_network(call))
 
 
+def _own_model(call: Call) -> str | None:
+    return _MODELS.get(getattr(call.instance, "repo_id", None) or "")
+
+
+def _is_called_by_hand(_: Call) -> bool:
+    """Pages that make phonemes by a pipeline without a model call the network themselves."""
+    return not entries_around()
+
+
+def _audio_of(result: Any) -> Any:
+    return getattr(result, "audio", result)
+
+
 def _entry(target: str, text: str | None) -> Entry:
     return Entry(
-        target, text=text, chunk=Chunk("audio"), voice="voice", model=_model, language=_language, device=_device,
-        when=_makes_audio,
+        target, text=text, chunk=Chunk("audio"), kinds=("generator",), voice="voice", model=_model, language=_language,
+        device=_device, when=_makes_audio,
     )  # fmt: skip
 
 
@@ -61,7 +75,20 @@ ENGINE = Engine(
     channels=1,
     seconds_per_character=(0.01, 0.6),
     load=("KModel.__init__",),
-    entries=(_entry("KPipeline.__call__", "text"), _entry("KPipeline.generate_from_tokens", None)),
+    entries=(
+        _entry("KPipeline.__call__", "text"),
+        _entry("KPipeline.generate_from_tokens", None),
+        Entry(
+            "KModel.__call__",
+            module="kokoro.model",
+            text=None,
+            chunk=Chunk(_audio_of),
+            model=_own_model,
+            device="self.device",
+            when=_is_called_by_hand,
+            optional=True,  # it is torch's, not in the package
+        ),
+    ),
     seams=(
         Seam("KPipeline.load_voice", Stage.REFERENCE_ENCODE, device="cpu"),
         Seam("G2P.__call__", Stage.TEXT_FRONTEND, module="misaki.en", device="cpu"),

@@ -33,10 +33,12 @@ def _device(call: Call) -> str | None:
     return sessions.device(call.instance.sess)
 
 
-def _create(target: str) -> Entry:
+def _create(target: str, kind: str = "function") -> Entry:
     chunk = Chunk(samples=0, rate=1)
     facts = {names.VOICE_SOURCE: _source}
-    return Entry(target, _text, chunk, voice="voice", language=_language, device=_device, facts=facts)
+    return Entry(
+        target, _text, chunk, kinds=(kind,), voice="voice", language=_language, device=_device, facts=facts
+    )  # fmt: skip
 
 
 KOKORO_ONNX = Engine(
@@ -49,7 +51,11 @@ KOKORO_ONNX = Engine(
     channels=1,
     seconds_per_character=(0.01, 1.0),
     load=("Kokoro.__init__", "Kokoro.from_session"),
-    entries=(_create("Kokoro.create"), _create("Kokoro.create_timed"), _create("Kokoro.create_stream")),
+    entries=(
+        _create("Kokoro.create"),
+        _create("Kokoro.create_timed"),
+        _create("Kokoro.create_stream", "async generator"),
+    ),
     seams=(
         Seam("Kokoro.get_voice_style", Stage.REFERENCE_ENCODE, device="cpu"),
         Seam("Tokenizer.phonemize", Stage.TEXT_FRONTEND, module="kokoro_onnx.tokenizer", device="cpu"),

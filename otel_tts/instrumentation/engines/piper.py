@@ -1,6 +1,10 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""piper-tts: phonemes by espeak-ng, one VITS graph on onnxruntime that is acoustic model and vocoder at once."""
+"""piper-tts: phonemes by espeak-ng, one VITS graph on onnxruntime that is acoustic model and vocoder at once.
+
+Since 1.3 `synthesize` yields chunks; up to 1.2 it wrote to a WAV file that it was given, and `synthesize_stream_raw`
+yielded PCM as bytes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,13 @@ def _device(call: Call) -> str | None:
     return sessions.device(call.instance.session)
 
 
+def _entry(target: str, chunk: Chunk | None, kinds: tuple[str, ...] = (), optional: bool = False) -> Entry:
+    return Entry(
+        f"PiperVoice.{target}", chunk=chunk, kinds=kinds, optional=optional, language="self.config.espeak_voice",
+        device=_device, sample_rate="self.config.sample_rate",
+    )  # fmt: skip
+
+
 ENGINE = Engine(
     name="piper",
     module="piper.voice",
@@ -21,17 +32,14 @@ ENGINE = Engine(
     seconds_per_character=(0.01, 0.6),
     load=("PiperVoice.load",),
     entries=(
-        Entry("PiperVoice.synthesize_wav", chunk=None, language="self.config.espeak_voice", device=_device),
-        Entry(
-            "PiperVoice.synthesize",
-            chunk=Chunk(samples="audio_float_array", rate="sample_rate"),
-            language="self.config.espeak_voice",
-            device=_device,
-            sample_rate="self.config.sample_rate",
-        ),
+        _entry("synthesize_wav", None, optional=True),
+        _entry("synthesize", Chunk("audio_float_array", "sample_rate"), ("generator", "function")),
+        _entry("synthesize_stream_raw", Chunk(encoding="pcm16"), ("generator",), optional=True),
     ),
     seams=(
         Seam("PiperVoice.phonemize", Stage.TEXT_FRONTEND, device="cpu"),
-        Seam("PiperVoice.phoneme_ids_to_audio", Stage.MODEL, device="cpu"),  # onnxruntime waits for its own device
+        # onnxruntime waits for its own device
+        Seam("PiperVoice.phoneme_ids_to_audio", Stage.MODEL, device="cpu", optional=True),
+        Seam("PiperVoice.synthesize_ids_to_raw", Stage.MODEL, device="cpu", optional=True),
     ),
 )

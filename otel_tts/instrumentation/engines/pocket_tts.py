@@ -25,9 +25,9 @@ def _language(call: Call) -> str | None:
     return _LANGUAGES.get((_model(call) or "").partition("_")[0])
 
 
-def _entry(target: str) -> Entry:
+def _entry(target: str, kind: str) -> Entry:
     return Entry(
-        f"TTSModel.{target}", text="text_to_generate", chunk=Chunk(), model=_model, language=_language,
+        f"TTSModel.{target}", text="text_to_generate", chunk=Chunk(), kinds=(kind,), model=_model, language=_language,
         device="self.device", sample_rate="self.sample_rate",
     )  # fmt: skip
 
@@ -40,7 +40,7 @@ ENGINE = Engine(
     channels=1,
     seconds_per_character=(0.01, 0.6),
     load=("TTSModel.load_model",),
-    entries=(_entry("generate_audio"), _entry("generate_audio_stream")),
+    entries=(_entry("generate_audio", "function"), _entry("generate_audio_stream", "generator")),
     seams=(
         Seam("split_into_best_sentences", Stage.TEXT_FRONTEND, device="cpu"),
         Seam("LUTConditioner.prepare", Stage.TEXT_FRONTEND, module="pocket_tts.modules.text_conditioner", device="cpu"),

@@ -59,7 +59,7 @@ def test_parts_count_together_and_copies_do_not() -> None:
 def test_what_the_file_itself_says() -> None:
     assert judge_file(FileFacts(0, "wav", 0.0), HEARD) == ("empty",)
     assert judge_file(file(wrong_format=True), HEARD) == ("wrong_format",)
-    assert judge_file(file(damaged=True), HEARD) == ("codec_error",)
-    assert judge_file(file(2.0, damaged=True, cut=True, wrong_format=True)) == (
+    assert judge_file(file(errors=1), HEARD) == ("codec_error",)
+    assert judge_file(file(2.0, errors=1, cut=True, wrong_format=True)) == (
         "truncated", "wrong_format", "codec_error",
     )  # fmt: skip

@@ -23,7 +23,7 @@ SORTS = {
     "mp3 at 44.1 kHz stereo": ("mp3", ("-ar", "44100", "-ac", "2")),
     "mp3 at 11 kHz": ("mp3", ("-ar", "11025")),
     "mp3 of variable rate": ("mp3", ("-q:a", "2")),
-    "mp3 without a table": ("mp3", ("-write_xing", "0", "-ar", "48000")),
+    "mp3 without a table at 48 kHz": ("mp3", ("-write_xing", "0", "-ar", "48000")),
     "mp3 with a title": ("mp3", ("-metadata", "title=" + "la" * 700)),
     "m4a": ("m4a", ()),
     "m4a with its index first": ("m4a", ("-movflags", "+faststart")),
@@ -48,9 +48,10 @@ def test_a_header_says_what_ffprobe_says(tmp_path: Path, sort: str) -> None:
     assert facts is not None
     duration, rate = probe(path)
     assert facts.format == FORMATS.get(suffix, suffix)
-    assert facts.duration == pytest.approx(duration, abs=0.06)
+    # Of an MP3 ffprobe shows what the encoder put around the sound, too, which players leave out.
+    assert facts.duration == pytest.approx(2.0 if suffix == "mp3" else duration, abs=0.06)
     assert (facts.sample_rate, facts.size, facts.cut) == (rate, path.stat().st_size, False)
-    assert facts.channels in ((None,) if suffix == "m4a" else (2,) if "stereo" in sort else (1,))
+    assert facts.channels == (2 if "stereo" in sort else 1)
 
 
 @pytest.mark.parametrize("sort", ["vorbis", "opus", "mp3", "m4a"])

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from otel_tts.cli import demo as demo_command
 from otel_tts.cli.main import app
-from otel_tts.commands import installing
+from otel_tts.commands import installing, installing_elsewhere
 from otel_tts.settings import SETTINGS
 
 
@@ -105,6 +105,15 @@ def test_demo_without_its_extra(wide: CliRunner, monkeypatch: pytest.MonkeyPatch
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no_such_module, no_such.inner, which are not installed" in result.stderr
     assert result.stderr.splitlines()[-1] == f"Install it with: {installing('demo')}"
+
+
+def test_what_comes_next_is_called_as_the_demo_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(sys.prefix).parent)
+    monkeypatch.setattr(sys, "argv", [f"{Path(sys.prefix).name}/bin/otel-tts", "demo"])
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    lines = [line.strip() for line in demo_command._next().splitlines()]
+    assert any(line.startswith(f"{Path(sys.prefix).name}/bin/otel-tts stack up ") for line in lines)
+    assert installing_elsewhere() in lines and "otel-tts run -- uvicorn my_service:app" in lines
 
 
 def test_demo_with_an_endpoint_that_is_no_url(wide: CliRunner, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,23 @@ def test_a_table_that_no_entry_point_names_can_be_looked_at(speaks: None, tmp_pa
     good, lies = run(tmp_path, "engines", "unnamed:ENGINE"), run(tmp_path, "engines", "unnamed:LIES")
     assert good.returncode == 0 and "speaks" in good.stdout
     assert lies.returncode == 1 and "missing: speaks.Engine (a class: name its method)" in lies.stdout
+
+
+@pytest.mark.parametrize("command", ["engines", "doctor"])
+def test_a_checkout_in_this_folder_is_found(tmp_path: Path, command: str) -> None:
+    for module in ("cosyvoice", "cosyvoice/cli"):
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").touch()
+    (tmp_path / "cosyvoice" / "cli" / "cosyvoice.py").write_text("raise SystemExit('the engine was run')")
+    script = Path(sysconfig.get_path("scripts")) / "otel-tts"
+    done = subprocess.run([str(script), command, "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    told = json.loads(done.stdout)
+    if command == "engines":
+        (row,) = [row for row in told["engines"] if row["name"] == "cosyvoice"]
+        assert row["installed"] and row["missing"]
+    else:
+        assert any("cosyvoice from source lacks" in check["detail"] for check in told["checks"])
+    assert "engine was run" not in done.stderr
 
 
 def test_heavy_packages_are_not_imported() -> None:

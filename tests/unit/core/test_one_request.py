@@ -76,7 +76,6 @@ def test_a_request_leaves_its_stages_and_itself(world, clock) -> None:
         "tts.audio.duration": 0.5,
         "tts.audio.sample_rate": 16000,
         "tts.audio.channels": 1,
-        "tts.audio.size": 32000,
         "tts.audio.peak": 0.5,
         "tts.audio.silence_ratio": 0.0,
         "tts.audio.leading_silence": 0.0,
@@ -115,7 +114,7 @@ def test_a_request_leaves_three_lines(world, clock) -> None:
     here = run(world(), clock)
     assert here.lines() == [
         "INFO REQ_START request_id=r engine=e text_len=12",
-        "INFO REQ_SUCCESS request_id=r engine=e text_len=12 duration=0.25 audio_duration=0.5 audio_size=32000 "
+        "INFO REQ_SUCCESS request_id=r engine=e text_len=12 duration=0.25 audio_duration=0.5 "
         "sample_rate=16000 channels=1 rtf=0.5 status=ok",
         "INFO STAGE_TIME request_id=r text_frontend=0.01 acoustic_model=0.15 acoustic_model.vocoder=0.1 total=0.25 "
         "other=0.09",

@@ -270,7 +270,7 @@ def test_the_line_of_bad_audio_has_the_same_facts_as_that_of_good_audio(world) -
         for line in here.lines()
         if re.search("REQ_(SUCCESS|FAIL)", line)
     ]
-    assert {"audio_duration", "audio_size", "sample_rate", "channels", "rtf", "duration"} <= good
+    assert {"audio_duration", "sample_rate", "channels", "rtf", "duration"} <= good
     assert bad == good | {"error_type"}
 
 

@@ -113,6 +113,15 @@ def test_the_slowest_is_one_that_went_well(request_spans: list[Span], span: Call
     assert report.slowest([], traces) == []
 
 
+def test_the_lines_of_a_request_are_its_own(request_spans: list[Span]) -> None:
+    def line(body: str, request_id: str, scope: str = "otel_tts") -> LogLine:
+        return LogLine(0, "INFO", body, body.split()[0], {"request_id": request_id}, "", "", scope, {})
+
+    logs = (line("REQ_START a", "r1"), line("REQ_START b", "r2"), line("app's", "r1", "app"), line("STAGE_TIME", "r1"))
+    found = report.lines_of(request_spans[::-1], Telemetry(tuple(request_spans), logs, (), ()))
+    assert [each.body for each in found] == ["REQ_START a", "STAGE_TIME"]
+
+
 def test_the_summary_counts(request_spans: list[Span], tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").write_text("12345")
     traces = Traces(request_spans)

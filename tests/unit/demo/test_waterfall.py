@@ -62,7 +62,7 @@ def test_a_bar_is_never_empty_nor_too_wide(
 def test_what_is_said_of_a_span(request_spans: list[Span], span: Callable[..., Span]) -> None:
     by_name = {each.name: notes(each) for each in request_spans}
 
-    assert by_name["text_to_speech"] == "ok · cold start · 2.00 s of audio · rtf 0.040 · first audio at 0.090 s"
+    assert by_name["text_to_speech"] == "ok · cold start · 2.00 s of audio · rtf 0.040 · first sound heard at 0.090 s"
     assert by_name["POST"] == "status 200"
     assert by_name["tts.vocoder"] == "2 segments"
     assert by_name["tts.text_frontend"] == ""
@@ -71,11 +71,11 @@ def test_what_is_said_of_a_span(request_spans: list[Span], span: Callable[..., S
 
 
 def test_it_is_printed_with_times_in_milliseconds(request_spans: list[Span]) -> None:
-    wide, narrow = (printed(request_spans, width) for width in (140, 80))
+    wide, narrow = (printed(request_spans, width) for width in (160, 80))
 
     assert len(wide) == 5
-    assert wide[3].split() == ["├─", "tts.acoustic_model", "█" * 13, "40.0"]
-    assert [line.split()[2:] for line in narrow if "tts.acoustic_model" in line] == [["█" * 7, "40.0"]]
+    assert wide[3].split() == ["├─", "tts.acoustic_model", "█" * 13, "40.0", "ms"]
+    assert [line.split()[2:] for line in narrow if "tts.acoustic_model" in line] == [["█" * 7, "40.0", "ms"]]
 
 
 def printed(spans: list[Span], width: int) -> list[str]:

@@ -7,8 +7,6 @@ import os
 import pytest
 
 import otel_tts.distro.configure as module
-from otel_tts.distro import environment
-from otel_tts.settings import SETTINGS
 
 
 def test_arguments_become_variables_for_the_time_of_the_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +33,3 @@ def test_arguments_become_variables_for_the_time_of_the_set_up(monkeypatch: pyte
 def test_a_setting_that_does_not_exist_is_the_programs_mistake() -> None:
     with pytest.raises(TypeError, match="colour"):
         module.configure(colour="red")
-
-
-def test_the_launcher_finds_every_setting() -> None:
-    assert {name for name in dir(environment) if name.startswith("OTEL_")} == {s.variable for s in SETTINGS}

@@ -39,12 +39,3 @@ def test_where_each_signal_goes(given: dict[str, str], expected: tuple[str, ...]
 def test_without_a_folder_nothing_changes() -> None:
     assert without_server.exporters({}) == {f"OTEL_{s}_EXPORTER": OTLP for s in ("TRACES", "METRICS", "LOGS")}
     assert without_server.exporters({f"OTEL_{s}_EXPORTER": "x, y" for s in ("TRACES", "METRICS", "LOGS")}) == {}
-
-
-def test_a_folder_that_cannot_be_used_takes_nothing_from_a_server(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    bad = {"OTEL_TTS_FILE_DIR": str(tmp_path / "file")}
-    assert set(without_server.exporters({**bad, **ENDPOINT}).values()) == {OTLP}
-    assert set(without_server.exporters(bad).values()) == {FILE}, "where there is no other, its error says why"
-    assert "is a file; name a directory" in (without_server.trouble(bad) or "")
-    assert without_server.trouble({}) is None

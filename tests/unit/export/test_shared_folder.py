@@ -42,14 +42,14 @@ def test_the_oldest_go_first_until_the_rest_fits(tmp_path: Path) -> None:
     made, removed = hold(tmp_path, 100 * 1024)
     assert made.tidy()
     assert left(tmp_path) == ["logs-h-4.jsonl", "traces-h-3.jsonl.gz"]
-    assert removed == {"file_limit": 2}
+    assert removed == {"files_limit": 2}
 
 
 def test_what_is_too_old_goes_though_there_is_room(tmp_path: Path) -> None:
     put(tmp_path / "logs-h-1.jsonl", 1, 8)
     put(tmp_path / "logs-h-2.jsonl", 1, 6)
     made, removed = hold(tmp_path, 10**9)
-    assert made.tidy() and left(tmp_path) == ["logs-h-2.jsonl"] and removed == {"file_expired": 1}
+    assert made.tidy() and left(tmp_path) == ["logs-h-2.jsonl"] and removed == {"files_expired": 1}
 
 
 def test_what_somebody_writes_to_stays(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_very_many_small_files_are_bounded_too(tmp_path: Path, monkeypatch: pyte
         put(tmp_path / f"logs-h-{number}.jsonl", 0, (10 - number) / 100)
     made, removed = hold(tmp_path, 10**9)
     assert made.tidy()
-    assert left(tmp_path) == [f"logs-h-{number}.jsonl" for number in (2, 3, 4)] and removed == {"file_limit": 2}
+    assert left(tmp_path) == [f"logs-h-{number}.jsonl" for number in (2, 3, 4)] and removed == {"files_limit": 2}
 
 
 def test_own_files_are_closed_by_age_so_that_they_can_expire(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_where_all_is_in_use_the_writer_gives_up_its_own(tmp_path: Path) -> None
         for _ in range(100):
             own.write(b"x" * 1000 + b"\n")
             assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 101 * 1024
-        assert removed["file_limit"] >= 5
+        assert removed["files_limit"] >= 5
     assert (tmp_path / "logs-other-1.jsonl").exists()
 
 

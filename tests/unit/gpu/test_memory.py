@@ -55,6 +55,8 @@ def test_an_exclusive_stage(here: World, device: Device) -> None:
     stage = here.span("tts.acoustic_model").attributes
     assert (stage["gpu.memory.peak"], stage["hw.id"]) == (80 * MIB, UUID)
     assert here.span("text_to_speech").attributes["gpu.memory.peak"] == 80 * MIB
+    (line,) = [line for line in here.lines() if "REQ_SUCCESS" in line]
+    assert f"gpu_memory_peak={80 * MIB} " in line
     peaks = here.raw_points("tts.gpu.memory.peak")
     assert {point.attributes["tts.stage"]: point.sum for point in peaks} == {
         "acoustic_model": 80 * MIB,

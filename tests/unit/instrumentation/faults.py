@@ -31,7 +31,7 @@ PATH = {
     "entries.__enter__", "entries.__exit__",
     "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming.rest_of",
     "stages.run_stage", "stages._await", "stages._stream", "stages._stream_async",
-    "carrier.run", "carrier.once", "postprocess._as_stage",
+    "carrier.run", "carrier.once", "postprocess._as_stage", "answer_audio._send_file",
     "proxies.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
     "seams.run_seam", "workers.__get__", "workers.__set__", "locks.acquire", "locks.__enter__", "parcel.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
@@ -40,7 +40,7 @@ PATH = {
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "span_private.leave_context", "recorder.current", "kinds.kind_of",
-    "delivered.note_file", "delivered.note_answer", "hooks.run", "asgi._patch", "asgi.on_start", "parcel.__reduce__",
+    "delivered.note_file", "delivered.note_answer", "imports.run", "asgi._patch", "asgi.on_start", "parcel.__reduce__",
 }  # fmt: skip
 
 KEEPERS = {"entries._enter", "entries._exit", "stage.__enter__", "stage.__exit__", "carrier.carried", "loads._leave",

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 import wave
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import pytest
 import soundfile
 
 import otel_tts
-from otel_tts import guard, names
+from otel_tts import guard, names, request
 from otel_tts.audio import files
 from otel_tts.emit import delivered
 from otel_tts.engine import Engine, Entry
@@ -275,15 +276,114 @@ def test_a_temporary_file_that_is_deleted_at_once_is_read_all_the_same(world, fo
     assert root(seen).attributes[names.AUDIO_DURATION] == 2.0
 
 
-def test_files_in_memory_and_pipes_are_left_alone(world, folder) -> None:
+def test_pipes_and_folders_are_left_alone(world, folder) -> None:
     seen = world()
     os.mkfifo(folder / "pipe.wav")
     with otel_tts.synthesis("m"):
-        soundfile.write(io.BytesIO(), TONE, RATE, format="WAV")
         for path in (folder / "pipe.wav", "/dev/zero", folder, folder / "none.wav"):
             assert not note_file(None, path)
     assert names.FILE_EVENT not in {event.name for event in root(seen).events}
     assert not note_file(None, folder / "pipe.wav")
+
+
+def soundfile_in_memory(format: str = "WAV", subtype: str | None = None, samples: Any = TONE) -> bytes:
+    soundfile.write(buffer := io.BytesIO(), samples, RATE, format=format, subtype=subtype)
+    return buffer.getvalue()
+
+
+def wave_in_memory(samples: Any = TONE) -> bytes:
+    with wave.open(buffer := io.BytesIO(), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return buffer.getvalue()
+
+
+def pydub_in_memory() -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydub imports audioop, which leaves in Python 3.13
+        from pydub import AudioSegment
+    watch_postprocess()
+    sound = AudioSegment((TONE * 32767).astype("<i2").tobytes(), sample_width=2, frame_rate=RATE, channels=1)
+    return sound.export(io.BytesIO(), "wav").getvalue()
+
+
+IN_MEMORY: dict[str, tuple[Any, str]] = {
+    "soundfile": (soundfile_in_memory, "wav"),
+    "soundfile, flac": (lambda: soundfile_in_memory("FLAC"), "flac"),
+    "soundfile, opus": (lambda: soundfile_in_memory("OGG", "OPUS"), "ogg"),
+    "soundfile, mp3": (lambda: soundfile_in_memory("MP3"), "mp3"),
+    "wave": (wave_in_memory, "wav"),
+    "pydub": (pydub_in_memory, "wav"),
+}
+
+
+@pytest.mark.parametrize("writer", IN_MEMORY)
+@pytest.mark.parametrize("heard", [True, False], ids=["samples seen", "only the buffer"])
+def test_what_is_encoded_in_memory_gives_format_and_size(world, writer, heard) -> None:
+    seen, (write, format) = world(), IN_MEMORY[writer]
+    with otel_tts.synthesis("m") as synthesis:
+        if heard:
+            synthesis.audio(TONE, RATE)
+        data = write()
+    span = root(seen)
+    assert (span.attributes[names.AUDIO_FORMAT], span.attributes[names.AUDIO_SIZE]) == (format, len(data))
+    if writer != "soundfile, mp3":  # libsndfile's LAME writes no table: what it put around the sound stays
+        assert span.attributes[names.AUDIO_DURATION] == pytest.approx(2.0, abs=0.001)
+    assert file_event(span)[names.AUDIO_DURATION] == pytest.approx(2.0, abs=0.1)
+    assert names.AUDIO_ANOMALY not in span.attributes and span.attributes[names.OUTCOME] == "ok"
+    assert wave_in_memory() == wave_in_memory(), "the same bytes as ever"
+
+
+def test_the_size_of_samples_is_no_size_of_audio(world) -> None:
+    seen = world()
+    with otel_tts.synthesis("m") as synthesis:
+        synthesis.audio(TONE, RATE)
+    assert names.AUDIO_SIZE not in root(seen).attributes
+    assert "audio_size" not in seen.records[-1].body
+
+
+def test_of_many_pieces_in_memory_only_the_format_is_known(world) -> None:
+    seen = world()
+    with otel_tts.synthesis("m") as synthesis:
+        for part in np.array_split(TONE, 40):
+            synthesis.audio(part, RATE)
+            wave_in_memory(part)
+    attributes = root(seen).attributes
+    assert attributes[names.AUDIO_FORMAT] == "wav" and attributes[names.OUTCOME] == "ok"
+    assert names.AUDIO_SIZE not in attributes
+    assert names.FILE_EVENT not in {event.name for event in seen.span("text_to_speech m").events}
+    assert seen.recorder.dropped == {}
+
+
+def test_pieces_encoded_after_the_span_has_left_say_nothing(world) -> None:
+    seen = world()
+    made = Request("r", 0)
+    token = request.current.set(made)
+    with otel_tts.synthesis("m") as synthesis:
+        synthesis.audio(TONE, RATE)
+    seen.drain()
+    for _ in range(3):
+        wave_in_memory()
+        seen.drain()
+    request.current.reset(token)
+    assert not [record for record in seen.records if record.body.startswith("AUDIO_FILE")]
+
+
+def test_a_header_that_is_made_in_memory_for_a_stream_is_no_empty_audio(world) -> None:
+    seen = world()
+    with otel_tts.synthesis("m") as synthesis:
+        wave_in_memory(TONE[:0])
+        synthesis.audio(TONE, RATE)
+    assert root(seen).attributes[names.OUTCOME] == "ok"
+
+
+def test_a_buffer_can_be_written_to_closed_and_used_on(world) -> None:
+    world()
+    with otel_tts.synthesis("m"):
+        soundfile.write(buffer := io.BytesIO(), TONE, RATE, format="WAV")
+        buffer.seek(0, 2), buffer.write(b"more")
+        buffer.close()
+        assert not note_file(None, buffer)
 
 
 def test_outside_of_any_request_nothing_is_opened(world, folder) -> None:

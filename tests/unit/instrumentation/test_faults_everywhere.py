@@ -42,6 +42,7 @@ from otel_tts import carrier, guard, request
 from otel_tts.engine import Callback, Chunk, Engine, Entry, Load, Mark, Seam
 from otel_tts.instrumentation import asgi, fastapi, loguru
 from otel_tts.instrumentation import logging as log_lines
+from otel_tts.instrumentation.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.compiling import watch_compiling
 from otel_tts.instrumentation.delivered import note_answer
 from otel_tts.instrumentation.hooks import unwrap_all, watch
@@ -185,6 +186,57 @@ def test_answering_with_files(world: Any, encoders: Path) -> None:
         return PCM
 
     check(lambda: [outcome(answer)], only=("delivered._parts", *FILES))
+    seen.drain()
+
+
+def test_encoding_in_memory(world: Any, encoders: Path) -> None:
+    seen = world()
+
+    def encode() -> bytes:
+        import soundfile
+
+        with otel_tts.synthesis("m"):
+            soundfile.write(buffer := io.BytesIO(), TONE, RATE, format="WAV")
+            with wave.open(more := io.BytesIO(), "wb") as file:
+                file.setparams((1, 2, RATE, 0, "NONE", ""))
+                file.writeframes(PCM)
+        return buffer.getvalue() + more.getvalue()
+
+    check(lambda: [outcome(encode)], only=("postprocess._written", "delivered._note", "excerpt", "delivered.encode"))
+    seen.drain()
+
+
+def test_answering_with_audio(world: Any, encoders: Path) -> None:
+    from starlette.responses import FileResponse, Response, StreamingResponse
+
+    seen = world()
+    watch_answers_by_file()
+    write_wave(encoders / "a.wav")
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": "2.5"}}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    def ask(make: Callable[[], Any]) -> Any:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append({key: value for key, value in message.items() if key != "headers"})
+
+        async def app(self: Any, *call: Any) -> None:
+            with otel_tts.synthesis("m") as synthesis:
+                synthesis.audio(TONE, RATE)
+            await make()(*call)
+
+        asyncio.run(asgi._with_edge(app)(None, dict(scope), receive, send))
+        return sent
+
+    answers = (
+        lambda: Response(WAV, media_type="audio/wav"),
+        lambda: StreamingResponse(iter([WAV[:100], WAV[100:]]), media_type="audio/wav"),
+        lambda: FileResponse(encoders / "a.wav"),
+    )
+    check(lambda: [outcome(partial(ask, make)) for make in answers], only=("answer_audio", "excerpt"))
     seen.drain()
 
 
@@ -371,7 +423,8 @@ def test_importing_what_is_hooked(world: Any, module: Callable[[str], str]) -> N
 
     check(run, only=("hooks._w", "hooks._say", "hooks._has", "hooks._place", "hooks.watch", "hooks.spellings",
                      "hooks.split", "hooks.installed", "workers.place", "workers._can", "workers._exists",
-                     "locks.place", "proxies.hook", "proxies._may"))  # fmt: skip
+                     "hooks._is", "hooks.run", "imports.look", "imports._await", "locks.place", "proxies.hook",
+                     "proxies._may"))  # fmt: skip
     seen.drain()
 
 
@@ -710,6 +763,7 @@ CHECKED = {
     "streaming": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
     "timing.capture_guard": "test_faults_everywhere.py::test_capturing_a_graph",
     "instrumentation.answer": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
     "instrumentation.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.compiling": "test_faults_everywhere.py::test_compiling_inside_a_request",
     "instrumentation.delivered": "test_faults_everywhere.py::test_answering_with_files",
@@ -717,6 +771,7 @@ CHECKED = {
     "instrumentation.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
     "instrumentation.gradio": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.hooks": "test_faults_everywhere.py::test_importing_what_is_hooked",
+    "instrumentation.imports": "test_faults_everywhere.py::test_importing_what_is_hooked",
     "instrumentation.jobs": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.loads": "test_faults_everywhere.py::test_loading_a_model",
     "instrumentation.locks": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
@@ -738,6 +793,7 @@ EXEMPT = {
     "distro.shutdown": "works when the process ends; what multiprocessing's import calls is contained as a whole",
     "instrumentation.instrumentor": "sets the hooks of the others, each of them contained",
     "instrumentation.kinds": "catches what fails in it, and gives what is so of a plain function",
+    "instrumentation.tables": "reads tables before any hook is set; what fails in it is contained where it is called",
 }
 """What hooks and is in no check of its own, and why that is enough."""
 

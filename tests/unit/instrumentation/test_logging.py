@@ -116,3 +116,26 @@ def test_an_exported_line_has_its_request_and_no_second_trace_id(logger: logging
 def test_it_can_be_undone(logger: logging.Logger) -> None:
     log_lines.uninstrument()
     assert "request_id" not in line(logger).__dict__
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("a", True), (1, True), (None, True), ([1, "a"], True), ({"a": [1.5]}, True),
+        (object(), False), ([object()], False), ({1: "a"}, False), ({"a": {"b": object()}}, False), ({1, 2}, False),
+    ],
+)  # fmt: skip
+def test_only_what_can_be_an_attribute_is_exported(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture, value: Any, kept: bool
+) -> None:
+    memory = InMemoryLogRecordExporter()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
+    handler = LoggingHandler(logger_provider=provider)
+    logger.addHandler(handler)
+    told = line(logger, request=value)
+    logger.removeHandler(handler)
+    assert told.request is value  # type: ignore[attr-defined]  # the application's own record is as it was
+    (exported,) = memory.get_finished_logs()
+    assert ("request" in exported.log_record.attributes) is kept
+    assert "Invalid type" not in caplog.text

@@ -80,10 +80,19 @@ def test_a_table_that_fits_names_everything_once(packages: Packages) -> None:
         ({"chunk": Chunk("wav", 24000, given=True)}, "Engine.speak(wav)"),
         ({"language": language}, "speaks language(accent)"),
         ({"module": "speaks.gone"}, "speaks.gone.Engine.speak"),
+        ({"kinds": ("generator",)}, "Engine.speak (kind)"),
     ],
 )
 def test_each_name_that_is_not_there_is_told(packages: Packages, change: dict[str, Any], gone: str) -> None:
     assert lacking(table(replace(Entry("Engine.speak"), **change)), packages) == [gone]
+
+
+def test_of_another_kind_it_is_told_what_that_costs(packages: Packages) -> None:
+    (finding,) = [
+        found for found in check(table(Entry("Engine.speak", kinds=("generator",))), packages) if found.lacking
+    ]
+    assert finding.why == "is a function, not a generator: its audio is not read" and not finding.callable
+    assert lacking(table(Entry("Engine.speak", kinds=("generator", "function"))), packages) == []
 
 
 def test_seams_loads_and_locks_are_told_too(packages: Packages) -> None:

@@ -76,6 +76,27 @@ def test_metrics_and_the_stage_line_have_the_devices_times() -> None:
         assert "acoustic_model=0.04" in line and "vocoder=0.015" in line
 
 
+def test_parts_of_a_stage_have_the_devices_times_in_the_stage_line_and_all_adds_up() -> None:
+    with serving() as here:
+        four_stages(here)  # the first request of a process learns the clock
+        here.settle().world.log_memory.clear()
+        with here.synthesis() as synthesis:
+            with synthesis.stage("acoustic_model"):
+                for name, ms in (("gpt", 30), ("flow", 10)):
+                    with synthesis.stage(name):
+                        here.cuda.launch(ms * MS)
+            with synthesis.stage("vocoder"):
+                here.cuda.launch(15 * MS)
+            here.cuda.cpu_copy()
+        here.drain()
+        (line,) = [line for line in here.world.lines() if "STAGE_TIME" in line]
+        times = {name: float(spent) for name, spent in (word.split("=") for word in line.split()[3:])}
+        assert times["acoustic_model.gpt"] == pytest.approx(0.03, rel=0.01)
+        assert times["acoustic_model.flow"] == pytest.approx(0.01, rel=0.01)
+        assert times["acoustic_model"] == pytest.approx(0.04, rel=0.01)
+        assert times["acoustic_model"] + times["vocoder"] + times["other"] == pytest.approx(times["total"], rel=0.001)
+
+
 def test_a_stage_on_the_cpu_and_the_queue_keep_the_hosts_times() -> None:
     with serving() as here:
         with here.synthesis() as synthesis:

@@ -13,7 +13,7 @@ from otel_tts.timing.backend import Finder
 from otel_tts.timing.capture_guard import CaptureGuard
 from otel_tts.timing.torch_cuda import CudaBackend
 
-torch: Any = pytest.importorskip("torch", reason="torch is not installed (pip install otel-tts[torch])")
+torch: Any = pytest.importorskip("torch", reason="torch is not installed (the extra torch)")
 cuda_build = pytest.mark.skipif(not torch.version.cuda, reason="this torch is not built with CUDA")
 
 
