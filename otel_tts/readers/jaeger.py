@@ -22,8 +22,8 @@ from otel_tts.readers.model import OnGap, Span
 from otel_tts.readers.searched import SearchedTraces, trace_ids
 from otel_tts.readers.timestamps import rfc3339
 
-PAGE: Final = 200
-"""Traces of a service in one answer."""
+PAGE: Final = 100
+"""Traces of a service in one answer: as many as Jaeger says where it does not know the parameter's name."""
 
 _LISTS: Final = frozenset(one.key for one in names.ATTRIBUTES if one.type == "string[]")
 
@@ -40,8 +40,6 @@ class Jaeger(SearchedTraces):
 
     def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
         """See `SearchedTraces`."""
-        if wanted.trace_id is not None:
-            return [self.trace(wanted.trace_id, on_gap)], False
         tags = _tags(wanted)
         found: dict[str, list[Span]] = {}
         full = False
@@ -82,7 +80,7 @@ class Jaeger(SearchedTraces):
     def _period(self, service: str, begin: int, end: int) -> dict[str, list[Span]]:
         """The traces of a service in a period."""
         params = {
-            "query.service_name": service, "query.search_depth": PAGE,
+            "query.service_name": service, "query.num_traces": PAGE, "query.search_depth": PAGE,
             "query.start_time_min": rfc3339(begin), "query.start_time_max": rfc3339(end - 1),
         }  # fmt: skip
         return self._spans("/api/v3/traces", params)

@@ -105,7 +105,8 @@ class SearchedLogs:
             here = replace(wanted, since=begin, until=end)
             return [line for line in lines if line_fits(line, here)], full
 
-        since, gaps = bounded(self, wanted.since, self.keeps_seconds(), self.longest)
+        keeps = self.keeps_seconds() if wanted.since is not None or self.longest < 2**63 else None
+        since, gaps = bounded(self, wanted.since, keeps, self.longest)
         for gap in gaps:
             on_gap(gap)
         for step in walk(ask, since, wanted.until, on_gap, self.longest):

@@ -16,8 +16,8 @@ from otel_tts.readers.model import Gap, OnGap, Span
 from otel_tts.readers.quoted import quoted
 from otel_tts.readers.searched import SearchedTraces, trace_ids
 
-PAGE: Final = 200
-"""Traces of one answer."""
+PAGE: Final = 2000
+"""Traces of one answer: many, since all that overlap one second have to fit."""
 
 
 class Tempo(SearchedTraces):
@@ -54,8 +54,6 @@ class Tempo(SearchedTraces):
 
     def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
         """See `SearchedTraces`."""
-        if wanted.trace_id is not None:
-            return [self.trace(wanted.trace_id, on_gap)], False
         params: dict[str, Any] = {
             "q": traceql(wanted), "limit": PAGE, "spss": 1, "start": begin // 10**9, "end": -(-end // 10**9),
         }  # fmt: skip

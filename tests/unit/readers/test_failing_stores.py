@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from store_contracts.documented import Reply, served
+from store_contracts.documented import FakeTempo, Reply, served
+from store_contracts.sent import Request, traces
 
 from otel_tts import names
 from otel_tts.readers import http
@@ -281,6 +282,16 @@ def test_what_is_gone_by_age_is_said() -> None:
         assert store.find(Filter(service="s", since=NOW - 6 * 86400 * 10**9)).complete
         (gap,) = store.find(Filter(service="s", since=NOW - 8 * 86400 * 10**9)).gaps
     assert gap.why == "retention" and gap.text.endswith("keeps 7 days; what was before is gone")
+
+
+def test_the_slowest_are_looked_for_on_although_something_is_gone_by_age() -> None:
+    fake = FakeTempo()  # keeps 60 days
+    one = Request(NOW - 10**9, seconds=0.01)
+    fake.add(traces("tests", one.spans))
+    with served(fake.answer) as url:
+        answer = Tempo(url).slowest(Filter(since=NOW - 100 * 86400 * 10**9))
+    assert [found.request_id for found in answer] == [one.id]
+    assert [gap.why for gap in answer.gaps] == ["retention"]
 
 
 def test_prometheus_says_how_long_it_keeps() -> None:
