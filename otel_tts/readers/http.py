@@ -92,15 +92,6 @@ class Client:
         """The whole answer to a GET. Raises StoreError, TooLarge for more than is read."""
         return b"".join(self._pieces(path, params or {}))
 
-    def lines(self, path: str, params: Mapping[str, Any]) -> Iterator[bytes]:
-        """The lines of the answer to a GET, while it comes. Raises StoreError, TooLarge for more than is read."""
-        rest = b""
-        for piece in self._pieces(path, params):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from whole
-        if rest:
-            yield rest
-
     def _pieces(self, path: str, params: Mapping[str, Any]) -> Iterator[bytes]:
         known = {key: value for key, value in params.items() if value is not None}
         query = f"?{urlencode(known)}" if known else ""
