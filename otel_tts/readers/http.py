@@ -37,6 +37,11 @@ class StoreError(Exception):
         self.status = status
 
     @property
+    def is_none_there(self) -> bool:
+        """Whether the store knows the question and has no such thing; Go's servers say otherwise for unknown paths."""
+        return self.status == 404 and "404 page not found" not in str(self)
+
+    @property
     def gap(self) -> Gap:
         """As a part of an answer."""
         return Gap(self.why, str(self))

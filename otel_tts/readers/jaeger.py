@@ -86,7 +86,7 @@ class Jaeger(SearchedTraces):
         try:
             document = self._client.json(path, params)
         except StoreError as error:
-            if error.status == 404:
+            if error.is_none_there:
                 return {}
             raise
         found: dict[str, list[Span]] = {}

@@ -42,7 +42,7 @@ class Tempo(SearchedTraces):
         try:
             document = self._client.json(f"/api/v2/traces/{trace_id}")
         except StoreError as error:
-            if error.status == 404:
+            if error.is_none_there:
                 return []
             raise
         try:
