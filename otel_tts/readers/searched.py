@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from otel_tts.readers.filters import Filter, fits
-from otel_tts.readers.http import Client, StoreError
+from otel_tts.readers.http import Client, StoreError, TooLarge
 from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, over
 from otel_tts.readers.model import Answer, Gap, OnGap, Span, Stream, Synthesis
 from otel_tts.readers.syntheses import of_trace
@@ -42,12 +42,21 @@ class SearchedTraces:
         """All spans of a trace, none where there is no such trace. Raises StoreError."""
         raise NotImplementedError
 
-    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
+    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[Iterable[list[Span]], bool]:
         """Whole traces, each once, with at least all that meet `wanted` and began from `begin` to before `end`.
 
-        And whether the store had more than it said. Raises StoreError.
+        And whether the store had more than it said. Raises StoreError, then or when a trace is taken: they may be
+        large, and are read one after the other.
         """
         raise NotImplementedError
+
+    def each(self, ids: Iterable[str], on_gap: OnGap) -> Iterator[list[Span]]:
+        """The traces of these ids; one that is larger than is read is left out and told. Raises StoreError."""
+        for one in ids:
+            try:
+                yield self.trace(one, on_gap)
+            except TooLarge as error:
+                on_gap(Gap("limit", f"trace {one} is left out: {error}"))
 
     def keeps_seconds(self) -> float | None:
         """How long the store keeps what it has, None where that is not known."""

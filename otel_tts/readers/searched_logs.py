@@ -85,7 +85,7 @@ class SearchedLogs:
             told = set(answer.gaps)
             here: Counter[str] = Counter()
             for line in reversed(answer.items):
-                key = repr(line)
+                key = _identity(line)
                 here[key] += 1
                 if here[key] > seen[key]:
                     seen[key], times[key] = here[key], line.time
@@ -111,6 +111,12 @@ class SearchedLogs:
             on_gap(gap)
         for step in walk(ask, since, wanted.until, on_gap, self.longest):
             yield from sorted(step, key=lambda line: line.time, reverse=True)
+
+
+def _identity(line: LogLine) -> str:
+    """What tells a record from others; a store may say its attributes in another order each time."""
+    said = sorted([*line.attributes.items(), *line.resource.items()], key=repr)
+    return repr((line.time, line.trace_id, line.span_id, line.event_name, line.body, said))
 
 
 def typed(key: str, text: str) -> Any:

@@ -55,7 +55,7 @@ class VictoriaLogs(SearchedLogs):
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:
         """See `SearchedLogs`."""
         params = {"query": query(wanted), "start": rfc3339(begin), "end": rfc3339(end), "limit": PAGE}
-        rows = [row for row in self._client.lines("/select/logsql/query", params) if row.strip()]
+        rows = [row for row in self._client.text("/select/logsql/query", params).split(b"\n") if row.strip()]
         return [self._line(row) for row in rows], len(rows) >= PAGE
 
     def _line(self, row: bytes) -> LogLine:

@@ -294,6 +294,28 @@ def test_the_slowest_are_looked_for_on_although_something_is_gone_by_age() -> No
     assert [gap.why for gap in answer.gaps] == ["retention"]
 
 
+@pytest.mark.parametrize("kind", [Jaeger, Tempo])
+def test_another_kind_of_server_is_not_a_store_without_that_trace(kind: Any, url: Callable[[Reply], str]) -> None:
+    (gap,) = kind(url((404, "404 page not found\n"))).get("ab" * 16).gaps
+    assert gap.why == "refused"
+    assert kind(url((404, {"error": {"message": "trace not found"}}))).get("ab" * 16) == Answer(())
+
+
+def test_a_trace_that_is_too_large_is_left_out_and_the_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LARGEST", 20_000)
+    fake = FakeTempo()
+    small, large = Request(NOW - 10**9), Request(NOW - 2 * 10**9)
+    for at in range(200):
+        large.add("vocoder", NOW - 2 * 10**9 + at, 0.001)
+    for one in (small, large):
+        fake.add(traces("tests", one.spans))
+    with served(fake.answer) as url:
+        answer = Tempo(url).find(Filter())
+    assert [found.request_id for found in answer] == [small.id]
+    (gap,) = answer.gaps
+    assert gap.why == "limit" and gap.text.startswith(f"trace {large.trace} is left out: Tempo at ")
+
+
 def test_prometheus_says_how_long_it_keeps() -> None:
     def answer(path: str, query: dict[str, str]) -> Reply:
         data = {"storageRetention": "90d or 10GB"} if path.endswith("runtimeinfo") else {"result": []}
