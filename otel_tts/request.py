@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts import names
@@ -29,11 +30,11 @@ class Request:
 
     `synthesis` is the newest synthesis made for it: encoding its audio afterwards is still one of its stages.
     `given` says that the caller chose the id. `begun` is told of each synthesis that is made for it. `session`: a
-    WebSocket, of which each utterance is asked for when it begins. `answers`: its answer passes the edge and is worth
-    waiting for; the edge notes in `ended` (perf_counter_ns) when it was handed to the server as a whole, or when its
-    client `left` before that.
-    `syntheses` counts those that were made for it. `body` is what passes of its answer, where that is audio (see
-    `instrumentation.answer_audio`). `offered`: the id that it had before the application answered with another one.
+    WebSocket, of which each utterance is asked for when it begins; `numbers` are theirs. `answers`: its answer passes
+    the edge and is worth waiting for; the edge notes in `ended` (perf_counter_ns) when it was handed to the server as a
+    whole, or when its client `left` before that. `syntheses` counts those that were made for it. `body` is what passes
+    of its answer, where that is audio (see `instrumentation.answer_audio`). `offered`: the id that it had before the
+    application answered with another one.
     """
 
     id: str
@@ -43,7 +44,7 @@ class Request:
     given: bool = False
     begun: Callable[[Any], None] | None = None
     session: bool = False
-    utterances: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     answers: bool = False
     ended: int | None = None
     left: bool = False
@@ -59,8 +60,7 @@ class Request:
         """
         if not self.session and self.ended is None:
             return self.id
-        self.utterances += 1
-        return f"{_stem(self.id)}.{self.utterances}"
+        return f"{_stem(self.id)}.{next(self.numbers)}"  # in one step: threads may ask at once
 
     def rename(self, name: str) -> None:
         """The client is told another id than was offered: it is the request's from now on, and both stand on its span.

@@ -19,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -208,7 +209,7 @@ def _decode_av(
 def _with_ffprobe(
     fd: int, header: ContainerFacts | None, meter: AudioMeter | None, clock: Callable[[], float]
 ) -> Decoded | None:
-    """Let ffprobe decode: it says whether that worked, and what the header says; the samples stay with it.
+    """Let ffprobe decode: it says whether that worked, and what the header says.
 
     The file has no name here but its descriptor's, so that no path gets on a command line.
     """
@@ -233,11 +234,42 @@ def _with_ffprobe(
     found = _PROBED.get(container.get("format_name", "").split(",")[0])
     if found is None or not stream:
         return Decoded()
+    rate, channels = int(_number(stream.get("sample_rate")) or 0) or None, stream.get("channels")
+    if meter is not None and rate and channels:
+        _listen(fd, rate, channels, meter)
     return Decoded(
-        found, _number(stream.get("duration") or container.get("duration")),
-        int(_number(stream.get("sample_rate")) or 0) or None, stream.get("channels"),
+        found, _number(stream.get("duration") or container.get("duration")), rate, channels,
         len(done.stderr.splitlines()) or int(stream.get("nb_read_frames") == "0"),
     )  # fmt: skip
+
+
+def _listen(fd: int, rate: int, channels: int, meter: AudioMeter) -> None:
+    """Feed the meter with what ffmpeg decodes, where it stands beside ffprobe; it too gets a descriptor for a name."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return
+    command = [
+        program, "-v", "quiet", "-nostdin", "-threads", "1", "-protocol_whitelist", "file", "-format_whitelist",
+        ",".join(_PROBED), "-i", f"/dev/fd/{fd}", "-map", "0:a:0", "-t", f"{MAX_SECONDS:g}", "-f", "f32le",
+        "-c:a", "pcm_f32le", "-ar", str(rate), "-ac", str(channels), "-",
+    ]  # fmt: skip
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=(fd,)
+        )
+    except OSError:
+        return
+    patience = threading.Timer(PROBE_TIMEOUT, process.kill)
+    patience.daemon = True
+    with process:
+        try:
+            patience.start()
+        except RuntimeError:  # no more threads: then nobody would end it
+            process.kill()
+        while process.stdout is not None and (data := process.stdout.read((rate // 2 or 1) * channels * 4)):
+            samples = np.frombuffer(data[: len(data) - len(data) % (4 * channels)], "<f4")
+            meter.add(samples.reshape(-1, channels), rate)
+        patience.cancel()
 
 
 def _number(text: Any) -> float | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,6 +18,8 @@ _BEFORE: Final = 42
 """Bytes up to the end of STREAMINFO."""
 _MAX_SEARCH: Final = 1 << 26
 """Bytes that are searched for another file behind the first: an hour."""
+_MAX_LINKS: Final = 1024
+"""Files in one whose ends are looked for."""
 _MAX_FRAME: Final = 1 << 16
 """Bytes of a last frame; those of speech have a few thousand."""
 _MAX_TRIES: Final = 8
@@ -56,7 +59,9 @@ def read_flac(view: View) -> ContainerFacts | None:
     facts = with_stream_info(ContainerFacts("flac", size=view.size), head[8:26])
     if view.size is None or not facts.sample_rate:
         return facts
-    starts = [0, *(_further_links(view, view.size) if view.deep else ())]
+    starts = [0, *(itertools.islice(_further_links(view, view.size), _MAX_LINKS) if view.deep else ())]
+    if len(starts) > _MAX_LINKS:
+        return replace(facts, duration=None)
     seconds, cut = 0.0, False
     for start, end in zip(starts, [*starts[1:], view.size], strict=True):
         info = parse_stream_info(view.at(start + 8, 18))

@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from otel_tts import variables
-from otel_tts.commands import pip, suggest
+from otel_tts.commands import pip
 from otel_tts.distro import defaults, outages, sdk_components, without_server
 from otel_tts.distro.pipeline import SIGNALS
 from otel_tts.distro.sdk_components import Said
@@ -172,7 +172,7 @@ def _explain(error: Exception, name: str) -> str:
         return error.strerror or str(error)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
-        return f"{text}; a package that it needs is missing or does not fit, see `{suggest('doctor')}`"
+        return f"{text}; a package that it needs is missing or does not fit, see `{pip()} check`"
     if "not found in entry point" in text:
         return f"no installed package has it; {pip()} install opentelemetry-exporter-{name}, or correct the name"
     return text

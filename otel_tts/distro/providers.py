@@ -18,7 +18,7 @@ from typing import Any, Final
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.util._importlib_metadata import entry_points  # pyright: ignore[reportUnknownVariableType]
 
@@ -58,7 +58,10 @@ class Providers:
             self._from_variables(signals, resource_attributes)
 
     def _from_variables(self, signals: Iterable[str], resource_attributes: Mapping[str, Any]) -> None:
-        resource = Resource.create(dict(resource_attributes))
+        given = dict(resource_attributes)
+        resource = attempt(", ".join(SIGNALS), "the resource's detectors", partial(Resource.create, given))
+        if resource is None:
+            resource = Resource(given).merge(OTELResourceDetector().detect())
         contain("opamp", sdk_components.tell_remote_control, "pre", resource)
         for signal in signals:
             exporters = self._exporters(signal)

@@ -50,16 +50,16 @@ class OwnFile:
 
         Raises OSError where it was not written; then nothing of it is left.
         """
+        if len(line) > self.largest_line:
+            raise OSError(errno.EFBIG, "one export is larger than half of OTEL_TTS_FILE_BYTES")
+        if not self.folder.make_room(len(line)):
+            with self._lock:  # what others write to cannot be removed: then it is one's own that has to go
+                self._close(pack=False)
+            self.folder.tidy(len(line))
         with self._lock:
-            if len(line) > self.largest_line:
-                raise OSError(errno.EFBIG, "one export is larger than half of OTEL_TTS_FILE_BYTES")
             if self._size and self._size + len(line) > self.folder.largest_file:
                 self._close(pack=True)
             self._append(line)
-        if not self.folder.note_written(len(line)):
-            with self._lock:  # what others write to cannot be removed: then it is one's own that has to go
-                self._close(pack=False)
-            self.folder.tidy()
 
     @property
     def largest_line(self) -> int:
@@ -139,6 +139,8 @@ class OwnFile:
             return
         with contextlib.suppress(OSError), self.folder.opened() as folder:
             closed = _closed(self._name.removesuffix(PLAIN))
+            if not os.path.samestat(os.fstat(self._descriptor), os.stat(self._name, dir_fd=folder)):
+                raise FileNotFoundError(self._name)  # moved by somebody, and the name is another file's now
             os.rename(self._name, closed, src_dir_fd=folder, dst_dir_fd=folder)
             if pack:
                 _pack(folder, closed)

@@ -13,16 +13,18 @@ import contextlib
 import errno
 import fcntl
 import functools
+import gzip
 import os
 import re
 import socket
 import stat
 import time
 import weakref
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from otel_tts import settings
 
@@ -34,7 +36,10 @@ PLAIN, PACKED, UNFINISHED = ".jsonl", ".jsonl.gz", ".jsonl.gz.part"
 DEFAULT: Final = "otel-tts-telemetry"
 """Below the working directory, where the exporters are named and OTEL_TTS_FILE_DIR is not."""
 
-_is_ours: Final = re.compile(rf"(?:{'|'.join(SIGNALS)})-[A-Za-z0-9_.-]+\.jsonl(?:\.gz(?:\.part)?)?").fullmatch
+_is_ours: Final = re.compile(
+    rf"(?:{'|'.join(SIGNALS)})-[A-Za-z0-9_.-]+-\d+(?:\.\d+)?(?:-\d{{8}}T\d{{6}}\.\d+Z)?\.jsonl(?:\.gz(?:\.part)?)?"
+).fullmatch
+_BEGINNING: Final = b'{"resource'
 _LARGEST_FILE: Final = 16 * 1024 * 1024
 """Bytes after which a file is closed and packed: a third of a second's work."""
 _PARTS: Final = 16
@@ -110,8 +115,8 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def note_written(self, count: int) -> bool:
-        """Take note of `count` new bytes and look where it is time to. False while the folder stays too large."""
+    def make_room(self, count: int) -> bool:
+        """Look, where it is time, whether `count` more bytes fit, and remove what has to go. False if they do not."""
         self._written += count
         now = time.monotonic()
         if self._written * _LOOKS < self.most_bytes and now - self._looked < _EVERY_S:
@@ -119,27 +124,28 @@ class Folder:
         self._written, self._looked = 0, now
         for own in list(self.own):
             own.close_if_old()
-        return self.tidy()
+        return self.tidy(count)
 
-    def tidy(self) -> bool:
-        """Remove what is too old, then the oldest files while there is too much. False where that did not suffice.
+    def tidy(self, count: int = 0) -> bool:
+        """Remove what is too old, then the oldest files until `count` more bytes fit. False where they still do not.
 
         Files that somebody writes to stay; so does everything where the folder cannot be read.
         """
         try:
-            return self._tidy()
+            return self._tidy(count)
         except OSError:
             return True
 
-    def _tidy(self) -> bool:
+    def _tidy(self, wanted: int) -> bool:
         with self.opened() as folder:
             files = sorted(_list(folder), key=lambda found: found.changed)
-            size, count, ends = sum(found.size for found in files), len(files), time.time() - self.days * _DAY_S
+            size, count = wanted + sum(found.size for found in files), len(files)
+            ends = time.time() - self.days * _DAY_S
             names = {found.name for found in files}
             for found in files:
                 too_much = size > self.most_bytes or count > _MOST_FILES
                 leftover = found.name.endswith(UNFINISHED) or found.name + ".gz" in names
-                if not (too_much or found.changed < ends or leftover) or _is_in_use(folder, found.name):
+                if not (too_much or found.changed < ends or leftover) or not is_abandoned(folder, found.name):
                     continue
                 size, count = size - found.size, count - 1
                 with contextlib.suppress(OSError):  # somebody else was faster, or it is another user's
@@ -168,7 +174,7 @@ def _at(path: Path, most_bytes: int, days: float) -> Folder:
 @functools.lru_cache(maxsize=1)
 def host() -> str:
     """Return this machine's name as a part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9.]+", "_", socket.gethostname())[:64] or "host"
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", socket.gethostname())[:64] or "host"
 
 
 def lock(descriptor: int) -> None:
@@ -177,24 +183,20 @@ def lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
-def _is_in_use(folder: int, name: str) -> bool:
-    """Whether somebody writes to the file, or it cannot be told."""
+def is_abandoned(folder: int, name: str) -> bool:
+    """Whether the file is one of ours that nobody writes to any more. False where that cannot be told."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+        with os.fdopen(descriptor, "rb") as file:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return name.endswith(UNFINISHED) or _is_telemetry(gzip.open(file) if name.endswith(PACKED) else file)
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
-def is_abandoned(folder: int, name: str) -> bool:
-    """Whether the file is there and nobody writes to it any more."""
-    return not _is_in_use(folder, name)
+def _is_telemetry(content: IO[bytes] | gzip.GzipFile) -> bool:
+    """Whether it begins as a line of ours: somebody's logs of a day may have a name of our form."""
+    return content.read(len(_BEGINNING)) in (b"", _BEGINNING)
 
 
 def _list(folder: int) -> Iterator[Found]:

@@ -23,8 +23,8 @@ Send = Callable[[Message], Awaitable[None]]
 HEADER: Final = b"x-request-id"
 
 _LENGTH: Final = b"content-length"
-_GONE: Final = ("disconnected", "_closed")
-"""What the owner of a server's `receive` says of its connection: uvicorn's cycle, gunicorn's body receiver."""
+_GONE: Final = {"uvicorn": "disconnected", "gunicorn": "_closed"}
+"""What the owner of a server's `receive` (uvicorn's cycle, gunicorn's body receiver) says of its connection."""
 
 
 class Answer:
@@ -35,7 +35,8 @@ class Answer:
         self._receive, self._send = receive, send
         self._left: int | None = None
         self._server = getattr(receive, "__self__", None)
-        self._flag = next((name for name in _GONE if isinstance(getattr(self._server, name, None), bool)), None)
+        flag = _GONE.get(type(self._server).__module__.partition(".")[0], "")
+        self._flag = flag if isinstance(getattr(self._server, flag, None), bool) else None
 
     async def receive(self) -> Message:
         """Receive, and note that the client has gone before its answer was complete."""

@@ -46,7 +46,8 @@ class Places:
     """Where to look, in this order: what was asked for, the servers that run here, files.
 
     `folder` and the URLs are what `--dir`, `--traces`, `--logs` and `--metrics` say. `stack` are the addresses of a
-    stack that runs on this machine, by signal; who knows of one gives it. `environ` and `here` are the process's.
+    stack that runs on this machine, by signal, and `stack_keeps_seconds` how long it keeps traces: who knows of one
+    gives both (`otel_tts.stack.stores`). `environ` and `here` are the process's.
     """
 
     folder: Path | None = None
@@ -54,6 +55,7 @@ class Places:
     logs: str | None = None
     metrics: str | None = None
     stack: Mapping[str, str] | None = None
+    stack_keeps_seconds: float | None = None
     environ: Mapping[str, str] | None = None
     here: Path | None = None
 
@@ -87,7 +89,7 @@ def _choose(signal: Signal, places: Places, files: Callable[[Path], Any]) -> Cho
     if (url := places.url(signal)) is not None:
         return _at(signal, url, f"--{signal}")
     if places.stack and signal in places.stack:
-        return _at(signal, places.stack[signal], "the stack that runs here")
+        return _at(signal, places.stack[signal], "the stack that runs here", places.stack_keeps_seconds)
     environ = os.environ if places.environ is None else places.environ
     if environ.get(FOLDER):
         return in_folder(Path(environ[FOLDER]).expanduser(), FOLDER)
@@ -100,15 +102,17 @@ def _choose(signal: Signal, places: Places, files: Callable[[Path], Any]) -> Cho
     )
 
 
-def _at(signal: Signal, url: str, why: str) -> Choice[Any]:
+def _at(signal: Signal, url: str, why: str, keeps_seconds: float | None = None) -> Choice[Any]:
     kind, plus, rest = url.partition("+")
     kinds = _KINDS[signal]
     if plus and rest.startswith(("http://", "https://")):
         if kind not in kinds:
             raise ValueError(f"{kind} is no store of {signal} that is known; there are {', '.join(kinds)}")
-        store = kinds[kind](rest)
+        url = rest
     else:
-        store = kinds[_kind(signal, url)](url)
+        kind = _kind(signal, url)
+    # Jaeger alone cannot be asked how long it keeps what it has.
+    store = Jaeger(url, keeps_seconds=keeps_seconds) if kind == "jaeger" else kinds[kind](url)
     return Choice(store, f"{signal} are read from {store} ({why})")
 
 

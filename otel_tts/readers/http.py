@@ -37,6 +37,11 @@ class StoreError(Exception):
         self.status = status
 
     @property
+    def is_none_there(self) -> bool:
+        """Whether the store knows the question and has no such thing; Go's servers say otherwise for unknown paths."""
+        return self.status == 404 and "404 page not found" not in str(self)
+
+    @property
     def gap(self) -> Gap:
         """As a part of an answer."""
         return Gap(self.why, str(self))
@@ -91,15 +96,6 @@ class Client:
     def text(self, path: str, params: Mapping[str, Any] | None = None) -> bytes:
         """The whole answer to a GET. Raises StoreError, TooLarge for more than is read."""
         return b"".join(self._pieces(path, params or {}))
-
-    def lines(self, path: str, params: Mapping[str, Any]) -> Iterator[bytes]:
-        """The lines of the answer to a GET, while it comes. Raises StoreError, TooLarge for more than is read."""
-        rest = b""
-        for piece in self._pieces(path, params):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from whole
-        if rest:
-            yield rest
 
     def _pieces(self, path: str, params: Mapping[str, Any]) -> Iterator[bytes]:
         known = {key: value for key, value in params.items() if value is not None}

@@ -10,7 +10,7 @@ its index joins keys and values, and several conditions may be met by several sp
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ from otel_tts.readers.model import OnGap, Span
 from otel_tts.readers.searched import SearchedTraces, trace_ids
 from otel_tts.readers.timestamps import rfc3339
 
-PAGE: Final = 200
-"""Traces of a service in one answer."""
+PAGE: Final = 100
+"""Traces of a service in one answer: as many as Jaeger says where it does not know the parameter's name."""
 
 _LISTS: Final = frozenset(one.key for one in names.ATTRIBUTES if one.type == "string[]")
 
@@ -38,23 +38,17 @@ class Jaeger(SearchedTraces):
         """See `SearchedTraces`."""
         return self._spans(f"/api/v3/traces/{trace_id}", {}).get(trace_id, [])
 
-    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
+    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[Iterable[list[Span]], bool]:
         """See `SearchedTraces`."""
-        if wanted.trace_id is not None:
-            return [self.trace(wanted.trace_id, on_gap)], False
         tags = _tags(wanted)
-        found: dict[str, list[Span]] = {}
-        full = False
-        for service in [wanted.service] if wanted.service is not None else self._services():
-            if tags or wanted.least_seconds is not None:
-                ids = self._search(service, tags, wanted, begin, end)
-                full = full or len(ids) >= PAGE
-                found |= {one: self.trace(one, on_gap) for one in ids if one not in found}
-            else:
-                page = self._period(service, begin, end)
-                full = full or len(page) >= PAGE
-                found |= page
-        return list(found.values()), full
+        services = [wanted.service] if wanted.service is not None else self._services()
+        if tags or wanted.least_seconds is not None:
+            ids = [self._search(service, tags, wanted, begin, end) for service in services]
+            each_once = dict.fromkeys(one for some in ids for one in some)
+            return self.each(each_once, on_gap), any(len(some) >= PAGE for some in ids)
+        pages = [self._period(service, begin, end) for service in services]
+        found = {trace_id: spans for page in pages for trace_id, spans in page.items()}
+        return found.values(), any(len(page) >= PAGE for page in pages)
 
     def _services(self) -> list[str]:
         return [str(one) for one in self._data("/api/services", {}) if one]
@@ -82,7 +76,7 @@ class Jaeger(SearchedTraces):
     def _period(self, service: str, begin: int, end: int) -> dict[str, list[Span]]:
         """The traces of a service in a period."""
         params = {
-            "query.service_name": service, "query.search_depth": PAGE,
+            "query.service_name": service, "query.num_traces": PAGE, "query.search_depth": PAGE,
             "query.start_time_min": rfc3339(begin), "query.start_time_max": rfc3339(end - 1),
         }  # fmt: skip
         return self._spans("/api/v3/traces", params)
@@ -92,7 +86,7 @@ class Jaeger(SearchedTraces):
         try:
             document = self._client.json(path, params)
         except StoreError as error:
-            if error.status == 404:
+            if error.is_none_there:
                 return {}
             raise
         found: dict[str, list[Span]] = {}

@@ -110,6 +110,8 @@ def _value(value: Any) -> Any:
     """The plain value of an AnyValue; 64-bit integers are strings in OTLP JSON, and so are NaN and infinities."""
     for key, raw in value.items():
         match key:
+            case "stringValue" | "boolValue":
+                return raw
             case "intValue":
                 return int(raw)
             case "doubleValue":
@@ -135,11 +137,11 @@ def _id(raw: str | None) -> str:
 
     A server that makes JSON of protobuf by protobuf's general rule writes base64.
     """
-    if not raw or not raw.strip("0"):
+    if not raw:
         return ""
-    if len(raw) in _BASE64_LENGTHS and raw.endswith("="):
+    if raw[-1] == "=" and len(raw) in _BASE64_LENGTHS:
         return base64.b64decode(raw, validate=True).hex()
-    return raw.lower()
+    return raw.lower() if raw.strip("0") else ""
 
 
 def _int(raw: Any) -> int:

@@ -10,14 +10,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from otel_tts.readers.filters import Filter, fits
-from otel_tts.readers.http import Client, StoreError
+from otel_tts.readers.http import Client, StoreError, TooLarge
 from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, over
 from otel_tts.readers.model import Answer, Gap, OnGap, Span, Stream, Synthesis
 from otel_tts.readers.syntheses import of_trace
-from otel_tts.readers.windows import walk
+from otel_tts.readers.windows import HOUR, walk
 
 _SLOW: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
 """Seconds to begin with when the slowest are looked for: each step finds a few times as many as the one before."""
+
+_FAILURES: Final = frozenset({"down", "refused", "unreadable"})
+"""After which asking for more makes no sense."""
 
 
 class SearchedTraces:
@@ -39,12 +42,21 @@ class SearchedTraces:
         """All spans of a trace, none where there is no such trace. Raises StoreError."""
         raise NotImplementedError
 
-    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
+    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[Iterable[list[Span]], bool]:
         """Whole traces, each once, with at least all that meet `wanted` and began from `begin` to before `end`.
 
-        And whether the store had more than it said. Raises StoreError.
+        And whether the store had more than it said. Raises StoreError, then or when a trace is taken: they may be
+        large, and are read one after the other.
         """
         raise NotImplementedError
+
+    def each(self, ids: Iterable[str], on_gap: OnGap) -> Iterator[list[Span]]:
+        """The traces of these ids; one that is larger than is read is left out and told. Raises StoreError."""
+        for one in ids:
+            try:
+                yield self.trace(one, on_gap)
+            except TooLarge as error:
+                on_gap(Gap("limit", f"trace {one} is left out: {error}"))
 
     def keeps_seconds(self) -> float | None:
         """How long the store keeps what it has, None where that is not known."""
@@ -80,7 +92,7 @@ class SearchedTraces:
         # A stage may be slow in parts of which none is, so there is no telling which traces to leave out.
         for limit in (one for one in _SLOW if one > least and wanted.stage is None):
             best, gaps = self._slower_than(limit, wanted)
-            if best.more or gaps:
+            if best.more or any(gap.why in _FAILURES for gap in gaps):
                 return best.answer(gaps)
         best, gaps = self._slower_than(least, wanted)
         return best.answer(gaps)
@@ -101,17 +113,27 @@ class SearchedTraces:
     def _matching(self, wanted: Filter, on_gap: OnGap) -> Iterator[Synthesis]:
         """All that meet `wanted`, newest first."""
 
+        def fitting(traces: Iterable[Iterable[Span]], here: Filter) -> list[Synthesis]:
+            made = (one for spans in traces for one in of_trace(spans, bare=wanted.request_id is not None))
+            return sorted((one for one in made if fits(one, here)), key=lambda one: one.start, reverse=True)
+
         def ask(begin: int, end: int) -> tuple[list[Synthesis], bool]:
             traces, full = self.candidates(wanted, begin, end, on_gap)
-            here = replace(wanted, since=begin, until=end)
-            made = (one for spans in traces for one in of_trace(spans, bare=wanted.request_id is not None))
-            return [one for one in made if fits(one, here)], full
+            return fitting(traces, replace(wanted, since=begin, until=end)), full
 
         since, gaps = bounded(self, wanted.since, self.keeps_seconds(), self.longest)
         for gap in gaps:
             on_gap(gap)
-        for step in walk(ask, since, wanted.until, on_gap, self.longest, self.smallest):
-            yield from sorted(step, key=lambda one: one.start, reverse=True)
+        if wanted.trace_id is not None:
+            answer = self.get(wanted.trace_id)
+            for gap in answer.gaps:
+                on_gap(gap)
+            yield from fitting([answer], wanted)
+            return
+        # An id is rare: all of the time at once. Others are many: the newest first.
+        first = self.longest if wanted.request_id is not None else HOUR
+        for step in walk(ask, since, wanted.until, on_gap, self.longest, self.smallest, first):
+            yield from step
 
 
 def trace_ids(found: Iterable[Any]) -> list[str]:

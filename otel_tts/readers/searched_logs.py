@@ -85,7 +85,7 @@ class SearchedLogs:
             told = set(answer.gaps)
             here: Counter[str] = Counter()
             for line in reversed(answer.items):
-                key = repr(line)
+                key = _identity(line)
                 here[key] += 1
                 if here[key] > seen[key]:
                     seen[key], times[key] = here[key], line.time
@@ -105,11 +105,18 @@ class SearchedLogs:
             here = replace(wanted, since=begin, until=end)
             return [line for line in lines if line_fits(line, here)], full
 
-        since, gaps = bounded(self, wanted.since, self.keeps_seconds(), self.longest)
+        keeps = self.keeps_seconds() if wanted.since is not None or self.longest < 2**63 else None
+        since, gaps = bounded(self, wanted.since, keeps, self.longest)
         for gap in gaps:
             on_gap(gap)
         for step in walk(ask, since, wanted.until, on_gap, self.longest):
             yield from sorted(step, key=lambda line: line.time, reverse=True)
+
+
+def _identity(line: LogLine) -> str:
+    """What tells a record from others; a store may say its attributes in another order each time."""
+    said = sorted([*line.attributes.items(), *line.resource.items()], key=repr)
+    return repr((line.time, line.trace_id, line.span_id, line.event_name, line.body, said))
 
 
 def typed(key: str, text: str) -> Any:

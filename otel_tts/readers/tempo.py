@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from otel_tts import names
@@ -16,8 +16,8 @@ from otel_tts.readers.model import Gap, OnGap, Span
 from otel_tts.readers.quoted import quoted
 from otel_tts.readers.searched import SearchedTraces, trace_ids
 
-PAGE: Final = 200
-"""Traces of one answer."""
+PAGE: Final = 2000
+"""Traces of one answer: many, since all that overlap one second have to fit."""
 
 
 class Tempo(SearchedTraces):
@@ -42,7 +42,7 @@ class Tempo(SearchedTraces):
         try:
             document = self._client.json(f"/api/v2/traces/{trace_id}")
         except StoreError as error:
-            if error.status == 404:
+            if error.is_none_there:
                 return []
             raise
         try:
@@ -52,10 +52,8 @@ class Tempo(SearchedTraces):
         except otlp_json.BROKEN as error:
             raise self._client.strange(error) from None
 
-    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[list[list[Span]], bool]:
+    def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[Iterable[list[Span]], bool]:
         """See `SearchedTraces`."""
-        if wanted.trace_id is not None:
-            return [self.trace(wanted.trace_id, on_gap)], False
         params: dict[str, Any] = {
             "q": traceql(wanted), "limit": PAGE, "spss": 1, "start": begin // 10**9, "end": -(-end // 10**9),
         }  # fmt: skip
@@ -63,7 +61,7 @@ class Tempo(SearchedTraces):
             ids = trace_ids(self._client.json("/api/search", params).get("traces") or [])
         except otlp_json.BROKEN as error:
             raise self._client.strange(error) from None
-        return [self.trace(one, on_gap) for one in ids], len(ids) >= PAGE
+        return self.each(ids, on_gap), len(ids) >= PAGE
 
 
 def traceql(wanted: Filter) -> str:

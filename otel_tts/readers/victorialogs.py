@@ -8,13 +8,14 @@ the types that `names` has for them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from otel_tts import names
 from otel_tts.readers import otlp_json
 from otel_tts.readers.filters import Filter
-from otel_tts.readers.http import Client
+from otel_tts.readers.http import Client, StoreError
 from otel_tts.readers.model import LogLine
 from otel_tts.readers.quoted import quoted
 from otel_tts.readers.searched_logs import SearchedLogs, is_of_resource, typed
@@ -27,20 +28,34 @@ _OWN: Final = frozenset(
     {"_time", "_msg", "_stream", "_stream_id", "trace_id", "span_id", "severity_number", "severity_text",
      "event_name", "scope.name", "scope.version", "flags", "dropped_attributes_count"}
 )  # fmt: skip
+_RETENTION: Final = re.compile(rb'^flag\{name="retentionPeriod", *value="(\d+)([hdwy])"', re.MULTILINE)
+_UNITS: Final = {b"h": 3600.0, b"d": 86400.0, b"w": 604800.0, b"y": 31536000.0}
 _UNSAID: Final = frozenset({"", "Unspecified"})
 _NO_BODY: Final = "missing _msg field"
 
 
 class VictoriaLogs(SearchedLogs):
-    """`LogStore` at an URL. `keeps_seconds` is how long the store keeps records, where that is known."""
+    """`LogStore` at an URL. `keeps_seconds` is how long the store keeps records; without it the store is asked."""
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None, keeps_seconds: float | None = None) -> None:
         super().__init__(Client("VictoriaLogs", url, headers), keeps_seconds)
+        self._asked = False
+
+    def keeps_seconds(self) -> float | None:
+        """See `SearchedLogs`: its own metrics tell its flags."""
+        if self._kept is None and not self._asked:
+            self._asked = True
+            try:
+                found = _RETENTION.search(self._client.text("/metrics"))
+            except StoreError:
+                return None
+            self._kept = int(found[1]) * _UNITS[found[2]] if found else None
+        return self._kept
 
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:
         """See `SearchedLogs`."""
         params = {"query": query(wanted), "start": rfc3339(begin), "end": rfc3339(end), "limit": PAGE}
-        rows = [row for row in self._client.lines("/select/logsql/query", params) if row.strip()]
+        rows = [row for row in self._client.text("/select/logsql/query", params).split(b"\n") if row.strip()]
         return [self._line(row) for row in rows], len(rows) >= PAGE
 
     def _line(self, row: bytes) -> LogLine:

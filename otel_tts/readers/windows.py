@@ -18,7 +18,7 @@ from otel_tts.readers.model import Gap, OnGap
 T = TypeVar("T")
 
 _S: Final = 10**9
-_FIRST: Final = 3600 * _S
+HOUR: Final = 3600 * _S
 _DAY: Final = 86400 * _S
 _AHEAD: Final = 7 * _DAY
 """How far ahead of ours clocks may be; further where it is asked for, up to a year."""
@@ -31,19 +31,20 @@ Ask = Callable[[int, int], tuple[list[T], bool]]
 
 
 def walk(
-    ask: Ask[T], since: int | None, until: int | None, on_gap: OnGap, longest: int = 2**63, smallest: int = 1
-) -> Iterator[list[T]]:
+    ask: Ask[T], since: int | None, until: int | None, on_gap: OnGap, longest: int = 2**63, smallest: int = 1,
+    first: int = HOUR,
+) -> Iterator[list[T]]:  # fmt: skip
     """Yield what was found in each step, the newest step first.
 
     `longest` and `smallest` are the longest period that the store takes in one question and the shortest that it can
-    tell apart, in nanoseconds. A store that fails ends the walk with a gap.
+    tell apart, `first` the length of the first step, in nanoseconds. A store that fails ends the walk with a gap.
     """
     now = time.time_ns()
     begin = since or 0
     end = now + _AHEAD if until is None else min(until, now + 366 * _DAY)
     if end > now:  # most often there is nothing yet: one step
         yield from _steps(ask, max(begin, now), end, end - now, on_gap, longest, smallest)
-    yield from _steps(ask, begin, min(end, now), _FIRST, on_gap, longest, smallest)
+    yield from _steps(ask, begin, min(end, now), first, on_gap, longest, smallest)
 
 
 def _steps(

@@ -73,6 +73,9 @@ BROKEN = """
 class Raises:
     def __init__(self, *args, **kwargs): raise RuntimeError("broken component")
 def not_a_component(*args): return None
+class Detector(__import__("opentelemetry.sdk.resources").sdk.resources.ResourceDetector):
+    def __init__(self): super().__init__(raise_on_error=True)
+    def detect(self): raise RuntimeError("broken component")
 class Logs(__import__("opentelemetry.sdk._logs.export").sdk._logs.export.LogRecordExporter, Raises):
     __init__ = Raises.__init__
     def export(self, batch): pass
@@ -138,6 +141,10 @@ CASES = {
         {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "raises"}, ("detector", "raises"),
         entry_points="[opentelemetry_resource_detector]\nraises = broken_parts:Raises",
     ),
+    "resource detector that insists": Case(
+        {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "insists"}, ("resource", "broken component"),
+        entry_points="[opentelemetry_resource_detector]\ninsists = broken_parts:Detector",
+    ),
     "certificate": Case(
         {**GRPC, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "https://127.0.0.1:9",
          "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE": "/nonexistent.pem"}, ("/nonexistent.pem",), "traces logs",
@@ -198,6 +205,7 @@ def assert_that_nothing_leaked(sink: OtlpSink, ended: subprocess.CompletedProces
     assert leaks("\n".join(lines).encode()) == []
     if "traces" in healthy:
         servers = [span for span in sink.spans() if span.kind == "SERVER"]
+        assert {span.resource["service.name"] for span in sink.spans()} <= {"test", "from-file"}
         assert len(servers) == 2 and all("url.query" not in span.attributes for span in servers)
         assert len([span for span in sink.spans() if span.attributes.get("tts.outcome")]) == 2
     if "metrics" in healthy:

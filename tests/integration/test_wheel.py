@@ -86,7 +86,7 @@ def test_the_stack_is_there(installed: Installed, tmp_path: Path) -> None:
     done = installed.run("otel-tts", "stack", "status", "--json", XDG_STATE_HOME=str(tmp_path))
     servers = json.loads(done.stdout)["servers"]
     assert done.returncode == 1, "no server runs"
-    assert {server["name"] for server in servers} == {"otelcol", "tempo", "loki", "prometheus", "alertmanager"}
+    assert {server["name"] for server in servers} == {"otelcol", "jaeger", "victorialogs", "prometheus", "alertmanager"}
     assert not any(server["running"] for server in servers)
 
 

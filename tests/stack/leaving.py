@@ -39,8 +39,11 @@ Json = dict[str, Any]
 class Leaving:
     """`send` gives the Collector one request of OTLP JSON and returns what comes out of it, as OTLP JSON.
 
-    While `refuse` is set the sink answers as stores do that are full: UNAVAILABLE (Jaeger), 429 (VictoriaLogs).
+    While `refuse` is set the sink answers as stores do that are full: UNAVAILABLE (Jaeger), 429 (VictoriaLogs). It
+    answers about traces after `slow` seconds, as Jaeger does on a slow disk.
     """
+
+    slow = 0.0
 
     def __init__(self, stack: Stack) -> None:
         self._url = stack.url("otlp_http")
@@ -105,6 +108,7 @@ def _serve_grpc(port: int, found: Leaving) -> Any:
         def Export(self, request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:
             if not found.take("traces", request):
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the disk is full")
+            time.sleep(found.slow)
             return ExportTraceServiceResponse()
 
     options = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]

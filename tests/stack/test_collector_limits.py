@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,3 +98,16 @@ def test_a_record_does_not_hide_whose_it_is(leaving: Leaving) -> None:
 def test_a_trace_of_ten_thousand_spans_passes_whole(leaving: Leaving) -> None:
     left = leaving.send("traces", traces(*(span(spanId=f"{number + 1:016x}") for number in range(10_000))))
     assert sum(len(scope["spans"]) for one in left["resourceSpans"] for scope in one["scopeSpans"]) == 10_000
+
+
+def test_a_store_that_takes_its_time_is_sent_a_batch_once(leaving: Leaving) -> None:
+    """The exporter's own limit is 5 s: a large batch on a slow disk would be cut off and begun again, for ever."""
+    before = len(leaving.received("traces"))
+    leaving.slow = 7.0
+    try:
+        leaving.post("traces", traces(span()))
+        leaving.wait_for("traces", before + 1)
+        time.sleep(9.0)
+    finally:
+        leaving.slow = 0.0
+    assert len(leaving.received("traces")) == before + 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from store_contracts.of_logs import LogContract
 from store_contracts.of_metrics import MetricContract
 from store_contracts.of_traces import TraceContract
+from store_contracts.sent import DAY
 
 from otel_tts import names
 from otel_tts.readers.choice import Places, choose_logs, choose_metrics, choose_traces
@@ -21,6 +23,7 @@ from otel_tts.readers.jaeger import Jaeger
 from otel_tts.readers.prometheus import Prometheus
 from otel_tts.readers.stores import Question
 from otel_tts.readers.victorialogs import VictoriaLogs
+from otel_tts.stack import stores
 
 if TYPE_CHECKING:
     from conftest import Backends
@@ -107,6 +110,19 @@ def test_the_kind_of_each_server_is_found_out(stack: Backends) -> None:
     assert isinstance(choose_traces(places).store, Jaeger)
     assert isinstance(choose_logs(places).store, VictoriaLogs)
     assert isinstance(choose_metrics(places).store, Prometheus)
+
+
+def test_the_stack_that_runs_is_asked_and_says_what_it_keeps(stack: Backends) -> None:
+    places = Places(stack=stores.addresses(stack.stack), stack_keeps_seconds=stores.KEEPS_SECONDS, environ={})
+    traces, logs, metrics = choose_traces(places), choose_logs(places), choose_metrics(places)
+    assert str(traces) == f"traces are read from Jaeger at {stack.jaeger} (the stack that runs here)"
+    assert str(logs) == f"logs are read from VictoriaLogs at {stack.victorialogs} (the stack that runs here)"
+    assert str(metrics) == f"metrics are read from Prometheus at {stack.prometheus} (the stack that runs here)"
+    old = Filter(service="nobody", since=time.time_ns() - 8 * DAY)
+    for answer in (traces.store.find(old), logs.store.find(old)):  # each says so by itself, or is told
+        assert [str(gap).rpartition(" keeps ")[2] for gap in answer.gaps] == ["7 days; what was before is gone"]
+    ago = metrics.store.query(Question(names.REQUESTS, "increase"), time.time_ns() - 91 * DAY)
+    assert [gap.why for gap in ago.gaps] == ["retention"]
 
 
 @pytest.mark.parametrize("name", ["jaeger", "victorialogs", "prometheus"])

@@ -121,6 +121,11 @@ class LogContract:
         nothing = to.store.find(Filter(service=to.service, limit=0))
         assert nothing.items == () and [gap.why for gap in nothing.gaps] == ["limit"]
 
+    def test_more_than_a_store_says_at_once(self, to: Logs) -> None:
+        now = time.time_ns() - 60 * S
+        to.send(logs(to.service, [ended(now + number, f"r{number}") for number in range(2500)]))
+        assert self.found(to, limit=2500) == [f"r{number}" for number in reversed(range(2500))]
+
     def test_many_records_of_one_nanosecond(self, to: Logs) -> None:
         now = time.time_ns() - 60 * S
         to.send(logs(to.service, [ended(now, f"r{number}") for number in range(300)]))

@@ -212,6 +212,17 @@ class TraceContract:
         assert sorted(one.start for one in found) == [one.start for one in requests[5:35]]
         assert {one.request_id for one in found} == {one.id for one in requests[5:35]}
 
+    def test_more_than_a_store_says_at_once(self, to: Traces) -> None:
+        now = time.time_ns() - 600 * S
+        requests = [Request(now + number * 10 * MS, stages={}) for number in range(450)]
+        for request in requests:
+            request.spans = [{**request.synthesis, "parentSpanId": ""}]
+        self.sent(to, *requests)
+        assert len(self.period(to, now, now + 10 * S)) == 450
+        assert self.found(to, limit=450) == [request.id for request in reversed(requests)]
+        assert self.found(to, limit=450, outcome="ok") == [request.id for request in reversed(requests)]
+        assert len(to.store.slowest(Filter(service=to.service, limit=450))) == 450
+
     def test_old_and_future_spans_are_found_by_their_times(self, to: Traces) -> None:
         now = time.time_ns()
         old, ahead, present = Request(now - 30 * DAY), Request(now + 3 * DAY), Request(now - 60 * S)

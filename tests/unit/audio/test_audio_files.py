@@ -59,7 +59,7 @@ def test_samples_nobody_saw_are_measured(tmp_path, only, suffix) -> None:
     if suffix != "wav":
         path = encode(path, tmp_path / f"b.{suffix}")
     facts = facts_of(path, measure=True)
-    able = {"soundfile": suffix != "m4a", "av": True}
+    able = {"soundfile": suffix != "m4a", "av": True, "ffprobe": True}
     if not (suffix == "wav" or able.get(only)):
         assert facts.audio is None and facts.duration
         return
@@ -194,6 +194,21 @@ def test_a_slow_ffprobe_is_given_up(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(decoders, "_optional", lambda name: None)
     (tmp_path / "a.aac").write_bytes(b"\xff\xf1" * 500)
     assert facts_of(tmp_path / "a.aac").duration is None
+
+
+@pytest.mark.parametrize("program", ["sleep 60", "exit 3", "head -c 1000 /dev/zero; exec sleep 60"])
+def test_an_ffmpeg_that_hangs_or_fails_costs_the_samples_only(tmp_path, monkeypatch, requires, program) -> None:
+    path = encode(tone(tmp_path / "a.wav"), tmp_path / "b.mp3")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ffprobe").symlink_to(requires("ffprobe"))
+    (tmp_path / "bin" / "ffmpeg").write_text(f"#!/bin/sh\nexec {program}\n".replace("exec head", "head"))
+    (tmp_path / "bin" / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr(decoders, "PROBE_TIMEOUT", 2.0)
+    monkeypatch.setattr(decoders, "_optional", lambda name: None)
+    facts = facts_of(path, measure=True)
+    assert facts.duration == pytest.approx(SECONDS, abs=0.001) and not facts.errors
+    assert facts.audio is None or facts.audio.duration < 0.1
 
 
 @pytest.mark.parametrize("program", ["exit 3", "echo '{'", "echo '[]'", "echo '{\"format\": {}}'"])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from recordings import cut, encode, tone
 
 from otel_tts.audio import sniff
+from otel_tts.audio.headers import View
 
 SORTS = {
     "flac": ("flac", ()),
@@ -99,3 +101,19 @@ def test_noise_behind_a_mark_does_no_harm(mark: bytes) -> None:
     dice = random.Random(9)
     for _ in range(200):
         sniff(mark + dice.randbytes(dice.randrange(0, 3000)))
+
+
+@pytest.mark.parametrize(
+    "mark", [b"fLaC\0\0\0\x22", b"OggS\0\2", b"\xff\xfb\x90\x64", b"ID3\4\0\0\0\0\0\0", b"\xff\xf8"]
+)
+@pytest.mark.parametrize("sort", ["flac", "opus", "mp3"])
+def test_marks_without_end_behind_a_good_file_take_a_bounded_number_of_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str, mark: bytes
+) -> None:
+    looks = itertools.count()
+    at = View.at
+    monkeypatch.setattr(View, "at", lambda *asked: (next(looks), at(*asked))[1])
+    suffix, options = SORTS[sort]
+    data = encode(tone(tmp_path / "a.wav", seconds=0.3), tmp_path / f"b.{suffix}", *options).read_bytes()
+    sniff(data + mark * (4_000_000 // len(mark)))
+    assert next(looks) < 200_000

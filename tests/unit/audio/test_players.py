@@ -136,7 +136,7 @@ def test_flac_from_a_pipe_has_its_last_block(tmp_path: Path, only: str, writer: 
         facts = facts_of(path, measure)
         assert facts.duration == SECONDS
         assert judge_file(facts, HEARD) == ()
-    if only in ("soundfile", "av"):
+    if only != "none":
         assert facts_of(path).audio.duration == SECONDS
     assert facts_of(cut(path, 0.6)).duration < SECONDS - 0.5
 
@@ -208,5 +208,15 @@ def test_what_cannot_be_decoded_is_left_out_and_counted(tmp_path: Path, only: st
     facts = facts_of(path)
     if only in ("av", "ffprobe") and suffix != "opus":
         assert facts.errors
-    if only == "av":
+    if only in ("av", "ffprobe"):
         assert facts.audio is not None and facts.audio.duration > 0.6 * SECONDS, "the rest is read"
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "opus", "ogg", "m4a"])
+def test_silence_is_heard_by_whoever_is_there(tmp_path: Path, only: str, suffix: str) -> None:
+    source = tone(tmp_path / "a.wav", seconds=SECONDS)
+    soundfile.write(source, np.zeros(72000), 24000)
+    facts = facts_of(encode(source, tmp_path / f"b.{suffix}"))
+    assert facts.duration == pytest.approx(SECONDS, abs=0.01)
+    if suffix == "wav" or only not in ("none", "soundfile" if suffix == "m4a" else "none"):
+        assert facts.audio is not None and facts.audio.anomalies == ("silent",)

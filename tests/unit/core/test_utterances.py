@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_each_has_an_id_and_a_beginning_of_its_own(world, web) -> None:
 
 
 def test_the_longest_id_stays_one_that_is_accepted() -> None:
-    web = Request("x" * MAX_ID_LENGTH, 0, session=True, utterances=10**6)
+    web = Request("x" * MAX_ID_LENGTH, 0, session=True, numbers=count(10**6 + 1))
     assert accept_id(name := web.name_utterance()) == name and name.endswith(".1000001")
 
 

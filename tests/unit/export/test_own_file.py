@@ -46,19 +46,19 @@ def test_a_full_file_is_closed_and_packed(tmp_path: Path) -> None:
 def test_a_file_that_was_there_is_never_written_to(tmp_path: Path) -> None:
     """Another process had this number: dead, it makes room; alive, as in another container on one share, it stays."""
     alive = tmp_path / f"logs-{WHO}.jsonl"
-    alive.write_text("theirs")
+    alive.write_bytes(LINE * 3)
     with alive.open() as theirs:
         shared_folder.lock(theirs.fileno())
         own = make(tmp_path)
         own.write(LINE)
         assert (tmp_path / f"logs-{WHO}.2.jsonl").read_bytes() == LINE
         own.close()
-    assert alive.read_text() == "theirs"
+    assert alive.read_bytes() == LINE * 3
 
     make(tmp_path).write(LINE)
     assert alive.read_bytes() == LINE
     (theirs_now,) = tmp_path.glob(f"logs-{WHO}-*.jsonl")
-    assert theirs_now.read_text() == "theirs"
+    assert theirs_now.read_bytes() == LINE * 3
 
 
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:

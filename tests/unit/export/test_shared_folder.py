@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
 from collections import Counter
@@ -19,7 +20,8 @@ DAY = 86_400
 
 
 def put(path: Path, kilobytes: int, days_old: float = 0) -> Path:
-    path.write_bytes(b"x" * kilobytes * 1024)
+    content = b'{"resource' + b"x" * (kilobytes * 1024 - 10) if kilobytes else b""
+    path.write_bytes(gzip.compress(content, 0) if path.suffix == ".gz" else content)
     then = time.time() - days_old * DAY
     os.utime(path, (then, then))
     return path
@@ -62,13 +64,17 @@ def test_what_somebody_writes_to_stays(tmp_path: Path) -> None:
 
 
 def test_files_of_others_are_not_touched_nor_counted(tmp_path: Path) -> None:
-    others = ["logs.jsonl", "notes.txt", "logs-h-1.csv", "xlogs-h-1.jsonl"]
+    others = ["logs.jsonl", "notes.txt", "logs-h-1.csv", "xlogs-h-1.jsonl", "logs-h.jsonl", "logs-2026-11-30.jsonl"]
     for name in others:
         put(tmp_path / name, 40, 30)
+    (tmp_path / "logs-2026-11-30.jsonl").write_text('{"message": "of an application, by the day"}\n' * 2000)
+    (tmp_path / "logs-2026-11-29.jsonl.gz").write_bytes(b"no gzip at all" * 2000)
+    others.append("logs-2026-11-29.jsonl.gz")
     (tmp_path / "logs-h-9.jsonl").symlink_to(tmp_path / "notes.txt")
     (tmp_path / "logs-h-8.jsonl").mkdir()
     made, removed = hold(tmp_path, 1000)
-    assert made.tidy() and not removed
+    made.tidy()
+    assert not removed
     assert left(tmp_path) == sorted([*others, "logs-h-9.jsonl", "logs-h-8.jsonl"])
 
 
@@ -99,7 +105,7 @@ def test_where_all_is_in_use_the_writer_gives_up_its_own(tmp_path: Path) -> None
         made, removed = hold(tmp_path, 100 * 1024)
         own = OwnFile("logs", made)
         for _ in range(100):
-            own.write(b"x" * 1000 + b"\n")
+            own.write(b'{"resource' + b"x" * 1000 + b"\n")
             assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 101 * 1024
         assert removed["files_limit"] >= 5
     assert (tmp_path / "logs-other-1.jsonl").exists()

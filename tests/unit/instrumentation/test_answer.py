@@ -33,6 +33,8 @@ def body(size: int = 1, more: bool = False) -> dict[str, Any]:
 class Cycle:
     """A server's half of one request, as uvicorn has it."""
 
+    __module__ = "uvicorn.protocols.http.some_impl"
+
     def __init__(self, *incoming: Any) -> None:
         self.disconnected = False
         self.incoming, self.sent = list(incoming), []
@@ -99,9 +101,19 @@ def test_what_the_server_knows_of_its_connection_is_asked() -> None:
 
 
 @pytest.mark.parametrize("flag", [None, "no", 1])
-def test_another_servers_attribute_of_that_name_says_nothing(flag: Any) -> None:
+def test_an_attribute_that_is_no_flag_any_more_says_nothing(flag: Any) -> None:
     server = Cycle()
     server.disconnected = flag
+    web, _ = through(start(), body(), server=server)
+    assert not web.left
+
+
+def test_another_servers_attribute_of_that_name_says_nothing() -> None:
+    class Other(Cycle):
+        __module__ = "somebody.else"
+
+    server = Other()
+    server.disconnected = server._closed = True
     web, _ = through(start(), body(), server=server)
     assert not web.left
 

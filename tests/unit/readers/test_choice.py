@@ -36,13 +36,13 @@ def test_the_order(tmp_path: Path) -> None:
     here.mkdir()
     (here / "traces-h-1.jsonl.gz").touch()
     environ = {"OTEL_TTS_FILE_DIR": str(of_variable)}
-    every = Places(away, "tempo+http://h:3200", "loki+http://h:3100", None, STACK, environ, here)
+    every = Places(away, "tempo+http://h:3200", "loki+http://h:3100", None, STACK, None, environ, here)
 
     choice = choose_traces(every)
     assert isinstance(choice.store, FileTraces)
     assert str(choice) == f"traces are read from the files in {away} (--dir)"
 
-    choice = choose_traces(Places(None, every.traces, every.logs, None, STACK, every.environ, here))
+    choice = choose_traces(Places(None, every.traces, every.logs, None, STACK, None, every.environ, here))
     assert isinstance(choice.store, Tempo)
     assert str(choice) == "traces are read from Tempo at http://h:3200 (--traces)"
 

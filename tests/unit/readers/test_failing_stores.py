@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from store_contracts.documented import Reply, served
+from store_contracts.documented import FakeTempo, Reply, served
+from store_contracts.sent import Request, traces
 
 from otel_tts import names
 from otel_tts.readers import http
@@ -281,6 +282,38 @@ def test_what_is_gone_by_age_is_said() -> None:
         assert store.find(Filter(service="s", since=NOW - 6 * 86400 * 10**9)).complete
         (gap,) = store.find(Filter(service="s", since=NOW - 8 * 86400 * 10**9)).gaps
     assert gap.why == "retention" and gap.text.endswith("keeps 7 days; what was before is gone")
+
+
+def test_the_slowest_are_looked_for_on_although_something_is_gone_by_age() -> None:
+    fake = FakeTempo()  # keeps 60 days
+    one = Request(NOW - 10**9, seconds=0.01)
+    fake.add(traces("tests", one.spans))
+    with served(fake.answer) as url:
+        answer = Tempo(url).slowest(Filter(since=NOW - 100 * 86400 * 10**9))
+    assert [found.request_id for found in answer] == [one.id]
+    assert [gap.why for gap in answer.gaps] == ["retention"]
+
+
+@pytest.mark.parametrize("kind", [Jaeger, Tempo])
+def test_another_kind_of_server_is_not_a_store_without_that_trace(kind: Any, url: Callable[[Reply], str]) -> None:
+    (gap,) = kind(url((404, "404 page not found\n"))).get("ab" * 16).gaps
+    assert gap.why == "refused"
+    assert kind(url((404, {"error": {"message": "trace not found"}}))).get("ab" * 16) == Answer(())
+
+
+def test_a_trace_that_is_too_large_is_left_out_and_the_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LARGEST", 20_000)
+    fake = FakeTempo()
+    small, large = Request(NOW - 10**9), Request(NOW - 2 * 10**9)
+    for at in range(200):
+        large.add("vocoder", NOW - 2 * 10**9 + at, 0.001)
+    for one in (small, large):
+        fake.add(traces("tests", one.spans))
+    with served(fake.answer) as url:
+        answer = Tempo(url).find(Filter())
+    assert [found.request_id for found in answer] == [small.id]
+    (gap,) = answer.gaps
+    assert gap.why == "limit" and gap.text.startswith(f"trace {large.trace} is left out: Tempo at ")
 
 
 def test_prometheus_says_how_long_it_keeps() -> None:

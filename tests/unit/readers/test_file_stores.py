@@ -22,7 +22,7 @@ from store_contracts.of_traces import TraceContract
 from store_contracts.sent import MS, Request, S, counted, logs, metrics, traces
 
 from otel_tts import names
-from otel_tts.readers import file_traces, otlp_files
+from otel_tts.readers import file_traces, files, otlp_files
 from otel_tts.readers.file_metrics import FileMetrics
 from otel_tts.readers.files import FileLogs, FileTraces
 from otel_tts.readers.filters import Filter
@@ -298,6 +298,29 @@ def test_only_lines_with_the_id_are_parsed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(otlp_files.json, "loads", lambda text: (parsed.append(text), loads(text))[1])
     assert ids(FileTraces(tmp_path).find(Filter(request_id=requests[50].id))) == [requests[50].id]
     assert len(parsed) == 2  # once for its trace's id, once for the trace
+
+
+def test_an_id_that_every_request_has_is_found_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_NAMED", 5)
+    requests = [Request(NOW + at * S, request_id="same") for at in range(20)]
+    requests[0].spans = requests[0].spans[:1]  # one that came to no synthesis
+    (tmp_path / "traces.jsonl").write_bytes(b"".join(map(line, requests)))
+    answer = FileTraces(tmp_path).find(Filter(request_id="same"))
+    assert answer.complete and [one.start for one in answer] == [
+        *(one.start for one in reversed(requests[1:])), requests[0].start - MS,
+    ]  # fmt: skip
+
+
+def test_a_trace_without_end_is_read_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_SPANS", 50)
+    endless = Request(NOW)
+    for at in range(200):
+        endless.add("vocoder", NOW + at, 0.001)
+    (tmp_path / "traces.jsonl").write_bytes(line(endless))
+    answer = FileTraces(tmp_path).get(endless.trace)
+    assert len(answer) == 50 and [gap.why for gap in answer.gaps] == ["limit"]
 
 
 def test_memory_does_not_grow_with_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
