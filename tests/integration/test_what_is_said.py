@@ -150,7 +150,7 @@ def served(sink: OtlpSink, serve: Serve) -> Callable[..., Server]:
 
 
 def root(sink: OtlpSink) -> SinkSpan:
-    (span,) = (span for span in sink.spans() if span.kind == "SERVER")
+    (span,) = sink.wait_for(lambda: [span for span in sink.spans() if span.kind == "SERVER"])
     return span
 
 
@@ -176,7 +176,8 @@ def test_an_id_that_the_application_replaces_is_found_by_either(sink: OtlpSink, 
     for said in (speech.attributes, root(sink).attributes):
         assert (said["request_id"], said["request_id.offered"]) == (held, "order-4711")
     for event in ("REQ_SUCCESS", "STAGE_TIME"):
-        assert f"{event} request_id={held} request_id.offered=order-4711 " in lines(sink, event)[0]
+        line = sink.wait_for(lambda event=event: lines(sink, event))[0]
+        assert f"{event} request_id={held} request_id.offered=order-4711 " in line
     (line,) = sink.logs("REQ_SUCCESS")
     assert (line.attributes["request_id"], line.attributes["request_id.offered"]) == (held, "order-4711")
 
