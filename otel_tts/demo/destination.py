@@ -45,4 +45,5 @@ def ways_to_find(request_id: str) -> list[str]:
         f'Tempo (Grafana, Explore, TraceQL):  {{ span.{REQUEST_ID} = "{request_id}" }}',
         f'Loki (Grafana, Explore, LogQL):     {{service_name="{SERVICE}"}} | {REQUEST_ID} = "{request_id}"',
         f"Prometheus:    curl http://127.0.0.1:9090/api/v1/query_exemplars {exemplars}",
+        f"These are the stack's usual ports; `{suggest('stack status')}` (with its --state) shows others.",
     ]

@@ -39,13 +39,13 @@ def uninstall() -> None:
 def _renew() -> None:
     if _pipeline is None:
         return
-    contain("fork.threads", shutdown.renew_after_fork)
     contain("fork.losses", losses.renew_after_fork)
     contain("fork.connections", _open_own_connections, _pipeline)
     contain("fork.resource", sdk_components.add_to_resource, _pipeline, process_attributes())
     contain("fork.metrics", _forget_parents_counts, _pipeline.metrics)
     contain("fork.process", _measure_this_process)
     contain("fork.gate", _forget_counts)
+    contain("fork.threads", shutdown.renew_after_fork)  # the last: before it a signal finds nothing to flush
 
 
 def _open_own_connections(pipeline: Pipeline) -> None:

@@ -13,6 +13,7 @@ SIGKILL loses what is younger than the export interval, and so does os._exit in 
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import threading
 import time
@@ -64,6 +65,7 @@ class Exit:
         self._budget = Budget(timeout)
         self._ended = False
         self._one_at_a_time = threading.RLock()  # a signal handler may interrupt the thread that holds it
+        self._process = os.getpid()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send everything that waits, for at most `timeout` seconds (default: what is left of the budget)."""
@@ -89,6 +91,7 @@ class Exit:
         self._one_at_a_time = threading.RLock()
         self._budget = Budget(self._budget.seconds)
         self._crew.restart()
+        self._process = os.getpid()
 
     def _jobs(self, method: Callable[[str], str]) -> dict[str, Callable[[], object]]:
         """Return what there is to call: a configuration file may leave a signal without a provider."""
@@ -97,6 +100,9 @@ class Exit:
 
     def _end(self, jobs: dict[str, Callable[[], object]], timeout: float | None, last: bool = False) -> bool:
         seconds = self._budget.left() if timeout is None else timeout
+        # A pool may end a child that has hardly begun: what waits there is its parent's, and nobody is there to work.
+        if self._process != os.getpid():
+            return False
         # Two ways out at once, as SIGTERM in the middle of atexit: the second one waits for the first, no longer.
         if self._ended or not self._one_at_a_time.acquire(timeout=max(seconds, 0.001)):
             return False

@@ -68,9 +68,12 @@ class Poller:
     def start(self) -> None:
         """Begin, once; the first look is taken on the thread."""
         if self._thread is None and self.interval > 0:
-            self.reason = "no look yet"
-            self._thread = threading.Thread(target=self._run, args=(self._stop,), name="otel-tts-nvml", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(self._stop,), name="otel-tts-nvml", daemon=True)
+            self.reason, self._thread = "no look yet", thread
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads; or none any more, at the interpreter's end
+                self.reason, self._thread = "no thread could be started", None  # the next request tries again
 
     def stop(self) -> None:
         """End without waiting: a look under way may hang."""

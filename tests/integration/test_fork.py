@@ -116,6 +116,29 @@ def test_a_terminated_child_flushes_and_dies_of_the_signal(sink: OtlpSink, scrip
     assert len(sink.spans("tts.vocoder")) == 3
 
 
+def test_a_child_that_is_ended_while_it_is_forked_dies_at_once_and_reports_no_loss_of_its_parents(
+    sink: OtlpSink, script: Script
+) -> None:
+    # As by Pool.terminate: the signal comes before the child has threads of its own.
+    source = f"""{WORK}
+    import signal
+    from otel_tts.distro import shutdown
+    renew = shutdown.renew_after_fork
+    def interrupted():
+        signal.raise_signal(signal.SIGTERM)
+        renew()
+    shutdown.renew_after_fork = interrupted
+    work(3)
+    if (child := os.fork()) == 0:
+        sys.exit("the child went on")
+    print(os.WTERMSIG(os.waitpid(child, 0)[1]))
+    """
+    ended = script(source, sink.env(**LATER))
+    assert ended.stdout.strip() == "15", ended.stderr
+    assert "had not been delivered" not in ended.stderr
+    assert len(sink.spans("tts.vocoder")) == 3
+
+
 def test_pool_workers_deliver(sink: OtlpSink, script: Script) -> None:
     source = f"""{WORK}
     if __name__ == "__main__":

@@ -32,11 +32,14 @@ SAID: dict[str, Any] = {
     "http__request__header__cookie": CANARY,
     "body": {"text": CANARY, "inner": {"phonemes": CANARY}},
     "llm": {"messages": [{"role": "user", "content": CANARY}]},
+    "completed": {"gen_ai.completion.0.content": CANARY},
+    "instructed": {"calls": [{"gen_ai.system_instructions": CANARY}]},
+    "asked": {"http.request.header.cookie": CANARY},
+    "answered": {"http.response.body.raw": [CANARY]},
+    "started": {"process.command_line": CANARY},
 }
-# Of a resource, a scope or a metric nobody reads addresses.
-WITHOUT_URLS = {name: one for name, one in SAID.items() if not name.startswith(("url__full", "http__target"))}
 KEPT = {"kept": "kept", "tts__text__length": 26}
-EVENT = {"name": "gen_ai.prompt", "timeUnixNano": "1", "attributes": attributes(**WITHOUT_URLS, **KEPT)}
+EVENT = {"name": "gen_ai.prompt", "timeUnixNano": "1", "attributes": attributes(**SAID, **KEPT)}
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +67,8 @@ def test_spans(leaving: Leaving, events: list[Any]) -> None:
 
 @pytest.mark.parametrize("events", [[], [EVENT]], ids=["without events", "with one"])
 def test_resources_and_scopes_of_spans(leaving: Leaving, events: list[Any]) -> None:
-    resource = attributes(**WITHOUT_URLS, **KEPT, process__command_line=f"say {CANARY}", process__command_args=[CANARY])
-    sent = traces(span(events=events), resource=resource, scope={"name": "s", "attributes": attributes(**WITHOUT_URLS)})
+    resource = attributes(**SAID, **KEPT, process__command_line=f"say {CANARY}", process__command_args=[CANARY])
+    sent = traces(span(events=events), resource=resource, scope={"name": "s", "attributes": attributes(**SAID)})
     assert_clean(sent, leaving.send("traces", sent))
 
 
@@ -73,21 +76,21 @@ def test_resources_and_scopes_of_spans(leaving: Leaving, events: list[Any]) -> N
     "body",
     [
         {"stringValue": "REQ_START"},
-        {"kvlistValue": {"values": attributes(**WITHOUT_URLS)}},
+        {"kvlistValue": {"values": attributes(**SAID)}},
         {"arrayValue": {"values": [{"kvlistValue": {"values": attributes(text=CANARY)}}]}},
     ],
     ids=["text", "map", "array"],
 )
 def test_log_records(leaving: Leaving, body: Any) -> None:
     record = {"body": body, "attributes": attributes(**SAID, **KEPT)}
-    sent = logs(record, resource=attributes(**WITHOUT_URLS), scope={"name": "s", "attributes": attributes(text=CANARY)})
+    sent = logs(record, resource=attributes(**SAID), scope={"name": "s", "attributes": attributes(text=CANARY)})
     assert_clean(sent, leaving.send("logs", sent))
 
 
 def test_points_and_their_exemplars(leaving: Leaving) -> None:
-    exemplar = {"asDouble": 1.0, "timeUnixNano": "2", "filteredAttributes": attributes(**WITHOUT_URLS, **KEPT)}
-    point = {"asDouble": 1.0, "timeUnixNano": "2", "attributes": attributes(**WITHOUT_URLS, **KEPT)}
-    sent = metrics({**point, "exemplars": [exemplar]}, resource=attributes(**WITHOUT_URLS))
+    exemplar = {"asDouble": 1.0, "timeUnixNano": "2", "filteredAttributes": attributes(**SAID, **KEPT)}
+    point = {"asDouble": 1.0, "timeUnixNano": "2", "attributes": attributes(**SAID, **KEPT)}
+    sent = metrics({**point, "exemplars": [exemplar]}, resource=attributes(**SAID))
     assert_clean(sent, leaving.send("metrics", sent))
 
 

@@ -66,7 +66,7 @@ def test_a_request_can_be_found() -> None:
     lines = "\n".join(destination.ways_to_find("demo-1"))
 
     assert '{ span.request_id = "demo-1" }' in lines
-    assert "127.0.0.1:16686/trace/demo-1" in lines
+    assert "127.0.0.1:16686/trace/demo-1" in lines and "otel-tts stack status" in lines, "it may have other ports"
     assert "tags=%7B%22request_id%22%3A%22demo-1%22%7D" in lines
     assert "query=request_id%3A%3D%22demo-1%22" in lines
     assert '{service_name="otel-tts-demo"} | request_id = "demo-1"' in lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -57,6 +58,20 @@ def test_an_interval_of_zero_is_off(made) -> None:
     poller = made(interval=0.0)
     poller.start()
     assert not poller.started and poller.snapshots() == ()
+
+
+def test_where_no_thread_can_be_had_the_next_request_tries_again(made, monkeypatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    poller = made()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        poller.start()
+    assert not poller.started and poller.snapshots() == ()
+    assert poller.reason == "no thread could be started"
+    poller.start()
+    until(lambda: poller.snapshots() != ())
 
 
 def test_only_the_wanted_devices_are_looked_at_and_that_may_change(made) -> None:
