@@ -204,7 +204,8 @@ def report(late: Sequence[str], seconds: float) -> None:
     waited = f" within {seconds:.3g} s (OTEL_TTS_SHUTDOWN_TIMEOUT)" if late else ""
     what = outages.enumerate_words(parts)
     message = f"otel-tts: at the end of process {os.getpid()}, {what} had not been delivered{waited}; "
-    message += _losses.outages.last_reason() or "is the collector reachable?"
+    guess = "is the collector reachable?" if late else "they came too late, or were lost before"
+    message += _losses.outages.last_reason() or guess
     if (stderr := sys.__stderr__) is not None:
         # Past its buffer and past logging: a signal handler may have interrupted a write to the same stream.
         os.write(stderr.fileno(), f"{message}\n".encode())

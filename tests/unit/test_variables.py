@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from importlib.metadata import requires
+
 import opentelemetry.sdk.environment_variables as upstream
 import pytest
+from packaging.requirements import Requirement
 
 from otel_tts import variables
 
@@ -58,3 +61,10 @@ def test_it_is_kept_from_the_sdk_and_put_back() -> None:
 def test_every_limit_of_the_sdk_has_a_rule() -> None:
     limits = {getattr(upstream, name) for name in vars(upstream) if name.endswith("_LIMIT")}
     assert limits <= {rule.name for rule in variables.RULES}
+
+
+@pytest.mark.parametrize("exporter", ["otel_tts_file", "otlp_proto_http", "otlp_proto_grpc"])
+def test_an_exporter_of_the_core_that_cannot_be_imported_is_no_misspelling(exporter: str) -> None:
+    package = variables.advice(exporter).rpartition("pip install ")[2]
+
+    assert package in {Requirement(line).name for line in requires("otel-tts") or ()}

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from otel_tts.distro import outages
+from otel_tts.distro import losses, outages
 from otel_tts.distro.losses import Counted, Losses, Watched
 from otel_tts.distro.outages import Attempt, NotExported, Outages, attempting, explain
 
@@ -131,12 +131,12 @@ class Raising:
 
 
 def test_an_exporter_that_raises_has_failed_and_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
-    losses = Losses()
-    assert Counted(Raising(), "spans", losses).export([1, 2]) is None
-    assert Watched(Raising(), "metrics", losses).export(object(), timeout_millis=1) is None
+    counts = Losses()
+    assert Counted(Raising(), "spans", counts).export([1, 2]) is None
+    assert Watched(Raising(), "metrics", counts).export(object(), timeout_millis=1) is None
     (line,) = lines(caplog)
     assert "(RuntimeError: no)" in line
-    assert losses.undelivered() == {"spans": 2}
+    assert counts.undelivered() == {"spans": 2}
 
 
 def test_only_what_is_said_during_an_export_is_withheld(caplog: pytest.LogCaptureFixture) -> None:
@@ -169,3 +169,15 @@ def test_nothing_about_exporting_is_exported() -> None:
     assert not passes("opentelemetry.sdk._shared_internal")
     with attempting(Attempt(Outages(), SERVER, "spans")):
         assert not passes("app") and not passes("urllib3.connectionpool")
+
+
+@pytest.mark.parametrize(("late", "guess"), [([], "lost before"), (["traces"], "is the collector reachable?")])
+def test_a_collector_that_answers_in_time_is_not_doubted_at_the_end(
+    late: list[str], guess: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = Losses()
+    monkeypatch.setattr(losses, "_losses", made)
+    made.lose("spans", "queue_full_spans", 2)
+    losses.report(late, 3.0)
+    said = capfd.readouterr().err
+    assert "2 spans had not been delivered" in said and said.endswith(f"{guess}\n")
