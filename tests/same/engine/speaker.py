@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import threading
 import wave as riff
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,8 @@ def sing(length: int) -> np.ndarray:
 class Voice:
     def __init__(self, path: str) -> None:
         tick(1.5)
+        if not path:
+            raise FileNotFoundError(path)
         self.path = path
 
     def speak(self, text: str, voice: str = "amy", language: str = "en") -> np.ndarray:
@@ -114,6 +118,44 @@ def decode(tokens: list[str]) -> None:
 def render(length: int) -> np.ndarray:
     tick(0.03)
     return tone(0.2 * length)
+
+
+class Choir:
+    """Everything is a generator: the entry, and its stages."""
+
+    def sing(self, text: str) -> Iterator[np.ndarray]:
+        for note in compose(text):
+            tick(0.01)
+            yield tone(0.1 * note)
+
+    async def sing_async(self, text: str) -> AsyncIterator[np.ndarray]:
+        async with contextlib.aclosing(compose_async(text)) as notes:  # else it ends when the collector comes by
+            async for note in notes:
+                tick(0.01)
+                yield tone(0.1 * note)
+
+    async def hum(self, text: str) -> np.ndarray:
+        return tone(0.1 * await tune(text))
+
+
+def compose(text: str) -> Iterator[int]:
+    for word in text.split():
+        tick(0.05)
+        if word == "wrong":
+            raise RuntimeError(word)
+        yield len(word)
+
+
+async def compose_async(text: str) -> AsyncGenerator[int, None]:
+    for note in compose.__wrapped__(text):  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+        yield note
+
+
+async def tune(text: str) -> int:
+    await asyncio.sleep(0)
+    tick(0.02)
+    return len(text)
 
 
 class Request:

@@ -58,3 +58,19 @@ LINES = Engine(
         Seam("render", Stage.VOCODER, facts={"tts.segment.count": "length"}),
     ),
 )
+
+CHOIR = Engine(
+    name="choir",
+    module="speaker",
+    distribution="speaker",
+    entries=(
+        Entry("Choir.sing", kinds=("generator",), chunk=SAMPLES),
+        Entry("Choir.sing_async", kinds=("async generator",), chunk=SAMPLES),
+        Entry("Choir.hum", kinds=("coroutine",), chunk=SAMPLES),
+    ),
+    seams=(
+        Seam("compose", Stage.ACOUSTIC_MODEL),
+        Seam("compose_async", Stage.ACOUSTIC_MODEL),
+        Seam("tune", Stage.MODEL),
+    ),
+)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import tempfile
 import threading
 from pathlib import Path
@@ -16,7 +18,14 @@ from tests.same.scenes.scene import SECRET, flush, scene, voice
 
 @scene()
 def table() -> None:
-    """An engine with a table: its load, a cold request, a warm one, one with a voice that may not be named."""
+    """An engine with a table: a load that fails and one that succeeds, a cold request, a warm one, one with a voice
+    that may not be named."""
+    import speaker
+
+    with contextlib.suppress(FileNotFoundError):
+        speaker.Voice("")
+    flush()
+    tick(1)
     loaded = voice()
     for name in ("amy", "amy", "/home/somebody/her voice.wav"):
         tick(1)
@@ -108,6 +117,68 @@ def lines() -> None:
     import speaker
 
     speaker.speak_in_lines("One two three")
+
+
+@scene()
+def generators() -> None:
+    """Entries and stages that are generators: to the end, left early, broken, with an error thrown in."""
+    import speaker
+
+    choir = speaker.Choir()
+
+    def begun(text: str) -> Any:
+        stream = choir.sing(text)
+        next(stream)
+        tick(0.001)
+        return stream
+
+    list(choir.sing("One three"))
+    flush()
+    tick(1)
+    begun("One three").close()
+    flush()
+    tick(1)
+    with contextlib.suppress(RuntimeError):
+        list(begun("Something wrong"))
+    flush()
+    tick(1)
+    with contextlib.suppress(KeyError):
+        begun("One three").throw(KeyError(SECRET))
+
+
+@scene()
+def generators_async() -> None:
+    """As generators, and a coroutine."""
+    import speaker
+
+    choir = speaker.Choir()
+
+    async def begun(text: str) -> Any:
+        stream = choir.sing_async(text)
+        await anext(stream)
+        tick(0.001)
+        return stream
+
+    async def play() -> None:
+        await choir.hum("Hello")
+        flush()
+        tick(1)
+        async for _ in choir.sing_async("One three"):
+            tick(0.002)
+        flush()
+        tick(1)
+        await (await begun("One three")).aclose()
+        flush()
+        tick(1)
+        with contextlib.suppress(RuntimeError):
+            async for _ in await begun("Something wrong"):
+                pass
+        flush()
+        tick(1)
+        with contextlib.suppress(KeyError):
+            await (await begun("One three")).athrow(KeyError(SECRET))
+
+    asyncio.run(play())
 
 
 @scene()
