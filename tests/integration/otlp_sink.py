@@ -162,6 +162,10 @@ class OtlpSink:
         """Everything received, decompressed, one request after another: for searching what must not be in it."""
         return b"\n".join(request.body for request in self._snapshot())
 
+    def bodies(self, signal: str) -> list[bytes]:
+        """The export requests for "traces", "metrics" or "logs", decompressed, in order of arrival."""
+        return [request.body for request in self._of(signal)]
+
     def paths(self) -> list[str]:
         """The path of every request, in order of arrival."""
         return [request.path for request in self._snapshot()]
