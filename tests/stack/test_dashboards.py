@@ -192,7 +192,10 @@ def seed(stack: Backends) -> Iterator[Seed]:
         speaker.close()
     expected = 4 * len(OUTCOMES)
     _await(lambda: _total(stack, f'sum(tts_requests_total{{service_name="{SERVICE}"}})') == expected)
+    # What the Collector says of itself comes with Prometheus's next look at it.
     _await(lambda: _total(stack, "count(otelcol_exporter_queue_size)") > 0)
+    for signal in ("spans", "metric_points", "log_records"):
+        _await(lambda signal=signal: _total(stack, f"count(otelcol_receiver_refused_{signal})") > 0)
     _await(lambda: len(stack.search(SERVICE)) == expected)
     _await(lambda: len(stack.logs(f'{{service.name="{SERVICE}"}}')) == 2 * expected)
     yield Seed([trace for traces in found.values() for trace in traces], found["error"][0])
