@@ -29,6 +29,11 @@ def program() -> str:
     return _typed(script) if script.is_file() else f"{_typed(Path(sys.executable))} -m otel_tts.cli.main"
 
 
+def is_on_path() -> bool:
+    """Whether the shell finds this otel-tts by its name, as in an environment that is activated. Never raises."""
+    return program() == _PROGRAM
+
+
 def suggest(arguments: str) -> str:
     """Return `program` with `arguments`: ``otel-tts stack up``."""
     return f"{program()} {arguments}"

@@ -18,7 +18,7 @@ from typing import Final
 import typer
 
 from otel_tts import variables
-from otel_tts.commands import suggest
+from otel_tts.commands import is_on_path, suggest
 
 CONTEXT: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 """Context settings for the command: everything after it belongs to COMMAND."""
@@ -49,10 +49,14 @@ def run(context: typer.Context) -> None:
 
 
 def find(command: str) -> str:
-    """Return the path of `command`: PATH decides, then what lies beside this Python, in an environment that is not
-    activated. Ends the program with a message, as a shell would, when there is none.
+    """Return the path of `command`. Ends the program with a message, as a shell would, when there is none.
+
+    PATH decides, then what lies beside this Python. Where this otel-tts was started by its path, from an environment
+    that is not activated, it is the other way round: what PATH has is another environment's, which lacks otel-tts.
     """
-    if executable := shutil.which(command) or shutil.which(command, path=str(Path(sys.executable).parent)):
+    beside = str(Path(sys.executable).parent)
+    places = (None, beside) if is_on_path() else (beside, None)
+    if executable := next(filter(None, (shutil.which(command, path=place) for place in places)), None):
         return executable
     if Path(command).is_file():
         raise _failure(

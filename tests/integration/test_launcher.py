@@ -221,17 +221,21 @@ def test_our_command_passes_arguments_and_status_on(sink: OtlpSink) -> None:
         assert (ended.returncode, ended.stdout) == (5, "['--help', '-x', 'a b']\n"), ended.stderr
 
 
-def test_our_command_finds_what_lies_beside_it_after_what_is_on_path(sink: OtlpSink, tmp_path: Path) -> None:
-    """As in ``.venv/bin/otel-tts run -- uvicorn …``, where the environment is not activated."""
+@pytest.mark.parametrize("activated", [True, False])
+def test_our_command_finds_what_lies_beside_it(sink: OtlpSink, tmp_path: Path, activated: bool) -> None:
+    """``.venv/bin/otel-tts run -- uvicorn …`` means the uvicorn of .venv; in an activated one PATH decides as ever."""
     beside, other = Path(sys.executable).parent, tmp_path / "bin"
     other.mkdir()
-    env = sink.env() | {"PATH": f"{other}{os.pathsep}{os.defpath}"}
-    command = [str(beside / "otel-tts"), "run", "--", "uvicorn", "--version"]
-    ended = say(env, *command)
+    folders = [str(other), *([str(beside)] if activated else []), os.defpath]
+    env = sink.env() | {"PATH": os.pathsep.join(folders)}
+    command = [str(beside / "otel-tts"), "run", "--"]
+    ended = say(env, *command, "uvicorn", "--version")
     assert ended.returncode == 0 and "uvicorn" in ended.stdout, ended.stderr
-    (other / "uvicorn").write_text("#!/bin/sh\necho mine\n")
-    (other / "uvicorn").chmod(0o755)
-    assert say(env, *command).stdout == "mine\n"
+    for name in ("uvicorn", "mine"):
+        (other / name).write_text("#!/bin/sh\necho mine\n")
+        (other / name).chmod(0o755)
+    assert (say(env, *command, "uvicorn", "--version").stdout == "mine\n") is activated
+    assert say(env, *command, "mine").stdout == "mine\n"
 
 
 def test_propagators_that_are_not_installed_are_left_out(sink: OtlpSink, script: Script) -> None:
