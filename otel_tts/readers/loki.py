@@ -43,14 +43,10 @@ class Loki(SearchedLogs):
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None, keeps_seconds: float | None = None) -> None:
         super().__init__(Client("Loki", url, headers), keeps_seconds)
-        self._asked = False
 
-    def keeps_seconds(self) -> float | None:
+    def ask_retention(self) -> float | None:
         """See `SearchedLogs`."""
-        if self._kept is None and not self._asked:
-            self._asked = True
-            self._kept = kept(self._client, "/config", "retention_period")
-        return self._kept
+        return kept(self._client, "/config", "retention_period")
 
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:
         """See `SearchedLogs`."""

@@ -40,7 +40,7 @@ class SearchedLogs:
     """Nanoseconds of the longest period in one question."""
 
     def __init__(self, client: Client, keeps_seconds: float | None = None) -> None:
-        self._client, self._kept = client, keeps_seconds
+        self._client, self._kept, self._asked = client, keeps_seconds, False
 
     def __str__(self) -> str:
         return self._client.name
@@ -53,8 +53,15 @@ class SearchedLogs:
         raise NotImplementedError
 
     def keeps_seconds(self) -> float | None:
-        """How long the store keeps what it has, None where that is not known."""
+        """How long the store keeps what it has, None where that is not known. The store is asked once."""
+        if self._kept is None and not self._asked:
+            self._asked = True
+            self._kept = self.ask_retention()
         return self._kept
+
+    def ask_retention(self) -> float | None:
+        """What the store itself says of how many seconds it keeps records; None where it does not."""
+        return None
 
     def find(self, wanted: Filter) -> Answer[LogLine]:
         """See `LogStore`."""

@@ -39,18 +39,14 @@ class VictoriaLogs(SearchedLogs):
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None, keeps_seconds: float | None = None) -> None:
         super().__init__(Client("VictoriaLogs", url, headers), keeps_seconds)
-        self._asked = False
 
-    def keeps_seconds(self) -> float | None:
+    def ask_retention(self) -> float | None:
         """See `SearchedLogs`: its own metrics tell its flags."""
-        if self._kept is None and not self._asked:
-            self._asked = True
-            try:
-                found = _RETENTION.search(self._client.text("/metrics"))
-            except StoreError:
-                return None
-            self._kept = int(found[1]) * _UNITS[found[2]] if found else None
-        return self._kept
+        try:
+            found = _RETENTION.search(self._client.text("/metrics"))
+        except StoreError:
+            return None
+        return int(found[1]) * _UNITS[found[2]] if found else None
 
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:
         """See `SearchedLogs`."""

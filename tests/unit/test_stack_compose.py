@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from otel_tts.stack import places, servers
-from otel_tts.stack.containers import CONTAINERS
+from otel_tts.stack.containers import CONTAINERS, Container
 from otel_tts.stack.servers import Server
 
 READ = {"otelcol": "otelcol.yaml", "tempo": "tempo.yaml", "loki": "loki.yaml"}
@@ -85,7 +85,7 @@ def test_containers_mount_the_same_configuration_file(compose: dict[str, Any], n
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
-def test_containers_have_the_flags_of_the_native_servers(compose: dict[str, Any], server: Server) -> None:
+def test_containers_have_the_flags_of_the_native_servers(compose: dict[str, Any], server: Server | Container) -> None:
     # Paths and the address differ; which flags there are, and every other value, does not.
     places_of = {"config.file", "config", "storage.path", "storage.tsdb.path", "web.listen-address"}
 
