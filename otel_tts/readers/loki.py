@@ -45,7 +45,7 @@ class Loki(SearchedLogs):
         super().__init__(Client("Loki", url, headers), keeps_seconds)
 
     def ask_retention(self) -> float | None:
-        """See `SearchedLogs`."""
+        """See `AskedStore`."""
         return kept(self._client, "/config", "retention_period")
 
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from otel_tts.readers.asked import AskedStore
 from otel_tts.readers.filters import Filter, fits
-from otel_tts.readers.http import Client, StoreError, TooLarge
+from otel_tts.readers.http import StoreError, TooLarge
 from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, over
 from otel_tts.readers.model import Answer, Gap, OnGap, Span, Stream, Synthesis
 from otel_tts.readers.syntheses import of_trace
@@ -23,7 +24,7 @@ _FAILURES: Final = frozenset({"down", "refused", "unreadable"})
 """After which asking for more makes no sense."""
 
 
-class SearchedTraces:
+class SearchedTraces(AskedStore):
     """A `TraceStore` over `trace` and `candidates` of a certain kind of store."""
 
     longest = 2**63
@@ -31,12 +32,6 @@ class SearchedTraces:
 
     smallest = 1000
     """Nanoseconds of the shortest period that the store can tell apart."""
-
-    def __init__(self, client: Client, keeps_seconds: float | None = None) -> None:
-        self._client, self._kept = client, keeps_seconds
-
-    def __str__(self) -> str:
-        return self._client.name
 
     def trace(self, trace_id: str, on_gap: OnGap) -> list[Span]:
         """All spans of a trace, none where there is no such trace. Raises StoreError."""
@@ -57,10 +52,6 @@ class SearchedTraces:
                 yield self.trace(one, on_gap)
             except TooLarge as error:
                 on_gap(Gap("limit", f"trace {one} is left out: {error}"))
-
-    def keeps_seconds(self) -> float | None:
-        """How long the store keeps what it has, None where that is not known."""
-        return self._kept
 
     def get(self, trace_id: str) -> Answer[Span]:
         """See `TraceStore`."""

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from otel_tts import names
+from otel_tts.readers.asked import AskedStore
 from otel_tts.readers.filters import Filter, line_fits
-from otel_tts.readers.http import Client
 from otel_tts.readers.limits import NOTHING_ASKED, bounded, over
 from otel_tts.readers.model import Answer, Gap, LogLine, OnGap, Stream
 from otel_tts.readers.windows import walk
@@ -33,17 +33,11 @@ _OF_RESOURCES: Final = (
 )  # fmt: skip
 
 
-class SearchedLogs:
+class SearchedLogs(AskedStore):
     """A `LogStore` over `lines` of a certain kind of store."""
 
     longest = 2**63
     """Nanoseconds of the longest period in one question."""
-
-    def __init__(self, client: Client, keeps_seconds: float | None = None) -> None:
-        self._client, self._kept, self._asked = client, keeps_seconds, False
-
-    def __str__(self) -> str:
-        return self._client.name
 
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:
         """At least all records that meet `wanted`, from `begin` to before `end`, and whether the store had more.
@@ -51,17 +45,6 @@ class SearchedLogs:
         Raises StoreError.
         """
         raise NotImplementedError
-
-    def keeps_seconds(self) -> float | None:
-        """How long the store keeps what it has, None where that is not known. The store is asked once."""
-        if self._kept is None and not self._asked:
-            self._asked = True
-            self._kept = self.ask_retention()
-        return self._kept
-
-    def ask_retention(self) -> float | None:
-        """What the store itself says of how many seconds it keeps records; None where it does not."""
-        return None
 
     def find(self, wanted: Filter) -> Answer[LogLine]:
         """See `LogStore`."""

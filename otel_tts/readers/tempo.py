@@ -28,14 +28,10 @@ class Tempo(SearchedTraces):
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None, keeps_seconds: float | None = None) -> None:
         super().__init__(Client("Tempo", url, headers), keeps_seconds)
-        self._asked = False
 
-    def keeps_seconds(self) -> float | None:
-        """See `SearchedTraces`."""
-        if self._kept is None and not self._asked:
-            self._asked = True
-            self._kept = kept(self._client, "/status/config", "block_retention")
-        return self._kept
+    def ask_retention(self) -> float | None:
+        """See `AskedStore`."""
+        return kept(self._client, "/status/config", "block_retention")
 
     def trace(self, trace_id: str, on_gap: OnGap) -> list[Span]:
         """See `SearchedTraces`."""

@@ -41,7 +41,7 @@ class VictoriaLogs(SearchedLogs):
         super().__init__(Client("VictoriaLogs", url, headers), keeps_seconds)
 
     def ask_retention(self) -> float | None:
-        """See `SearchedLogs`: its own metrics tell its flags."""
+        """See `AskedStore`: its own metrics tell its flags."""
         try:
             found = _RETENTION.search(self._client.text("/metrics"))
         except StoreError:
