@@ -15,8 +15,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link
 
 from otel_tts import names
-from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.guard import contain
+from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import PlainSpan, now
 from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis

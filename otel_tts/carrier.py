@@ -18,8 +18,8 @@ import wrapt
 from opentelemetry import trace
 
 from otel_tts import parcel, request
-from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.guard import contain, note_fault
+from otel_tts.otel_private.context import current_context, enter_context, leave_context
 
 _LIBRARIES: Final = ("opentelemetry.", "otel_tts.", "concurrent.futures.", "multiprocessing.", "asyncio.", "anyio.")
 """Threads and processes of these outlive the request that happened to start them; each piece of their work brings its

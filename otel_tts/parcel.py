@@ -17,8 +17,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_tts import request
-from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.guard import contain
+from otel_tts.otel_private.context import current_context, enter_context, leave_context
 
 Parcel = dict[str, str]
 

@@ -12,8 +12,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
 from otel_tts import names
-from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.guard import note_fault
+from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.record import LateSpan, make_tuple, now, set_item
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from otel_tts import names, request
 from otel_tts.audio.deferred import Recording
 from otel_tts.audio.reading import ENCODINGS
 from otel_tts.audio.unread import is_bytes, say_unread
-from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.guard import contain, note_fault
+from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.record import Event, LateSpan, describe, make_tuple, now, set_item, type_name
 from otel_tts.stage import Stage
 

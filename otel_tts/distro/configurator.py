@@ -14,23 +14,15 @@ from typing import Any
 
 from otel_tts import settings as table
 from otel_tts import variables
-from otel_tts.distro import (
-    console_warnings,
-    defaults,
-    fork,
-    losses,
-    propagation,
-    sdk_components,
-    shutdown,
-    start_line,
-)
+from otel_tts.distro import console_warnings, defaults, fork, losses, propagation, shutdown, start_line
 from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
-from otel_tts.distro.pipeline import SIGNALS, Pipeline, already_set, global_pipeline
 from otel_tts.distro.providers import Providers
 from otel_tts.guard import contain
 from otel_tts.instrumentation import asgi, loguru
 from otel_tts.instrumentation import logging as log_lines
+from otel_tts.otel_private import setup
+from otel_tts.otel_private.pipeline import SIGNALS, Pipeline, already_set, global_pipeline
 from otel_tts.settings import Settings
 
 _logger = logging.getLogger("otel_tts")
@@ -38,7 +30,7 @@ _logger = logging.getLogger("otel_tts")
 _pipeline: Pipeline | None = None
 
 
-class Configurator(sdk_components.Configurator):
+class Configurator(setup.Configurator):
     """Entry point ``otel_tts``. A second call does nothing."""
 
     def _configure(self, **kwargs: Any) -> None:
@@ -63,7 +55,7 @@ class Configurator(sdk_components.Configurator):
             _logger.debug("otel-tts: it failed here", exc_info=True)
         finally:
             contain("propagation", propagation.mend)
-            contain("semconv", sdk_components.settle_http_conventions)
+            contain("semconv", setup.settle_http_conventions)
             defaults.take_back(os.environ)
 
     def _start(self, settings: Settings, kwargs: Mapping[str, Any]) -> Pipeline:

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 from otel_tts import variables
 from otel_tts.commands import pip
-from otel_tts.distro import defaults, outages, sdk_components, without_server
-from otel_tts.distro.pipeline import SIGNALS
-from otel_tts.distro.sdk_components import Said
+from otel_tts.distro import defaults, outages, without_server
+from otel_tts.otel_private import exporters, setup
+from otel_tts.otel_private.exporters import Said
+from otel_tts.otel_private.pipeline import SIGNALS
 
 _BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "grpc_proxy")
@@ -67,12 +68,12 @@ def _examine(signal: str, name: str, environ: Mapping[str, str]) -> tuple[bool, 
     variable, endpoint = _endpoint(environ, signal)
     if name.startswith("otlp") and (wrong := _wrong_address(variable, endpoint, _protocol(environ, signal))):
         return False, wrong
-    exporter: Any = sdk_components.load_exporter(signal, name)()
+    exporter: Any = setup.load_exporter(signal, name)()
     try:
-        if (folder := sdk_components.folder_of(exporter)) is not None:
+        if (folder := exporters.folder_of(exporter)) is not None:
             folder.try_to_write()
             return True, f"{folder.path} can be written to"
-        if (said := sdk_components.speak(exporter)) is None:
+        if (said := exporters.speak(exporter)) is None:
             return True, f"{name} can be made"
         spoken = f"{said.protocol} {_masked(said.address.removesuffix(f'/v1/{signal}'))}"
         wrong = _over_grpc(said, endpoint) if said.protocol == "grpc" else _over_http(said, variable, endpoint, signal)

@@ -12,10 +12,11 @@ import os
 import sys
 from typing import Any
 
-from otel_tts.distro import losses, sdk_components, shutdown
-from otel_tts.distro.pipeline import Pipeline
+from otel_tts.distro import losses, shutdown
 from otel_tts.distro.resource import process_attributes
 from otel_tts.guard import contain, faults
+from otel_tts.otel_private import exporters, providers
+from otel_tts.otel_private.pipeline import Pipeline
 
 _pipeline: Pipeline | None = None
 _registered = False
@@ -41,7 +42,7 @@ def _renew() -> None:
         return
     contain("fork.losses", losses.renew_after_fork)
     contain("fork.connections", _open_own_connections, _pipeline)
-    contain("fork.resource", sdk_components.add_to_resource, _pipeline, process_attributes())
+    contain("fork.resource", providers.add_to_resource, _pipeline, process_attributes())
     contain("fork.metrics", _forget_parents_counts, _pipeline.metrics)
     contain("fork.process", _measure_this_process)
     contain("fork.gate", _forget_counts)
@@ -49,20 +50,20 @@ def _renew() -> None:
 
 
 def _open_own_connections(pipeline: Pipeline) -> None:
-    from otel_tts.emit import sdk_private
+    from otel_tts.otel_private import providers
 
-    processors = (*sdk_private.span_processors(pipeline.traces), *sdk_private.log_processors(pipeline.logs))
-    for holder in (*processors, *sdk_private.metric_readers(pipeline.metrics)):
-        exporter: Any = sdk_private.exporter_of(holder)
+    processors = (*providers.span_processors(pipeline.traces), *providers.log_processors(pipeline.logs))
+    for holder in (*processors, *providers.metric_readers(pipeline.metrics)):
+        exporter: Any = providers.exporter_of(holder)
         while hasattr(exporter, "exporter"):  # gate, counter
             exporter = exporter.exporter
-        sdk_components.renew_connections(exporter)
+        exporters.renew_connections(exporter)
 
 
 def _forget_parents_counts(meter_provider: Any) -> None:
-    from otel_tts.emit import sdk_private
+    from otel_tts.otel_private import providers
 
-    sdk_private.reset_metric_state_after_fork(meter_provider)
+    providers.reset_metric_state_after_fork(meter_provider)
 
 
 def _forget_counts() -> None:

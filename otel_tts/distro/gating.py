@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from otel_tts.distro.pipeline import SIGNALS
+from otel_tts.otel_private.pipeline import SIGNALS
 from otel_tts.settings import Settings
 
 _logger = logging.getLogger("otel_tts")
@@ -38,11 +38,12 @@ class Gating:
 
     def close(self, signal: str, provider: Any) -> None:
         """Put the gate before every exporter of `provider`. Raises RuntimeError where one stays open."""
-        from otel_tts.emit import gate, sdk_private
+        from otel_tts.emit import gate
+        from otel_tts.otel_private import providers
 
         traces, metrics, logs = (provider if signal == s else None for s in SIGNALS)
         gate.install(traces, metrics, logs, self._policy)
-        if (bare := gate.ungated(traces, metrics, logs)) or sdk_private.is_opaque(provider):
+        if (bare := gate.ungated(traces, metrics, logs)) or providers.is_opaque(provider):
             raise RuntimeError(f"it cannot be put before {', '.join(bare) or type(provider).__name__}")
 
     def withheld(self) -> tuple[str, ...]:

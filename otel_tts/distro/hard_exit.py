@@ -13,9 +13,9 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-from otel_tts.distro import sdk_components
-from otel_tts.distro.pipeline import Pipeline
 from otel_tts.guard import contain
+from otel_tts.otel_private import providers
+from otel_tts.otel_private.pipeline import Pipeline
 
 PATIENCE: Final = 1.0
 """Seconds that such an end may take longer."""
@@ -68,14 +68,14 @@ def _leave(status: int) -> Any:
 
 
 def _has_something_to_send() -> bool:
-    from otel_tts.emit import recorder, sdk_private
+    from otel_tts.emit import recorder
 
     if _pipeline is None:
         return False
     current = recorder.current()
-    processors = (*sdk_private.span_processors(_pipeline.traces), *sdk_private.log_processors(_pipeline.logs))
+    processors = (*providers.span_processors(_pipeline.traces), *providers.log_processors(_pipeline.logs))
     return (
         (current is not None and current.waiting > 0)
-        or any(map(sdk_components.waiting_in, processors))
-        or sdk_private.has_measured(_pipeline.metrics)
+        or any(map(providers.waiting_in, processors))
+        or providers.has_measured(_pipeline.metrics)
     )

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from otel_tts.distro import outages, sdk_components
+from otel_tts.distro import outages
 from otel_tts.distro.outages import Attempt, Outages, attempting
-from otel_tts.distro.pipeline import Pipeline
 from otel_tts.guard import contain
+from otel_tts.otel_private import exporters, providers
+from otel_tts.otel_private.pipeline import Pipeline
 
 _KINDS: Final = {"traces": "spans", "metrics": "metrics", "logs": "log records"}
 
@@ -27,8 +28,8 @@ class Watched:
 
     def __init__(self, exporter: Any, kind: str, owner: Losses) -> None:
         self.exporter, self._kind, self._owner = exporter, kind, owner
-        self._place = sdk_components.place_of(exporter)
-        sdk_components.hear_failures(exporter, outages.hear)
+        self._place = outages.place_of(exporter)
+        exporters.hear_failures(exporter, outages.hear)
 
     def export(self, batch: Any, **kwargs: Any) -> Any:
         """Export `batch`. An exporter that raises has failed; the SDK would print a stack trace each time."""
@@ -42,7 +43,7 @@ class Watched:
                 attempt.hear(f"{type(error).__name__}: {error}")
                 return None
             finally:
-                if arrived and not sdk_components.waiting_for(self.exporter):
+                if arrived and not exporters.waiting_for(self.exporter):
                     self._owner.outages.arrives(self._place, self._kind)
                 elif not arrived:
                     self._owner.outages.fails(self._place, self._kind, attempt.reason, self._lose(batch))
@@ -84,24 +85,24 @@ class Losses:
 
     def watch(self, kind: str, processor: Any) -> None:
         """Count what `processor` drops and what the exporter behind its gate does not deliver."""
-        from otel_tts.emit import sdk_private
+        from otel_tts.otel_private import providers
 
         self._processors[kind].append(processor)
         reason = f"queue_full_{kind}".replace(" ", "_")
-        sdk_components.count_drops(processor, lambda count: self.lose(kind, reason, count))
-        gate: Any = sdk_private.exporter_of(processor)
+        providers.count_drops(processor, lambda count: self.lose(kind, reason, count))
+        gate: Any = providers.exporter_of(processor)
         if hasattr(gate, "exporter") and not isinstance(gate.exporter, Counted):
             self._hear_of(kind, gate.exporter)
             gate.exporter = Counted(gate.exporter, kind, self)
 
     def watch_reader(self, reader: Any) -> None:
         """Say where the metrics of `reader` do not arrive."""
-        from otel_tts.emit import sdk_private
+        from otel_tts.otel_private import providers
 
-        exporter = sdk_private.exporter_of(reader)
+        exporter = providers.exporter_of(reader)
         if exporter is not None and not isinstance(exporter, Watched):
             self._hear_of("metrics", exporter)
-            sdk_private.replace_exporter(reader, Watched(exporter, "metrics", self))
+            providers.replace_exporter(reader, Watched(exporter, "metrics", self))
 
     def _hear_of(self, kind: str, exporter: Any) -> None:
         """Count what exporters of ours give up later: files that were removed, batches that waited."""
@@ -109,9 +110,9 @@ class Losses:
         def lose(count: int, why: str) -> None:
             self.lose(kind, f"{why}_{kind}".replace(" ", "_"), count)
 
-        if (folder := sdk_components.folder_of(exporter)) is not None:
+        if (folder := exporters.folder_of(exporter)) is not None:
             folder.note_removed = self.note
-        if sdk_components.hear_losses(exporter, lose):
+        if exporters.hear_losses(exporter, lose):
             self._exporters[kind].append(exporter)
 
     def move(self, kind: str, count: int) -> None:
@@ -135,8 +136,8 @@ class Losses:
 
     def undelivered(self) -> dict[str, int]:
         """Return for each kind how many did not arrive so far: gone, on the way, or waiting."""
-        waiting = {k: sum(map(sdk_components.waiting_in, processors)) for k, processors in self._processors.items()}
-        waiting = {k: n + sum(map(sdk_components.waiting_for, self._exporters[k])) for k, n in waiting.items()}
+        waiting = {k: sum(map(providers.waiting_in, processors)) for k, processors in self._processors.items()}
+        waiting = {k: n + sum(map(exporters.waiting_for, self._exporters[k])) for k, n in waiting.items()}
         counts = {kind: self._lost[kind] + self._on_the_way[kind] + waiting[kind] for kind in waiting}
         return {kind: count for kind, count in counts.items() if count > 0}
 
@@ -158,20 +159,20 @@ _losses = Losses()
 
 def watch(pipeline: Pipeline) -> None:
     """Count the losses of these providers."""
-    from otel_tts.emit import sdk_private
+    from otel_tts.otel_private import providers
 
-    for processor in sdk_private.span_processors(pipeline.traces):
+    for processor in providers.span_processors(pipeline.traces):
         contain("losses", _losses.watch, "spans", processor)
-    for processor in sdk_private.log_processors(pipeline.logs):
+    for processor in providers.log_processors(pipeline.logs):
         contain("losses", _losses.watch, "log records", processor)
-    for reader in sdk_private.metric_readers(pipeline.metrics):
+    for reader in providers.metric_readers(pipeline.metrics):
         contain("losses", _losses.watch_reader, reader)
     outages.listen()
 
 
 def anything_waits() -> bool:
     """Whether a receiver has asked to be sent something later."""
-    return any(sdk_components.waiting_for(exporter) for kind in _KINDS.values() for exporter in _losses.exporters(kind))
+    return any(exporters.waiting_for(exporter) for kind in _KINDS.values() for exporter in _losses.exporters(kind))
 
 
 def settle(signal: str, seconds: float) -> None:

@@ -17,9 +17,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from otel_tts.commands import suggest
+from otel_tts.otel_private import exporters
 
 _logger = logging.getLogger("otel_tts")
 
@@ -63,6 +64,13 @@ def server(name: str) -> Place:
 def directory(name: str) -> Place:
     """A folder that is written to."""
     return Place(name, "get written to", "Make room there, or name another directory in OTEL_TTS_FILE_DIR.")
+
+
+def place_of(exporter: Any) -> Place:
+    """Return where an exporter sends to."""
+    if (folder := exporters.folder_of(exporter)) is not None:
+        return directory(str(folder.path))
+    return server(exporters.address_of(exporter) or type(exporter).__name__)
 
 
 @dataclass

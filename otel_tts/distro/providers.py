@@ -22,11 +22,11 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.util._importlib_metadata import entry_points  # pyright: ignore[reportUnknownVariableType]
 
-from otel_tts.distro import sdk_components
 from otel_tts.distro.gating import Gating
-from otel_tts.distro.pipeline import SIGNALS
 from otel_tts.distro.resource import attributes
 from otel_tts.guard import contain
+from otel_tts.otel_private import providers, setup
+from otel_tts.otel_private.pipeline import SIGNALS
 from otel_tts.variables import advice
 
 _logger = logging.getLogger("otel_tts")
@@ -62,14 +62,14 @@ class Providers:
         resource = attempt(", ".join(SIGNALS), "the resource's detectors", partial(Resource.create, given))
         if resource is None:
             resource = Resource(given).merge(OTELResourceDetector().detect())
-        contain("opamp", sdk_components.tell_remote_control, "pre", resource)
+        contain("opamp", setup.tell_remote_control, "pre", resource)
         for signal in signals:
             exporters = self._exporters(signal)
             if not self._set_up(signal, "its provider", partial(_provider, signal, exporters, resource)):
                 self.left_out[signal] = exporter_names(signal)
                 for exporter in exporters:
                     contain("silence", exporter.shutdown)
-        contain("opamp", sdk_components.tell_remote_control, "post", resource)
+        contain("opamp", setup.tell_remote_control, "post", resource)
 
     def _exporters(self, signal: str) -> list[Any]:
         """Return what exports: span or log record processors, metric readers."""
@@ -87,7 +87,7 @@ class Providers:
 
     def _from_file(self, path: str, signals: Iterable[str]) -> None:
         what = f"OTEL_CONFIG_FILE={path}"
-        file = attempt(", ".join(SIGNALS), what, partial(sdk_components.ConfigurationFile, path))
+        file = attempt(", ".join(SIGNALS), what, partial(setup.ConfigurationFile, path))
         if file is None or file.disabled:
             return
         if self._gating.stands:  # what a file asks for is made as a whole
@@ -129,20 +129,20 @@ def attempt(signal: str, what: str, call: Callable[[], Any], exporter: str | Non
 
 
 def _make_exporter(signal: str, name: str) -> Any:
-    exporter = sdk_components.load_exporter(signal, name)()
+    exporter = setup.load_exporter(signal, name)()
     return exporter if isinstance(exporter, MetricReader) else _EXPORT_BY[signal](exporter)
 
 
 def _provider(signal: str, exporters: Sequence[Any], resource: Resource) -> Any:
     if signal == "metrics":
-        return sdk_components.make_meter_provider(exporters, resource)
+        return setup.make_meter_provider(exporters, resource)
     if signal == "logs":
-        loggers = sdk_components.make_logger_provider(resource)
+        loggers = setup.make_logger_provider(resource)
         for exporter in exporters:
             loggers.add_log_record_processor(exporter)
-        sdk_components.add_the_sdks_log_handler(loggers)
+        setup.add_the_sdks_log_handler(loggers)
         return loggers
-    tracers = sdk_components.make_tracer_provider(resource, partial(attempt, signal))
+    tracers = setup.make_tracer_provider(resource, partial(attempt, signal))
     for exporter in exporters:
         tracers.add_span_processor(exporter)
     return tracers
@@ -150,8 +150,8 @@ def _provider(signal: str, exporters: Sequence[Any], resource: Resource) -> Any:
 
 def _complete_resource(provider: Any) -> None:
     """Here and not by a detector, since a configuration file or a user's own list would leave that out."""
-    known = sdk_components.resource_of(provider)
-    sdk_components.update_resource(provider, {k: v for k, v in attributes().items() if k not in known})
+    known = providers.resource_of(provider)
+    providers.update_resource(provider, {k: v for k, v in attributes().items() if k not in known})
 
 
 def _not_installed(signal: str, exporter: str | None) -> str | None:

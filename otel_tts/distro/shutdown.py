@@ -26,8 +26,8 @@ from wrapt import register_post_import_hook
 
 from otel_tts.distro import hard_exit, losses
 from otel_tts.distro.crew import Crew
-from otel_tts.distro.pipeline import SIGNALS, Pipeline
 from otel_tts.guard import contain
+from otel_tts.otel_private.pipeline import SIGNALS, Pipeline
 
 _REFILL: Final = 60.0
 """Seconds after which a budget that was used up on a dead collector is whole again."""

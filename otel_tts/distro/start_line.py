@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_tts import settings as table
-from otel_tts.distro import sdk_components, without_server
-from otel_tts.distro.pipeline import SIGNALS, Pipeline
+from otel_tts.distro import without_server
+from otel_tts.otel_private import providers, setup
+from otel_tts.otel_private.pipeline import SIGNALS, Pipeline
 from otel_tts.settings import MASK, Settings
 from otel_tts.version import __version__
 
@@ -36,13 +37,13 @@ def describe(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str],
 
 def service_name(pipeline: Pipeline) -> str:
     """Return the service's name as the exporters will send it."""
-    names = (sdk_components.resource_of(provider).get("service.name") for provider in pipeline.all)
+    names = (providers.resource_of(provider).get("service.name") for provider in pipeline.all)
     return str(next(filter(None, names), UNKNOWN_SERVICE))
 
 
 def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what the operator should know: what happened, why, what to do."""
-    if any(map(sdk_components.resource_of, pipeline.all)) and service_name(pipeline).startswith(UNKNOWN_SERVICE):
+    if any(map(providers.resource_of, pipeline.all)) and service_name(pipeline).startswith(UNKNOWN_SERVICE):
         yield "service.name is not set, so this service cannot be told from others; set OTEL_SERVICE_NAME"
     for name in sorted(environ):
         if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("TIMEOUT") and _is_too_long(environ[name]):
@@ -81,9 +82,9 @@ def _place(environ: Mapping[str, str], signal: str, exporter: str) -> str:
         from otel_tts.export import shared_folder
 
         return f"{exporter} {shared_folder.locate(environ.get('OTEL_TTS_FILE_DIR', '').strip())}"
-    if not exporter.startswith(("otlp", sdk_components.OURS)):
+    if not exporter.startswith(("otlp", setup.OURS)):
         return exporter
-    is_ours = exporter.startswith(sdk_components.OURS)  # over HTTP, whatever the variable says
+    is_ours = exporter.startswith(setup.OURS)  # over HTTP, whatever the variable says
     protocol = "http/protobuf" if is_ours else _otlp(environ, signal, "PROTOCOL") or "grpc"
     endpoint = _otlp(environ, signal, "ENDPOINT") or _DEFAULT_ENDPOINTS.get(protocol, "?")
     return f"{exporter} {protocol} {_CREDENTIALS.sub(MASK + '@', endpoint)}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from otel_tts.distro.pipeline import SIGNALS
+from otel_tts.otel_private.pipeline import SIGNALS
 
 FILE: Final = "otel_tts_file"
 _OTLP: Final = "otlp"

@@ -29,9 +29,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from otel_tts import guard
-from otel_tts.emit import sdk_private
 from otel_tts.emit.merging import merge
 from otel_tts.emit.privacy import Policy
+from otel_tts.otel_private import providers
 
 T = TypeVar("T")
 
@@ -356,13 +356,10 @@ def install(tracer_provider: Any, meter_provider: Any, logger_provider: Any, pol
     steps: list[tuple[Any, Callable[[Any], str | None]]] = [
         *(
             (p, partial(_gate_processor, GatedSpanExporter, cleaner))
-            for p in sdk_private.span_processors(tracer_provider)
+            for p in providers.span_processors(tracer_provider)
         ),
-        *(
-            (p, partial(_gate_processor, GatedLogExporter, cleaner))
-            for p in sdk_private.log_processors(logger_provider)
-        ),
-        *((r, partial(_gate_reader, cleaner)) for r in sdk_private.metric_readers(meter_provider)),
+        *((p, partial(_gate_processor, GatedLogExporter, cleaner)) for p in providers.log_processors(logger_provider)),
+        *((r, partial(_gate_reader, cleaner)) for r in providers.metric_readers(meter_provider)),
     ]
     gated: list[str] = []
     for holder, put_in in steps:
@@ -375,7 +372,7 @@ def install(tracer_provider: Any, meter_provider: Any, logger_provider: Any, pol
         if name is not None:
             gated.append(name)
     for provider in (tracer_provider, meter_provider, logger_provider):
-        if sdk_private.is_opaque(provider):
+        if providers.is_opaque(provider):
             guard.contain("privacy_gate", provider.shutdown)
     # Judged now and not at the first export, so that the start can name what of the resource does not leave.
     if isinstance(resource := getattr(tracer_provider, "resource", None), Resource):
@@ -385,40 +382,40 @@ def install(tracer_provider: Any, meter_provider: Any, logger_provider: Any, pol
 
 def ungated(tracer_provider: Any, meter_provider: Any, logger_provider: Any) -> list[str]:
     """Return the names of exporters of these providers that no gate stands before."""
-    processors = (*sdk_private.span_processors(tracer_provider), *sdk_private.log_processors(logger_provider))
-    exporters = (sdk_private.exporter_of(processor) for processor in processors)
+    processors = (*providers.span_processors(tracer_provider), *providers.log_processors(logger_provider))
+    exporters = (providers.exporter_of(processor) for processor in processors)
     open_exporters = [
         type(exporter).__name__
         for exporter in exporters
         if exporter is not None and not isinstance(exporter, (GatedSpanExporter, GatedLogExporter))
     ]
-    readers = sdk_private.metric_readers(meter_provider)
+    readers = providers.metric_readers(meter_provider)
     return open_exporters + [
-        type(reader).__name__ for reader in readers if not isinstance(sdk_private.receiver_of(reader), GatedReceive)
+        type(reader).__name__ for reader in readers if not isinstance(providers.receiver_of(reader), GatedReceive)
     ]
 
 
 def _gate_processor(gate: Any, cleaner: Cleaner, processor: Any) -> str | None:
-    exporter = sdk_private.exporter_of(processor)
+    exporter = providers.exporter_of(processor)
     if isinstance(exporter, (GatedSpanExporter, GatedLogExporter)):
         exporter.cleaner = cleaner
         exporter = exporter.exporter
     elif exporter is None:
-        if sdk_private.exports(processor):  # it does export, but how is not known
+        if providers.exports(processor):  # it does export, but how is not known
             processor.shutdown()
         return None
-    elif not sdk_private.replace_exporter(processor, gate(exporter, cleaner)):
+    elif not providers.replace_exporter(processor, gate(exporter, cleaner)):
         processor.shutdown()
         return None
     return type(exporter).__name__
 
 
 def _gate_reader(cleaner: Cleaner, reader: Any) -> str | None:
-    receive = sdk_private.receiver_of(reader)
+    receive = providers.receiver_of(reader)
     if isinstance(receive, GatedReceive):
         receive.cleaner = cleaner
-    elif receive is None or not sdk_private.replace_receiver(reader, GatedReceive(receive, cleaner)):
+    elif receive is None or not providers.replace_receiver(reader, GatedReceive(receive, cleaner)):
         reader.shutdown()
         return None
-    exporter = sdk_private.exporter_of(reader)
+    exporter = providers.exporter_of(reader)
     return type(reader if exporter is None else exporter).__name__

@@ -13,7 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from otel_tts import guard, names
 from otel_tts.emit import privacy
-from otel_tts.emit.points import Points
+from otel_tts.otel_private.points import Points
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
 

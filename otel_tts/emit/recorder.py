@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_tts import names, timing
 from otel_tts.audio.deferred import pending
 from otel_tts.audio.thresholds import Thresholds
-from otel_tts.emit import span_private
 from otel_tts.emit.delivered import Delivered, FileReader
 from otel_tts.emit.facts import facts_of_late_file, note_reference, settle
 from otel_tts.emit.logs import Lines
@@ -35,6 +35,8 @@ from otel_tts.emit.voices import VoiceNames
 from otel_tts.emit.waiting import DEVICE_AT_EXIT, Waiting, with_files
 from otel_tts.gpu.kit import GpuKit
 from otel_tts.guard import contain, note_fault
+from otel_tts.otel_private import tracing
+from otel_tts.otel_private.context import SPAN_KEY, suppressed_context
 from otel_tts.record import PlainSpan, make_tuple, set_item
 from otel_tts.settings import Settings
 from otel_tts.timing.sums import add_up
@@ -119,7 +121,7 @@ class Recorder:
                 after_in_parent=_weakly(self._after_fork_in_parent),
                 after_in_child=_weakly(self._after_fork),
             )
-        span_private.put_first(tracer_provider, _Drain(self))
+        tracing.put_first(tracer_provider, _Drain(self))
 
     # --- on the request's path ---------------------------------------------------------------------------------------
 
@@ -131,7 +133,7 @@ class Recorder:
 
     def identify(self, span: PlainSpan) -> PlainSpan:
         """Give `span` its identity below the span of its `parent` context, and the context inside; return it."""
-        outer: Any = span.parent.get(span_private.SPAN_KEY)
+        outer: Any = span.parent.get(SPAN_KEY)
         above: SpanContext | None = outer.get_span_context() if outer is not None else None
         if self.spans.enabled():
             trace_id = above.trace_id if above is not None and above.is_valid else self.new_trace_id()
@@ -140,7 +142,7 @@ class Recorder:
         else:
             span.res, span.sc = self.inherited[0], above or INVALID_SPAN_CONTEXT
         span.ctx = Context(span.parent)
-        set_item(span.ctx, span_private.SPAN_KEY, span)
+        set_item(span.ctx, SPAN_KEY, span)
         return span
 
     def begin(self, synthesis: Synthesis) -> None:
@@ -276,7 +278,7 @@ class Recorder:
             self._lock.release()
 
     def _safely(self, place: str, handle: Any, record: LateSpan) -> None:
-        token = context_api.attach(span_private.suppressed_context())
+        token = context_api.attach(suppressed_context())
         try:
             handle(record)
         except Exception as error:
@@ -358,8 +360,8 @@ class Recorder:
     def _emit_late_file(self, synthesis: Synthesis, file: Delivered) -> None:
         """A file was read after its synthesis's span had left: a log record in its trace, and its anomalies."""
         facts = facts_of_late_file(synthesis, file)
-        context = context_api.set_value(span_private.SPAN_KEY, NonRecordingSpan(synthesis.sc), Context())
-        token = context_api.attach(span_private.suppressed_context())
+        context = context_api.set_value(SPAN_KEY, NonRecordingSpan(synthesis.sc), Context())
+        token = context_api.attach(suppressed_context())
         try:
             with self._lock:
                 self.lines.delivered(synthesis, facts, context)
@@ -487,7 +489,7 @@ class Recorder:
         self._start_thread()
 
 
-class _Drain(span_private.SpanProcessor):
+class _Drain(SpanProcessor):
     """First in the provider's line: a flush or shutdown of the provider empties our queue before the exporters'."""
 
     late_safe = True

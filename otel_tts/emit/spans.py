@@ -19,8 +19,9 @@ from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, Sam
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from otel_tts import names
-from otel_tts.emit import span_private
 from otel_tts.guard import note_fault
+from otel_tts.otel_private import tracing
+from otel_tts.otel_private.context import SPAN_KEY
 from otel_tts.version import __version__
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ class SpanMaker:
 
     def enabled(self) -> bool:
         """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
-        return self._tracer is not None and span_private.is_enabled(self._tracer)
+        return self._tracer is not None and tracing.is_enabled(self._tracer)
 
     def look_at_processors(self) -> None:
         """Choose the way for the next records; asked again each time, since processors may be added at any time."""
-        self._straight = self._tracer is not None and span_private.only_ended_spans_matter(self._provider)
+        self._straight = self._tracer is not None and tracing.only_ended_spans_matter(self._provider)
 
     def emit(self, record: LateSpan, wall: int) -> None:
         """Make `record` a span; `wall` maps its times to the time of day."""
@@ -87,14 +88,14 @@ class SpanMaker:
             return
         sampled: Any = record.res.attributes  # pyright: ignore[reportUnknownVariableType]
         attrs = {**sampled, **record.attrs} if sampled else record.attrs
-        if self._straight and _is_simple(record, attrs, span_private.span_limits(self._tracer)):
+        if self._straight and _is_simple(record, attrs, tracing.span_limits(self._tracer)):
             self._hand_over(record, attrs, wall, record.t1)
         else:
             self._run_through_sdk(record, attrs, wall, record.t1)
 
     def _hand_over(self, record: LateSpan, attrs: dict[str, Any], wall: int, end: int) -> None:
         tracer = self._tracer
-        outer: Any = record.parent.get(span_private.SPAN_KEY)
+        outer: Any = record.parent.get(SPAN_KEY)
         parent: SpanContext | None = outer.get_span_context() if outer is not None else None
         if parent is not None and not parent.is_valid:
             parent = None
@@ -103,7 +104,7 @@ class SpanMaker:
                 record.name, record.sc, parent, tracer.resource, attrs,
                 [Event(name, attributes, stamp or wall + at) for name, attributes, stamp, at in record.events], (),
                 record.kind, tracer.instrumentation_info, record.status or _UNSET, wall + record.t0, wall + end,
-                span_private.scope_of(tracer),
+                tracing.scope_of(tracer),
             )
         )  # fmt: skip
 
@@ -157,7 +158,7 @@ def _inherits(sampler: Sampler | None) -> bool:
     if type(sampler) is StaticSampler:
         return _static(sampler) in SpanMaker.usual
     return type(sampler) is ParentBased and SpanMaker.usual == tuple(
-        _static(local) for local in span_private.local_samplers(sampler)
+        _static(local) for local in tracing.local_samplers(sampler)
     )
 
 

@@ -18,7 +18,6 @@ from otel_tts import names
 from otel_tts.audio.reading import rate_of
 from otel_tts.audio.unread import is_bytes, say_unread
 from otel_tts.emit import recorder
-from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.engine import Call, Callback, Engine, Entry
 from otel_tts.gpu.fallback import kind_of_device
 from otel_tts.guard import contain
@@ -26,6 +25,7 @@ from otel_tts.instrumentation import progress
 from otel_tts.instrumentation.delivered import note_encoded, note_file
 from otel_tts.instrumentation.kinds import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.instrumentation.reading import bind, fact, length, pick, pieces_of, positional, read, self_described
+from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import now
 from otel_tts.streaming import LAST, Take, iterate, iterate_async
 from otel_tts.synthesis import Synthesis, current, enter_entry, entries_around

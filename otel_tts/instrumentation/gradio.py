@@ -25,13 +25,13 @@ from wrapt import register_post_import_hook
 
 from otel_tts import request
 from otel_tts.emit import recorder
-from otel_tts.emit.span_private import enter_context, leave_context
 from otel_tts.guard import contain
 from otel_tts.instrumentation import asgi
 from otel_tts.instrumentation.delivered import note_file
 from otel_tts.instrumentation.fastapi import keep_quiet
 from otel_tts.instrumentation.hooks import wrap_after_import
 from otel_tts.instrumentation.jobs import Batch, Job, refuse
+from otel_tts.otel_private.context import enter_context, leave_context
 
 _QUEUEING: Final = "gradio.queueing"
 _JOB: Final = "_otel_tts_job"

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.emit import recorder
-from otel_tts.emit.span_private import current_context, enter_context, leave_context
 from otel_tts.engine import Engine
 from otel_tts.guard import contain
 from otel_tts.instrumentation.kinds import COROUTINE, kind_of
+from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import PlainSpan, now
 from otel_tts.synthesis import current
 

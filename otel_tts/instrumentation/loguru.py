@@ -22,8 +22,8 @@ from opentelemetry.instrumentation.log_utils import std_to_otel
 from wrapt import register_post_import_hook
 
 from otel_tts import names, request
-from otel_tts.emit.span_private import current_context
 from otel_tts.guard import contain
+from otel_tts.otel_private.context import current_context
 from otel_tts.record import type_name
 
 _NAMES: Final = {"WARNING": "WARN", "CRITICAL": "FATAL"}

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from otel_tts import names
-from otel_tts.emit.span_private import SPAN_KEY, current_context
 from otel_tts.gpu.fallback import sessions
 from otel_tts.guard import contain
 from otel_tts.instrumentation.hooks import wrap_after_import
 from otel_tts.instrumentation.stages import run_stage
+from otel_tts.otel_private.context import SPAN_KEY, current_context
 from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis, current
 

@@ -16,11 +16,11 @@ from typing import Any, Final
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.engine import Engine, Mark, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation.reading import call_of
 from otel_tts.names import Stage as Stages
+from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis, current
 

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any, cast
 
 from otel_tts import names
-from otel_tts.emit.span_private import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.engine import Call, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation import workers
 from otel_tts.instrumentation.reading import call_of, fact, read
 from otel_tts.instrumentation.stages import run_stage
+from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.stage import Where
 from otel_tts.synthesis import Synthesis, current
 

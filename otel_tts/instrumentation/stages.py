@@ -10,9 +10,9 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.emit.span_private import enter_context, leave_context
 from otel_tts.guard import contain
 from otel_tts.instrumentation.kinds import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
+from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.record import now
 from otel_tts.stage import Stage, Where
 from otel_tts.streaming import rest_of

@@ -17,8 +17,8 @@ from typing import Any, Final, cast
 
 from opentelemetry.context import Context
 
-from otel_tts.emit.span_private import current_context
 from otel_tts.guard import contain
+from otel_tts.otel_private.context import current_context
 from otel_tts.synthesis import current
 
 _logger = logging.getLogger("otel_tts")

@@ -276,7 +276,7 @@ def test_what_a_configuration_file_asks_for_in_vain(what: str, sink: OtlpSink, s
     assert_that_nothing_leaked(sink, ended, healthy)
 
 
-REPLACED = "from otel_tts.emit import sdk_private as p; real = p.{0}; p.{0} = lambda *a: "
+REPLACED = "from otel_tts.otel_private import providers as p; real = p.{0}; p.{0} = lambda *a: "
 GATE = {
     "policy": ("from otel_tts.emit import privacy; privacy.Policy.from_settings = broken", ""),
     "import": ("import sys; sys.modules['otel_tts.emit.gate'] = None", ""),

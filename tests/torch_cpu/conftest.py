@@ -22,9 +22,9 @@ from runs import REFERENCE, Run
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch's import: networks this small only wait for a second thread
 HERE = Path(__file__).parent
-sys.path += [str(HERE.parent / "integration"), str(HERE.parent / "unit")]
+sys.path += [str(HERE.parent / "integration"), str(HERE.parent.parent)]
 
-from core.world import world  # noqa: E402
+from tests.unit.support.world import world  # noqa: E402
 
 __all__ = ["world"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from instrumentation.faults import check, outcome
 from test_compiled import build, speak
 
 from otel_tts.instrumentation.engines import transformers
 from otel_tts.instrumentation.hooks import unwrap_all, watch
+from tests.unit.support.faults import check, outcome
 
 
 @pytest.fixture(autouse=True)

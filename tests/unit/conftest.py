@@ -4,6 +4,6 @@
 
 from __future__ import annotations
 
-from core.world import clock, world
+from tests.unit.support.world import clock, world
 
 __all__ = ["clock", "world"]

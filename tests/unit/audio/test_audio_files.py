@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recordings import RATE, SECONDS, TONE, cut, encode, spoil, tone
 
 from otel_tts.audio import decoders, files
 from otel_tts.audio.files import Changed, FileFacts, count_open, open_file, read_file
+from tests.unit.support.recordings import RATE, SECONDS, TONE, cut, encode, spoil, tone
 
 LOSSY = ("mp3", "ogg", "opus", "m4a")
 FORMATS = {"opus": "ogg"}

@@ -11,10 +11,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from recordings import cut, encode, tone
 
 from otel_tts.audio import sniff
 from otel_tts.audio.headers import View
+from tests.unit.support.recordings import cut, encode, tone
 
 SORTS = {
     "flac": ("flac", ()),

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from recordings import cut, encode, spoil, tone
 
 from otel_tts.audio import sniff
 from otel_tts.audio.comparison import judge_file
 from otel_tts.audio.files import FileFacts, open_file, read_file
 from otel_tts.audio.quality import AudioFacts
+from tests.unit.support.recordings import cut, encode, spoil, tone
 
 SECONDS = 3.0
 HEARD = AudioFacts(SECONDS, 24000, 1, int(SECONDS * 24000), silence_ratio=0.0)

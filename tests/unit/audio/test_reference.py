@@ -10,11 +10,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from recordings import cut, tone
 
 from otel_tts.audio import reference
 from otel_tts.audio.container import read_header
 from otel_tts.audio.reference import ReferenceFacts, read_reference
+from tests.unit.support.recordings import cut, tone
 
 
 def test_missing_and_what_is_no_file(tmp_path: Path) -> None:

@@ -14,9 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from core.world import World
-from timing.fakecuda import MS, FakeCuda
-from timing.kit import Service, set_clocks
 
 from otel_tts import names
 from otel_tts.cli import doctor_clock, doctor_trouble
@@ -27,6 +24,9 @@ from otel_tts.cli.doctor_gpu import _CHECKS, _synchronisations
 from otel_tts.cli.doctor_trouble import after_breaking, bare_queries, captures, judge_sticky, sticky
 from otel_tts.synthesis import Synthesis
 from otel_tts.timing.events import Events
+from tests.unit.support.clock_kit import Service, set_clocks
+from tests.unit.support.fakecuda import MS, FakeCuda
+from tests.unit.support.world import World
 
 
 class FakeBench(Bench):

@@ -18,7 +18,7 @@ HEAD = """
 import faulthandler, json, os, signal, sys, threading, time, warnings
 faulthandler.dump_traceback_later(40, exit=True)
 warnings.simplefilter("ignore", DeprecationWarning)  # that a process with threads forks is the point
-from core.world import World
+from tests.unit.support.world import World
 here = World(interval=0.0005, queue_size=100_000)
 kit = here.recorder
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core.world import Foreign, shown
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from otel_tts import guard
+from tests.unit.support.world import Foreign, shown
 
 
 def tone(seconds: float, rate: int = 16000) -> np.ndarray:

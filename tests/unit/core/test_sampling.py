@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-from core.world import Foreign
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider, _disable_tracer_configurator
@@ -22,6 +21,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import NonRecordingSpan, NoOpTracerProvider, SpanContext, TraceFlags, TraceState
 
 from otel_tts import guard
+from tests.unit.support.world import Foreign
 
 
 def three_spans(world, number: int = 1) -> list[bool]:

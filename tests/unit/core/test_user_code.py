@@ -7,13 +7,13 @@ from __future__ import annotations
 import weakref
 
 import pytest
-from core.world import Foreign
 from opentelemetry import baggage, propagate, trace
 from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_tts import guard
 from otel_tts.synthesis import current
+from tests.unit.support.world import Foreign
 
 SPOKEN = "the text that was to be spoken"
 

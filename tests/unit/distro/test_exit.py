@@ -8,7 +8,7 @@ import time
 from otel_tts import guard
 from otel_tts.distro import shutdown
 from otel_tts.distro.crew import Crew
-from otel_tts.distro.pipeline import Pipeline
+from otel_tts.otel_private.pipeline import Pipeline
 
 
 def test_jobs_run_side_by_side_and_the_late_ones_are_named() -> None:

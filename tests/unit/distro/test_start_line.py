@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_tts import settings
 from otel_tts.distro import start_line
-from otel_tts.distro.pipeline import Pipeline
+from otel_tts.otel_private.pipeline import Pipeline
 
 
 def pipeline(name: str = "speech", joined: frozenset[str] = frozenset()) -> Pipeline:

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from gate_kit import Pipeline, counting
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -20,6 +19,7 @@ from otel_tts import guard
 from otel_tts.emit import canary, gate
 from otel_tts.emit.gate import Cleaner
 from otel_tts.emit.privacy import Policy
+from tests.unit.support.gate_kit import Pipeline, counting
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from gate_kit import Pipeline, counting, plain
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -38,6 +37,7 @@ from otel_tts import guard, names
 from otel_tts.emit import canary, gate
 from otel_tts.emit.gate import Cleaner
 from otel_tts.emit.privacy import Policy
+from tests.unit.support.gate_kit import Pipeline, counting, plain
 
 SAID = "Meet me at the old harbour at nine"
 REMOTE = SpanContext(0x0123456789ABCDEF0123456789ABCDEF, 0x0123456789ABCDEF, True, TraceFlags(1))

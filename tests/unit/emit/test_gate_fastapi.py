@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gate_kit import Pipeline, plain
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
+
+from tests.unit.support.gate_kit import Pipeline, plain
 
 fastapi = pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")

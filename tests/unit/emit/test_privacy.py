@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gate_kit import counting
 from opentelemetry.trace import SpanKind
 
 from otel_tts import names
 from otel_tts.emit import allowed, privacy
 from otel_tts.emit.privacy import Policy
 from otel_tts.settings import Settings
+from tests.unit.support.gate_kit import counting
 
 SENTENCE = "Please call me back tomorrow."
 CHINESE = "请明天给我回电话"

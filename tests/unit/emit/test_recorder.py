@@ -8,12 +8,12 @@ import threading
 import time
 
 import pytest
-from core.world import World
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 from otel_tts import guard
 from otel_tts.emit import recorder
+from tests.unit.support.world import World
 
 
 def one(world: World, request_id: str = "r") -> None:

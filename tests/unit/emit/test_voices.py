@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gate_kit import counting
 
 from otel_tts import names
 from otel_tts.emit import privacy, voices
@@ -21,6 +20,7 @@ from otel_tts.emit.facts import note_reference
 from otel_tts.emit.privacy import Policy
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.settings import Settings
+from tests.unit.support.gate_kit import counting
 
 KEYED = Settings(hash_key="a key", voices=("May",))
 

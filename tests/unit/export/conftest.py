@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from receiver import Receiver
+
+from tests.unit.support.receiver import Receiver
 
 
 @pytest.fixture

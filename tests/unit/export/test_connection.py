@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from receiver import Receiver, answer
 
 from otel_tts.export import endpoint_settings
 from otel_tts.export.post import Outcome, Sender
+from tests.unit.support.receiver import Receiver, answer
 
 HERE = "IP:127.0.0.1"
 

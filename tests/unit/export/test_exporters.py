@@ -27,10 +27,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanContext
-from receiver import Receiver, answer, hang
 
 from otel_tts.export import waiting
 from otel_tts.export.exporters import OtlpLogs, OtlpMetrics, OtlpSpans
+from tests.unit.support.receiver import Receiver, answer, hang
 
 Make = Callable[..., OtlpSpans]
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from receiver import Receiver, answer, drip, hang, hang_up, raw
 
 from otel_tts.export import endpoint_settings, post
 from otel_tts.export.post import Outcome, Sender
+from tests.unit.support.receiver import Receiver, answer, drip, hang, hang_up, raw
 
 Make = Callable[..., Sender]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.world import World
-from gpu.faketorch import Device, FakeTorch
-from gpu.stub import Stub, build
 
 from otel_tts.gpu.nvml import Nvml
+from tests.unit.support.faketorch import Device, FakeTorch
+from tests.unit.support.nvml_stub import Stub, build
+from tests.unit.support.world import World
 
 
 @pytest.fixture(scope="session")

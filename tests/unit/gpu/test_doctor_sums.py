@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from gpu.stub import NOT_SUPPORTED, Stub
 
 from otel_tts.cli.doctor import FAIL, PASS, SKIP, Check
 from otel_tts.cli.doctor_gpu import memory_sums
 from otel_tts.gpu.nvml import Nvml
+from tests.unit.support.nvml_stub import NOT_SUPPORTED, Stub
 
 GIB = 1 << 30
 

@@ -6,11 +6,11 @@ import random
 from collections import Counter
 
 import pytest
-from gpu.stub import GPU0, Stub, look
 
 from otel_tts.gpu import energy
 from otel_tts.gpu.energy import TIMESHARE, TIMESHARE_HOST, CounterWindows, Ledger, apportion, fair_shares, union
 from otel_tts.gpu.nvml import Nvml
+from tests.unit.support.nvml_stub import GPU0, Stub, look
 
 S = 1_000_000_000
 A, B = ("piper", "m", TIMESHARE), ("kokoro", "m", TIMESHARE)

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from core.world import World
-from gpu.faketorch import Device
 
 from otel_tts.engine import Engine, Entry
 from otel_tts.gpu.fallback import FallbackWatch, Sessions, kind_of_device, sessions
 from otel_tts.instrumentation.entries import call_entry
 from otel_tts.instrumentation.onnxruntime import _make, _run
+from tests.unit.support.faketorch import Device
+from tests.unit.support.world import World
 
 S = 1_000_000_000
 KEY = ("e", "m", "vocoder")

@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from core.world import World
-from gpu.faketorch import Device, FakeTorch
-from gpu.stub import GPU0, GPU1, Stub
-from timing.fakecuda import CudaError
 
 from otel_tts import guard
 from otel_tts.emit.privacy import Policy
 from otel_tts.gpu import kit as module
 from otel_tts.gpu.devices import visible
 from otel_tts.gpu.nvml import THROTTLING, Snapshot
+from tests.unit.support.fakecuda import CudaError
+from tests.unit.support.faketorch import Device, FakeTorch
+from tests.unit.support.nvml_stub import GPU0, GPU1, Stub
+from tests.unit.support.world import World
 
 S = 1_000_000_000
 GIB = 1 << 30

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from core.world import World, shown
-from gpu.faketorch import Device, FakeTorch
 
 from otel_tts import guard
 from otel_tts.emit.privacy import Policy
 from otel_tts.gpu import allocator
 from otel_tts.timing.events import Events
+from tests.unit.support.faketorch import Device, FakeTorch
+from tests.unit.support.world import World, shown
 
 MIB = 1 << 20
 UUID = "GPU-00000000-0000-0000-0000-000000000000"
@@ -142,7 +142,7 @@ def test_out_of_memory_is_marked_on_stage_and_root_with_the_devices_numbers(here
     assert root["gpu.memory.peak"] == 40 * MIB, "the request's own"
     assert root["gpu.memory.device.free"] == 24 * MIB
     assert memory_of(here, "tts.acoustic_model")[0].get("gpu.memory.oom") is None
-    assert here.span("text_to_speech").attributes["error.type"] == "timing.fakecuda.OutOfMemoryError"
+    assert here.span("text_to_speech").attributes["error.type"] == "tests.unit.support.fakecuda.OutOfMemoryError"
 
 
 def test_out_of_memory_outside_of_any_stage_is_marked_on_the_root(here: World, device: Device) -> None:

@@ -11,7 +11,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from gpu.stub import (
+
+from otel_tts.gpu import nvml as module
+from otel_tts.gpu.nvml import Nvml, Unavailable, own_memory
+from tests.unit.support.nvml_stub import (
     FUNCTION_NOT_FOUND,
     GPU0,
     GPU1,
@@ -22,9 +25,6 @@ from gpu.stub import (
     Stub,
     look,
 )
-
-from otel_tts.gpu import nvml as module
-from otel_tts.gpu.nvml import Nvml, Unavailable, own_memory
 
 GIB = 1 << 30
 

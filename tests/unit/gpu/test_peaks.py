@@ -8,11 +8,11 @@ import threading
 from typing import Any
 
 import pytest
-from gpu.faketorch import Device, FakeTorch
 
 from otel_tts.gpu import courtesy, peaks
 from otel_tts.gpu.devices import TorchAllocator
 from otel_tts.gpu.peaks import PeakWindows, Window
+from tests.unit.support.faketorch import Device, FakeTorch
 
 MIB = 1 << 20
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from gpu.stub import GPU0, GPU1, NOT_LOADED, Stub
 
 from otel_tts import guard
 from otel_tts.gpu import poller as module
 from otel_tts.gpu.nvml import Nvml, Unavailable
 from otel_tts.gpu.poller import Poller
+from tests.unit.support.nvml_stub import GPU0, GPU1, NOT_LOADED, Stub
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -28,8 +28,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instrumentation.faults import PACKAGE, check, outcome
-from instrumentation.test_gradio import Function, body, gradio, speak_in, work
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
@@ -48,6 +46,8 @@ from otel_tts.instrumentation.delivered import note_answer
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 from otel_tts.instrumentation.postprocess import watch_postprocess
 from otel_tts.timing.capture_guard import CaptureGuard
+from tests.unit.instrumentation.test_gradio import Function, body, gradio, speak_in, work
+from tests.unit.support.faults import PACKAGE, check, outcome
 
 __all__ = ["gradio"]
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instrumentation.faults import Outcome, check, outcome
 from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -28,6 +27,7 @@ from otel_tts.instrumentation.engines import hibari, piper
 from otel_tts.instrumentation.hooks import watch
 from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
 from otel_tts.instrumentation.postprocess import watch_postprocess
+from tests.unit.support.faults import Outcome, check, outcome
 
 ENGINE = """
     import numpy as np

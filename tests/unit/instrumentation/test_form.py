@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instrumentation.faults import check, outcome
 from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard, names
 from otel_tts.engine import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
+from tests.unit.support.faults import check, outcome
 
 
 def made(name: str, **parts: Any) -> Engine:

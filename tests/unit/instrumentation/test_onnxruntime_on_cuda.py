@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from timing.fakecuda import FakeCuda
 
 import otel_tts
 from otel_tts import names
@@ -23,6 +22,7 @@ from otel_tts.instrumentation.hooks import watch
 from otel_tts.instrumentation.onnxruntime import NOT_AWAITED, PROVIDER_WAITS, _run, watch_onnxruntime
 from otel_tts.timing.capture_guard import CaptureGuard
 from otel_tts.timing.events import Events
+from tests.unit.support.fakecuda import FakeCuda
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 TEXT = "The ship sails at nine. Bring a warm coat, please."

@@ -10,8 +10,6 @@ import types
 from typing import Any
 
 import pytest
-from timing.fakecuda import MS
-from timing.kit import four_stages, serving
 
 from otel_tts import guard, names, timing
 from otel_tts.timing import capture_guard
@@ -21,6 +19,8 @@ from otel_tts.timing.capture_guard import CaptureGuard
 from otel_tts.timing.events import Events
 from otel_tts.timing.sync import Sync
 from otel_tts.timing.torch_cuda import CudaBackend
+from tests.unit.support.clock_kit import four_stages, serving
+from tests.unit.support.fakecuda import MS
 
 
 def test_the_setting_chooses() -> None:

@@ -10,12 +10,12 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import StatusCode
-from timing.fakecuda import MS, CudaError, FakeCuda, OutOfMemoryError
-from timing.kit import four_stages, serving
 
 from otel_tts import guard, names
 from otel_tts.instrumentation.stages import run_stage
 from otel_tts.timing.events import KEEP, MOST
+from tests.unit.support.clock_kit import four_stages, serving
+from tests.unit.support.fakecuda import MS, CudaError, FakeCuda, OutOfMemoryError
 
 
 def test_the_four_stages_of_the_manual() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from timing.fakecuda import MS, FakeDevice
-from timing.kit import Service, Traffic, serving
 
 from otel_tts import guard, names
 from otel_tts.timing.device_clock import DeviceClock
+from tests.unit.support.clock_kit import Service, Traffic, serving
+from tests.unit.support.fakecuda import MS, FakeDevice
 
 SEEDS = range(20)
 

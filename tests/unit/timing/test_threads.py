@@ -9,11 +9,10 @@ import threading
 import time
 from typing import Any
 
-from timing.fakecuda import f32
-from timing.kit import CheckedEvents
-
 from otel_tts import guard, names
 from otel_tts.timing.capture_guard import CaptureGuard
+from tests.unit.support.clock_kit import CheckedEvents
+from tests.unit.support.fakecuda import f32
 
 
 class Stream:

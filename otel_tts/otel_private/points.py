@@ -6,8 +6,8 @@ For each point the SDK cleans the labels, copies them and makes a key of them. O
 of times over, so the first point with a set of labels goes through the SDK, and those after it go straight to the
 aggregations that it made: the same views, exemplar filter and reservoirs.
 
-The private names of OpenTelemetry's metrics that this relies on are in here only; tests/unit/emit/test_points.py pins
-what they do. Where one is gone, every point goes through the SDK.
+The private names of OpenTelemetry's metrics that this relies on are in here only, and what they do is pinned by
+tests/unit/otel_private/test_points.py. Where one is gone, every point goes through the SDK.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gate_kit import counting
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import (
@@ -39,15 +38,17 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NoOpTracerProvider
 
-from otel_tts.emit import gate, sdk_private
+from otel_tts.emit import gate
 from otel_tts.emit.privacy import Policy
+from otel_tts.otel_private import providers
+from tests.unit.support.gate_kit import counting
 
 
 @pytest.fixture(autouse=True)
 def told_nothing() -> Iterator[None]:
-    sdk_private._told.clear()
+    providers._told.clear()
     yield
-    sdk_private._told.clear()
+    providers._told.clear()
 
 
 @pytest.fixture
@@ -67,19 +68,19 @@ def test_processors_are_listed_in_their_order_and_nested_ones_too(tracers: Trace
         tracers.add_span_processor(nested)
     tracers.add_span_processor(batch)
     tracers.add_span_processor(simple)
-    assert sdk_private.span_processors(tracers) == (inner, inner, batch, simple)
+    assert providers.span_processors(tracers) == (inner, inner, batch, simple)
     loggers = LoggerProvider(shutdown_on_exit=False)
     log = SimpleLogRecordProcessor(InMemoryLogRecordExporter())
     loggers.add_log_record_processor(log)
-    assert sdk_private.log_processors(loggers) == (log,)
+    assert providers.log_processors(loggers) == (log,)
 
 
 def test_other_providers_have_no_processors() -> None:
     for provider in (NoOpTracerProvider(), None, object()):
-        assert sdk_private.span_processors(provider) == ()
-        assert sdk_private.log_processors(provider) == ()
-        assert sdk_private.metric_readers(provider) == ()
-        assert not sdk_private.is_opaque(provider)
+        assert providers.span_processors(provider) == ()
+        assert providers.log_processors(provider) == ()
+        assert providers.metric_readers(provider) == ()
+        assert not providers.is_opaque(provider)
 
 
 def test_the_exporter_of_every_processor_can_be_replaced_and_is_then_used(tracers: TracerProvider) -> None:
@@ -87,8 +88,8 @@ def test_the_exporter_of_every_processor_can_be_replaced_and_is_then_used(tracer
         old, new = InMemorySpanExporter(), InMemorySpanExporter()
         processor = kind(old)
         tracers.add_span_processor(processor)
-        assert sdk_private.exporter_of(processor) is old
-        assert sdk_private.replace_exporter(processor, new)
+        assert providers.exporter_of(processor) is old
+        assert providers.replace_exporter(processor, new)
         assert processor.span_exporter is new
         tracers.get_tracer("app").start_span("work", Context()).end()
         processor.force_flush()
@@ -98,8 +99,8 @@ def test_the_exporter_of_every_processor_can_be_replaced_and_is_then_used(tracer
         old, new = InMemoryLogRecordExporter(), InMemoryLogRecordExporter()
         processor = kind(old)
         loggers.add_log_record_processor(processor)
-        assert sdk_private.exporter_of(processor) is old
-        assert sdk_private.replace_exporter(processor, new)
+        assert providers.exporter_of(processor) is old
+        assert providers.replace_exporter(processor, new)
         loggers.get_logger("app").emit(body="x")
         processor.force_flush()
         assert not old.get_finished_logs() and new.get_finished_logs()
@@ -107,8 +108,8 @@ def test_the_exporter_of_every_processor_can_be_replaced_and_is_then_used(tracer
 
 
 def test_a_processor_without_an_exporter_has_none() -> None:
-    assert sdk_private.exporter_of(SpanProcessor()) is None
-    assert not sdk_private.replace_exporter(SpanProcessor(), InMemorySpanExporter())
+    assert providers.exporter_of(SpanProcessor()) is None
+    assert not providers.replace_exporter(SpanProcessor(), InMemorySpanExporter())
 
 
 def test_the_batch_processor_asks_the_signature_of_shutdown() -> None:
@@ -119,11 +120,11 @@ def test_readers_are_listed_also_when_added_later_and_receive_through_one_method
     push, pull = PeriodicExportingMetricReader(ConsoleMetricExporter(), float("inf")), InMemoryMetricReader()
     provider = MeterProvider([push], shutdown_on_exit=False)
     provider.add_metric_reader(pull)
-    assert sdk_private.metric_readers(provider) == (push, pull)
-    assert isinstance(sdk_private.exporter_of(push), ConsoleMetricExporter)
+    assert providers.metric_readers(provider) == (push, pull)
+    assert isinstance(providers.exporter_of(push), ConsoleMetricExporter)
     received: list[Any] = []
     for reader in (push, pull):
-        assert sdk_private.replace_receiver(reader, lambda data, timeout_millis, **_: received.append(data))
+        assert providers.replace_receiver(reader, lambda data, timeout_millis, **_: received.append(data))
     provider.get_meter("app").create_counter("said").add(1)
     MetricReader.collect(push)
     assert pull.get_metrics_data() is None
@@ -137,13 +138,13 @@ def test_the_shutdown_at_exit_is_taken_back(kind: Any, monkeypatch: pytest.Monke
     taken: list[Any] = []
     real = atexit.unregister
     monkeypatch.setattr(atexit, "unregister", lambda handler: (taken.append(handler), real(handler)))
-    assert sdk_private.unregister_atexit(provider)
+    assert providers.unregister_atexit(provider)
     assert taken == [provider.shutdown]
-    assert not sdk_private.unregister_atexit(provider), "there is none any more"
+    assert not providers.unregister_atexit(provider), "there is none any more"
     provider.shutdown()
-    assert not sdk_private.unregister_atexit(kind(shutdown_on_exit=False))
-    assert not sdk_private.unregister_atexit(object())
-    assert not sdk_private._told
+    assert not providers.unregister_atexit(kind(shutdown_on_exit=False))
+    assert not providers.unregister_atexit(object())
+    assert not providers._told
 
 
 # --- fork ------------------------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ def test_a_forked_child_counts_from_zero() -> None:
 
     def child(reset: bool) -> Any:
         if reset:
-            assert sdk_private.reset_metric_state_after_fork(provider)
+            assert providers.reset_metric_state_after_fork(provider)
         counter.add(1)
         return _sum(reader)
 
@@ -223,7 +224,7 @@ def test_a_forked_child_has_locks_of_its_own() -> None:
     held.wait()
 
     def child() -> str:
-        sdk_private.reset_metric_state_after_fork(provider)
+        providers.reset_metric_state_after_fork(provider)
         meter.create_counter("more").add(1)
         counter.add(1)
         reader.collect()
@@ -242,7 +243,7 @@ def test_observed_and_gauge_values_are_there_after_a_reset() -> None:
     provider = MeterProvider([reader], shutdown_on_exit=False)
     provider.get_meter("app").create_observable_gauge("level", [lambda _: [Observation(3)]])
     assert _sum(reader) == 3
-    assert sdk_private.reset_metric_state_after_fork(provider)
+    assert providers.reset_metric_state_after_fork(provider)
     assert _sum(reader) == 3
 
 
@@ -281,7 +282,7 @@ def test_without_the_readers_the_meter_provider_is_shut_down(
     del provider._measurement_consumer
     gate.install(None, provider, None, counting(Policy()))
     assert shut
-    assert not sdk_private.reset_metric_state_after_fork(provider)
+    assert not providers.reset_metric_state_after_fork(provider)
     assert len(_lost(caplog)) == 2
 
 
@@ -303,14 +304,14 @@ def test_without_the_storage_of_readers_counts_are_copied_and_it_is_said(caplog:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     del provider._measurement_consumer._reader_storages[reader]._instrument_view_instrument_matches  # type: ignore[attr-defined]
-    assert not sdk_private.reset_metric_state_after_fork(provider)
-    assert not sdk_private.reset_metric_state_after_fork(object())
+    assert not providers.reset_metric_state_after_fork(provider)
+    assert not providers.reset_metric_state_after_fork(object())
     assert len(_lost(caplog)) == 1
 
 
 def test_a_loss_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     del provider._atexit_handler
-    assert not sdk_private.unregister_atexit(provider)
-    assert not sdk_private.unregister_atexit(provider)
+    assert not providers.unregister_atexit(provider)
+    assert not providers.unregister_atexit(provider)
     assert len(_lost(caplog)) == 1

@@ -4,7 +4,7 @@
  * A libnvidia-ml.so.1 for tests: as much of NVML as nvidia-ml-py 12 and 13 ask for here. Layouts and return codes follow
  * nvml.h as documented; written from scratch.
  *
- *   cc -O2 -Wall -shared -fPIC -Wl,-soname,libnvidia-ml.so.1 -o libnvidia-ml.so.1 nvmlstub.c -lpthread
+ *   cc -O2 -Wall -shared -fPIC -Wl,-soname,libnvidia-ml.so.1 -o libnvidia-ml.so.1 nvml_stub.c -lpthread
  *
  * Scripted by the nvmlstub_* functions (same process, ctypes) or the environment: NVMLSTUB_DEVICES=n (default 2),
  * NVMLSTUB_INIT_ERROR=<nvmlReturn>. */

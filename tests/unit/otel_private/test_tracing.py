@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 
-from otel_tts.emit import span_private
+from otel_tts.otel_private import context, tracing
 
 
 def provider(*processors: SpanProcessor, **options) -> TracerProvider:
@@ -44,40 +44,40 @@ class Named(SpanProcessor):
 
 def test_the_key_is_the_one_under_which_a_context_keeps_its_span() -> None:
     span = trace.NonRecordingSpan(trace.SpanContext(1, 2, False))
-    assert trace.set_span_in_context(span, context_api.Context())[span_private.SPAN_KEY] is span
+    assert trace.set_span_in_context(span, context_api.Context())[context.SPAN_KEY] is span
 
 
 def test_entering_and_leaving_are_attach_and_detach() -> None:
     inside = context_api.set_value("key", "inside", context_api.Context())
     before = context_api.get_current()
-    token = span_private.enter_context(inside)
-    assert context_api.get_current() is span_private.current_context() is inside
-    span_private.leave_context(inside, token)
+    token = context.enter_context(inside)
+    assert context_api.get_current() is context.current_context() is inside
+    context.leave_context(inside, token)
     assert context_api.get_current() == before
-    token = span_private.enter_context(inside)
-    span_private.restore_context(token)
+    token = context.enter_context(inside)
+    context.restore_context(token)
     assert context_api.get_current() == before
 
 
 def test_leaving_what_is_not_current_changes_nothing() -> None:
     inside, other = context_api.Context({"a": 1}), context_api.Context({"b": 2})
-    token = span_private.enter_context(inside)
+    token = context.enter_context(inside)
     outer = context_api.attach(other)
-    span_private.leave_context(inside, token)
+    context.leave_context(inside, token)
     assert context_api.get_current() is other
     context_api.detach(outer)
-    span_private.restore_context(token)
+    context.restore_context(token)
 
 
 def test_leaving_in_a_copy_of_the_context_is_no_error() -> None:
     inside = context_api.Context({"a": 1})
-    token = span_private.enter_context(inside)
-    contextvars.copy_context().run(span_private.leave_context, inside, token)
-    span_private.restore_context(token)
+    token = context.enter_context(inside)
+    contextvars.copy_context().run(context.leave_context, inside, token)
+    context.restore_context(token)
 
 
 def test_the_suppressed_context_silences_instrumentations() -> None:
-    token = context_api.attach(span_private.suppressed_context())
+    token = context_api.attach(context.suppressed_context())
     try:
         assert not is_instrumentation_enabled()
     finally:
@@ -87,9 +87,9 @@ def test_the_suppressed_context_silences_instrumentations() -> None:
 
 def test_batch_and_simple_processors_look_at_ended_spans_only() -> None:
     batch = BatchSpanProcessor(InMemorySpanExporter())
-    assert span_private.only_ended_spans_matter(provider(batch, SimpleSpanProcessor(InMemorySpanExporter())))
+    assert tracing.only_ended_spans_matter(provider(batch, SimpleSpanProcessor(InMemorySpanExporter())))
     batch.shutdown()
-    assert span_private.only_ended_spans_matter(provider())
+    assert tracing.only_ended_spans_matter(provider())
     for kind in (BatchSpanProcessor, SimpleSpanProcessor):
         assert kind.on_start(None, None, None) is None, "their on_start does something by now"
         assert kind._on_ending(None, None) is None
@@ -99,23 +99,23 @@ def test_any_other_processor_may_look_at_started_spans() -> None:
     class Sub(SimpleSpanProcessor):
         pass
 
-    assert not span_private.only_ended_spans_matter(provider(SpanProcessor()))
-    assert not span_private.only_ended_spans_matter(provider(Sub(InMemorySpanExporter())))
+    assert not tracing.only_ended_spans_matter(provider(SpanProcessor()))
+    assert not tracing.only_ended_spans_matter(provider(Sub(InMemorySpanExporter())))
     safe = SpanProcessor()
     safe.late_safe = True
-    assert span_private.only_ended_spans_matter(provider(safe))
+    assert tracing.only_ended_spans_matter(provider(safe))
 
 
 def test_metrics_of_the_sdk_itself_count_started_spans(monkeypatch) -> None:
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
-    assert not span_private.only_ended_spans_matter(provider())
+    assert not tracing.only_ended_spans_matter(provider())
 
 
 @pytest.mark.parametrize("multi", [None, ConcurrentMultiSpanProcessor], ids=["one by one", "concurrent"])
 def test_a_processor_put_first_is_flushed_first(multi) -> None:
     seen: list[str] = []
     made = provider(Named("theirs", seen), active_span_processor=multi(num_threads=1) if multi else None)
-    assert span_private.put_first(made, Named("ours", seen))
+    assert tracing.put_first(made, Named("ours", seen))
     made.force_flush()
     assert seen == ["ours", "theirs"]
     made.shutdown()
@@ -123,23 +123,23 @@ def test_a_processor_put_first_is_flushed_first(multi) -> None:
 
 @pytest.mark.parametrize("foreign", [object(), trace.NoOpTracerProvider(), SimpleNamespace(_active_span_processor=1)])
 def test_where_the_private_names_are_gone_nothing_breaks(foreign) -> None:
-    assert not span_private.only_ended_spans_matter(foreign)
-    assert not span_private.put_first(foreign, SpanProcessor())
+    assert not tracing.only_ended_spans_matter(foreign)
+    assert not tracing.put_first(foreign, SpanProcessor())
 
 
 def test_limits_scope_and_samplers_are_where_we_look() -> None:
     limits = SpanLimits(max_events=7)
     tracer = provider(span_limits=limits).get_tracer("scope", "1.0")
     assert isinstance(tracer, Tracer)
-    assert span_private.span_limits(tracer) is limits
-    assert (span_private.scope_of(tracer).name, span_private.scope_of(tracer).version) == ("scope", "1.0")
+    assert tracing.span_limits(tracer) is limits
+    assert (tracing.scope_of(tracer).name, tracing.scope_of(tracer).version) == ("scope", "1.0")
     for name in ("max_span_attributes", "max_events", "max_event_attributes", "max_span_attribute_length"):
         assert hasattr(limits, name)
     sampler = ParentBased(ALWAYS_ON, local_parent_sampled=ALWAYS_OFF, local_parent_not_sampled=ALWAYS_ON)
-    assert span_private.local_samplers(sampler) == (ALWAYS_OFF, ALWAYS_ON)
+    assert tracing.local_samplers(sampler) == (ALWAYS_OFF, ALWAYS_ON)
 
 
 def test_a_tracer_knows_whether_it_is_enabled() -> None:
-    assert span_private.is_enabled(provider().get_tracer("a"))
-    assert not span_private.is_enabled(provider(_tracer_configurator=_disable_tracer_configurator).get_tracer("a"))
-    assert span_private.is_enabled(object())
+    assert tracing.is_enabled(provider().get_tracer("a"))
+    assert not tracing.is_enabled(provider(_tracer_configurator=_disable_tracer_configurator).get_tracer("a"))
+    assert tracing.is_enabled(object())

@@ -14,9 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from core.world import World
-from gpu.faketorch import FakeTorch
-from timing.fakecuda import MS, FakeCuda, OutOfMemoryError
 
 from otel_tts import names
 from otel_tts.stage import Stage
@@ -25,6 +22,9 @@ from otel_tts.timing.capture_guard import CaptureGuard
 from otel_tts.timing.clock import HOST
 from otel_tts.timing.events import EVENTS, Events
 from otel_tts.timing.sync import Sync
+from tests.unit.support.fakecuda import MS, FakeCuda, OutOfMemoryError
+from tests.unit.support.faketorch import FakeTorch
+from tests.unit.support.world import World
 
 _WITH_A_CLOCK = ("record", "stage", "synthesis", "streaming", "instrumentation.entries", "instrumentation.stages")
 

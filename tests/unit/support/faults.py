@@ -39,7 +39,7 @@ PATH = {
     "fastapi.__call__", "capture_guard._capture_begin", "capture_guard._capture_end",
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
-    "guard.contain", "guard.note_fault", "span_private.leave_context", "recorder.current", "kinds.kind_of",
+    "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "kinds.kind_of",
     "delivered.note_file", "delivered.note_answer", "imports.run", "asgi._patch", "asgi.on_start", "parcel.__reduce__",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import types
 from types import SimpleNamespace
 from typing import Any
 
-from timing.fakecuda import FakeCuda, OutOfMemoryError, VirtualClock
+from tests.unit.support.fakecuda import FakeCuda, OutOfMemoryError, VirtualClock
 
 # As torch/cuda/memory.py: everything that reads goes through memory_stats_as_nested_dict, looked up in the module.
 MEMORY = """

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The private names of OpenTelemetry's SDK that the gate, shutdown and fork rely on; only this file touches them.
 
-tests/unit/emit/test_sdk_private.py pins what each does upstream. Where a name is gone the function says so by its
-result and one log line says what is lost; the service goes on. (Late spans have their own such file, span_private.py.)
+tests/unit/otel_private/test_providers.py pins what each does upstream. Where a name is gone the function says so by its
+result and one log line says what is lost; the service goes on.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.version import __version__ as sdk_version
+
+from otel_tts.otel_private.pipeline import SIGNALS, Pipeline
 
 _logger = logging.getLogger("otel_tts")
 
@@ -190,3 +193,57 @@ def unregister_atexit(provider: Any) -> bool:
     if isinstance(provider, (TracerProvider, MeterProvider, LoggerProvider)):
         _tell_lost(f"{type(provider).__name__}._atexit_handler", "the process may take longer to end")
     return False
+
+
+def add_to_resource(pipeline: Pipeline, attributes: Mapping[str, Any]) -> None:
+    """Add `attributes` to the resource of the providers made here: a configuration file knows nothing of detectors."""
+    for signal in SIGNALS:
+        if signal not in pipeline.joined:
+            update_resource(pipeline.provider(signal), attributes)
+
+
+def update_resource(provider: Any, attributes: Mapping[str, Any]) -> None:
+    """Add `attributes` to a provider's resource, by what the SDK itself calls after a fork."""
+    if (update := getattr(provider, "_update_resource", None)) is not None:
+        update(Resource(dict(attributes)))
+
+
+def resource_of(provider: Any) -> Mapping[str, Any]:
+    """Return the attributes of a provider's resource, or nothing where it has none."""
+    resource = getattr(provider, "resource", None) or getattr(provider, "_resource", None)
+    if resource is None:
+        resource = getattr(getattr(provider, "_sdk_config", None), "resource", None)
+    return getattr(resource, "attributes", {})
+
+
+def waiting_in(processor: Any) -> int:
+    """Return how many items wait in a batch processor's queue; 0 for others."""
+    return len(getattr(getattr(processor, "_batch_processor", None), "_queue", ()))
+
+
+def count_drops(processor: Any, note: Callable[[int], None]) -> bool:
+    """Let `note` hear how many items a batch processor drops because its queue is full. False where that is impossible.
+
+    The SDK counts them itself only with OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, which also makes every span count
+    its own start and end.
+    """
+    inner: Any = getattr(processor, "_batch_processor", None)
+    counts = getattr(inner, "_metrics", None)
+    if counts is None or isinstance(counts, _Drops):
+        return counts is not None
+    inner._metrics = _Drops(counts, note)
+    return True
+
+
+class _Drops:
+    """Stands in for a batch processor's metrics and passes everything on."""
+
+    def __init__(self, counts: Any, note: Callable[[int], None]) -> None:
+        self._note = note
+        self._drop = counts.drop_items
+        self.finish_items = counts.finish_items
+        self.register_queue_size = counts.register_queue_size
+
+    def drop_items(self, count: int, error_type: str = "queue_full") -> None:
+        self._note(count)
+        self._drop(count, error_type)

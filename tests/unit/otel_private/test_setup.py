@@ -23,20 +23,21 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from otel_tts.distro import sdk_components
+from otel_tts.distro import outages
 from otel_tts.distro.losses import Counted, Losses
-from otel_tts.distro.pipeline import Pipeline
+from otel_tts.otel_private import exporters, providers, setup
+from otel_tts.otel_private.pipeline import Pipeline
 
 
 def test_exporters_are_found_by_name_and_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    assert sdk_components.load_exporter("traces", "otlp").__module__.split(".")[3:5] == ["proto", "grpc"]
-    assert sdk_components.load_exporter("logs", "otlp_proto_http").__module__.split(".")[3:5] == ["proto", "http"]
+    assert setup.load_exporter("traces", "otlp").__module__.split(".")[3:5] == ["proto", "grpc"]
+    assert setup.load_exporter("logs", "otlp_proto_http").__module__.split(".")[3:5] == ["proto", "http"]
     for signal in ("traces", "metrics", "logs"):
-        assert sdk_components.load_exporter(signal, "otel_tts_otlp").__module__ == "otel_tts.export.exporters"
+        assert setup.load_exporter(signal, "otel_tts_otlp").__module__ == "otel_tts.export.exporters"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
     for signal in ("traces", "metrics", "logs"):
-        assert sdk_components.load_exporter(signal, "otlp").__module__ == "otel_tts.export.exporters"
+        assert setup.load_exporter(signal, "otlp").__module__ == "otel_tts.export.exporters"
     for name in (
         "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
         "OTEL_PYTHON_EXPORTER_OTLP_HTTP_LOGS_CREDENTIAL_PROVIDER",
@@ -44,37 +45,37 @@ def test_exporters_are_found_by_name_and_protocol(monkeypatch: pytest.MonkeyPatc
     ):
         with monkeypatch.context() as asked:
             asked.setenv(name, "true")
-            assert sdk_components.load_exporter("logs", "otlp").__module__.split(".")[3:5] == ["proto", "http"]
+            assert setup.load_exporter("logs", "otlp").__module__.split(".")[3:5] == ["proto", "http"]
     with pytest.raises(RuntimeError, match="pigeon"):
-        sdk_components.load_exporter("metrics", "pigeon")
+        setup.load_exporter("metrics", "pigeon")
 
 
 def test_providers_take_what_variables_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     resource = Resource({"service.name": "a"})
-    tracers = sdk_components.make_tracer_provider(resource, lambda _, call: call())
+    tracers = setup.make_tracer_provider(resource, lambda _, call: call())
     assert not tracers.get_tracer("x").start_span("x").is_recording()
     assert isinstance(tracers.id_generator, RandomIdGenerator)
     reader = InMemoryMetricReader()
-    meters = sdk_components.make_meter_provider([reader], resource)
+    meters = setup.make_meter_provider([reader], resource)
     meters.get_meter("x").create_counter("x").add(1)
     assert reader.get_metrics_data() is not None
-    loggers = sdk_components.make_logger_provider(resource)
+    loggers = setup.make_logger_provider(resource)
     for provider in (tracers, meters, loggers):
-        assert dict(sdk_components.resource_of(provider)) == {"service.name": "a"}
+        assert dict(providers.resource_of(provider)) == {"service.name": "a"}
         provider.shutdown()
 
 
 def test_the_sdks_log_handler_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = LoggerProvider(shutdown_on_exit=False)
     before = list(logging.getLogger().handlers)
-    sdk_components.add_the_sdks_log_handler(provider)
+    setup.add_the_sdks_log_handler(provider)
     assert logging.getLogger().handlers == before
     monkeypatch.setenv("OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED", "true")
     for module, name in ((logging, "basicConfig"), (logging.config, "dictConfig"), (logging.config, "fileConfig")):
         monkeypatch.setattr(module, name, getattr(module, name))  # the SDK replaces them
     with pytest.deprecated_call():
-        sdk_components.add_the_sdks_log_handler(provider)
+        setup.add_the_sdks_log_handler(provider)
     (added,) = [handler for handler in logging.getLogger().handlers if handler not in before]
     logging.getLogger().removeHandler(added)
     assert added.__class__.__name__ == "LoggingHandler"
@@ -90,9 +91,9 @@ tracer_provider: {processors: [{simple: {exporter: {console: {}}}}]}
 meter_provider: {readers: [{periodic: {exporter: {pigeon: {}}}}]}
 """
     )
-    read = sdk_components.ConfigurationFile(str(file))
+    read = setup.ConfigurationFile(str(file))
     tracers = read.make_provider("traces")
-    assert sdk_components.resource_of(tracers)["service.name"] == "from-file"
+    assert providers.resource_of(tracers)["service.name"] == "from-file"
     tracers.shutdown()
     with pytest.raises(Exception, match="pigeon"):
         read.make_provider("metrics")
@@ -107,8 +108,8 @@ def test_attributes_are_added_to_the_resources_of_own_providers() -> None:
         LoggerProvider(resource=resource, shutdown_on_exit=False),
         frozenset({"logs"}),
     )
-    sdk_components.add_to_resource(pipeline, {"added": "b"})
-    found = [dict(sdk_components.resource_of(provider)) for provider in pipeline.all]
+    providers.add_to_resource(pipeline, {"added": "b"})
+    found = [dict(providers.resource_of(provider)) for provider in pipeline.all]
     assert found == [{"service.name": "a", "added": "b"}, {"service.name": "a", "added": "b"}, {"service.name": "a"}]
 
 
@@ -117,26 +118,26 @@ def test_what_waits_and_what_is_dropped_is_counted() -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     dropped: list[int] = []
-    assert sdk_components.count_drops(processor, dropped.append)
+    assert providers.count_drops(processor, dropped.append)
     with processor._batch_processor._export_lock:  # nothing leaves meanwhile
         for _ in range(7):
             provider.get_tracer("x").start_span("x").end()
-        assert sdk_components.waiting_in(processor) == 4
+        assert providers.waiting_in(processor) == 4
     assert dropped == [1, 1, 1]
     provider.shutdown()
-    assert sdk_components.waiting_in(processor) == 0
+    assert providers.waiting_in(processor) == 0
 
 
 def test_log_processors_are_counted_too() -> None:
     processor = BatchLogRecordProcessor(InMemoryLogRecordExporter())
-    assert sdk_components.count_drops(processor, lambda count: None)
-    assert sdk_components.waiting_in(processor) == 0
+    assert providers.count_drops(processor, lambda count: None)
+    assert providers.waiting_in(processor) == 0
     processor.shutdown()
 
 
 def test_other_processors_are_left_alone() -> None:
-    assert not sdk_components.count_drops(object(), lambda count: None)
-    assert sdk_components.waiting_in(object()) == 0
+    assert not providers.count_drops(object(), lambda count: None)
+    assert providers.waiting_in(object()) == 0
 
 
 def test_an_exporter_is_given_connections_of_its_own() -> None:
@@ -144,11 +145,11 @@ def test_an_exporter_is_given_connections_of_its_own() -> None:
 
     exporter = OTLPSpanExporter(endpoint="http://127.0.0.1:1/v1/traces")
     before = dict(exporter._client._transport._session.adapters)
-    assert sdk_components.renew_connections(exporter)
+    assert exporters.renew_connections(exporter)
     after = exporter._client._transport._session.adapters
     assert list(after) == list(before)
     assert all(after[prefix].poolmanager is not before[prefix].poolmanager for prefix in before)
-    assert not sdk_components.renew_connections(InMemorySpanExporter())
+    assert not exporters.renew_connections(InMemorySpanExporter())
     exporter.shutdown()
 
 
@@ -182,14 +183,14 @@ def test_why_an_exporter_failed_is_heard_and_where_it_sends_to_is_known() -> Non
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
     exporter = OTLPSpanExporter(f"http://user:secret@{address}/v1/traces", timeout=0.1)
-    assert sdk_components.place_of(exporter).name == f"http://{address}"
+    assert outages.place_of(exporter).name == f"http://{address}"
     heard: list[str] = []
-    assert sdk_components.hear_failures(exporter, heard.append)
+    assert exporters.hear_failures(exporter, heard.append)
     assert exporter.export([]).name == "FAILURE"
     exporter.shutdown()
     assert len(heard) == 1 and "Connection refused" in heard[0]
-    assert not sdk_components.hear_failures(InMemorySpanExporter(), heard.append)
-    assert sdk_components.place_of(InMemorySpanExporter()).name == "InMemorySpanExporter"
+    assert not exporters.hear_failures(InMemorySpanExporter(), heard.append)
+    assert outages.place_of(InMemorySpanExporter()).name == "InMemorySpanExporter"
 
 
 def test_a_redirect_is_no_success() -> None:
@@ -209,7 +210,7 @@ def test_a_redirect_is_no_success() -> None:
         exporter = OTLPSpanExporter(f"http://127.0.0.1:{server.server_address[1]}/v1/traces")
         assert exporter.export([]).name == "SUCCESS", "upstream has mended it: take ours away"
         heard: list[str] = []
-        sdk_components.hear_failures(exporter, heard.append)
+        exporters.hear_failures(exporter, heard.append)
         assert exporter.export([]).name == "FAILURE" and "301" in heard[0]
         exporter.shutdown()
         server.shutdown()

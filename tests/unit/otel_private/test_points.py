@@ -17,7 +17,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import DropAggregation, ExponentialBucketHistogramAggregation, View
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from otel_tts.emit.points import Points
+from otel_tts.otel_private.points import Points
 
 DELTA = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
 LABELS = ({"engine": "a", "stage": "x"}, {"engine": "a", "stage": "y"}, {"engine": "b", "stage": "x"})
@@ -156,7 +156,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from otel_tts.emit.recorder import Recorder
-from otel_tts.emit.sdk_private import reset_metric_state_after_fork
+from otel_tts.otel_private.providers import reset_metric_state_after_fork
 from otel_tts.settings import Settings
 from otel_tts.synthesis import Synthesis
 

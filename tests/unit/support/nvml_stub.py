@@ -10,7 +10,7 @@ from pathlib import Path
 
 from otel_tts.gpu.nvml import Nvml
 
-SOURCE = Path(__file__).parent / "nvmlstub.c"
+SOURCE = Path(__file__).parent / "nvml_stub.c"
 GPU0, GPU1 = (f"GPU-00000000-0000-0000-0000-{index:012d}" for index in range(2))
 NOT_SUPPORTED, NO_PERMISSION, NOT_LOADED, FUNCTION_NOT_FOUND, LOST = 3, 4, 9, 13, 15
 

@@ -1,0 +1,61 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The private names of OpenTelemetry's tracer and its processors that late spans rely on.
+
+tests/unit/otel_private/test_tracing.py pins what each does upstream. Where one is gone, records go through real SDK
+spans (`only_ended_spans_matter` says False) or are drained by the thread alone (`put_first` does nothing).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased
+
+
+def only_ended_spans_matter(provider: Any) -> bool:
+    """Whether no processor of `provider` looks at a span before its end and nobody counts started spans.
+
+    True for batch and simple processors and for ours, which say so by ``late_safe``.
+    """
+    if os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").lower() == "true":
+        return False
+    processors = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", None)
+    if processors is None:
+        return False
+    return all(
+        type(p) in (BatchSpanProcessor, SimpleSpanProcessor) or getattr(p, "late_safe", False) for p in processors
+    )
+
+
+def put_first(provider: Any, processor: SpanProcessor) -> bool:
+    """Add `processor` before all others of an SDK provider, so that a flush reaches it first. False where it cannot."""
+    multi: Any = getattr(provider, "_active_span_processor", None)
+    processors = getattr(multi, "_span_processors", None)
+    if processors is None:
+        return False
+    multi._span_processors = (processor, *processors)
+    return True
+
+
+def span_limits(tracer: Any) -> Any:
+    """Return the SDK tracer's SpanLimits."""
+    return tracer._span_limits
+
+
+def scope_of(tracer: Any) -> Any:
+    """Return the SDK tracer's InstrumentationScope."""
+    return tracer._instrumentation_scope
+
+
+def is_enabled(tracer: Any) -> bool:
+    """Return whether the provider's tracer configurator leaves this tracer on."""
+    return getattr(tracer, "_is_enabled", lambda: True)()
+
+
+def local_samplers(sampler: ParentBased) -> tuple[Any, Any]:
+    """Return what a ParentBased sampler asks for children of sampled and of unsampled local spans."""
+    return sampler._local_parent_sampled, sampler._local_parent_not_sampled
