@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otel_tts import names
-from otel_tts.engine import Engine, Mark
-from otel_tts.instrumentation.engines import ENGINES
+from otel_tts.engines.known import ENGINES
+from otel_tts.engines.table import Engine, Mark
 
 ROOT = Path(__file__).resolve().parents[1]
 WHEELS = "tests/wheels/wheels.lock"

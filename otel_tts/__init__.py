@@ -15,7 +15,7 @@ from otel_tts import variables as _variables  # pyright: ignore[reportUnusedImpo
 from otel_tts.api import stage, synthesis
 from otel_tts.batch import batch
 from otel_tts.carrier import carried
-from otel_tts.engine import Call, Chunk, Engine, Entry, Seam
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam
 from otel_tts.names import Stage
 from otel_tts.synthesis import current
 from otel_tts.version import __version__

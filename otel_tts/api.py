@@ -19,7 +19,7 @@ from otel_tts import names, request
 from otel_tts.audio.reading import ENCODINGS, rate_of
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
-from otel_tts.engine import Chunk, Engine, Entry
+from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.otel_private.context import current_context
 from otel_tts.record import LateSpan
 from otel_tts.settings import Settings

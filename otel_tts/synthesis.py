@@ -26,7 +26,7 @@ from otel_tts.stage import Stage
 
 if TYPE_CHECKING:
     from otel_tts.emit.recorder import Recorder
-    from otel_tts.engine import Engine
+    from otel_tts.engines.table import Engine
 
 SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 """Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
@@ -78,9 +78,9 @@ class Synthesis(LateSpan):
     text_seen: int
     """Characters that engines were given inside an own block, one call after the other."""
     marked: Stage | None
-    """The stage that the engine's last mark said runs (see `otel_tts.engine.Mark`)."""
+    """The stage that the engine's last mark said runs (see `otel_tts.engines.table.Mark`)."""
     tried: set[tuple[Any, str]] | None
-    """Stages that were tried once inside their parent: one more is a retry (see `otel_tts.engine.Seam.attempts`)."""
+    """Stages that were tried once inside their parent: one more is a retry (see `Seam.attempts`)."""
     swallowed: Event | None
     """The exception that left an inner entry, described: whether the outer one lets it out is not known yet."""
 

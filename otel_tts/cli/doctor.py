@@ -134,7 +134,7 @@ def _endpoints(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
-    from otel_tts.cli.engines import survey
+    from otel_tts.engines.check.survey import survey
 
     every = list(survey())
     for status in every:

@@ -73,9 +73,14 @@ class _Runs:
 
 
 def kind_of_device(device: Any) -> str | None:
-    """Return the kind of a device without its index: ``cuda`` for ``cuda:0``, a torch.device, or a provider's name."""
+    """Return the kind of a device without its index: ``cuda`` for ``cuda:0``, a torch.device, or a provider's name.
+
+    Of an onnxruntime session, what it runs on.
+    """
     if device is None:
         return None
+    if callable(getattr(device, "get_providers", None)):
+        return sessions.device(device)
     kind = getattr(device, "type", device)
     if not isinstance(kind, str):
         return None

@@ -18,7 +18,7 @@ from otel_tts import names
 from otel_tts.audio.reading import rate_of
 from otel_tts.audio.unread import is_bytes, say_unread
 from otel_tts.emit import recorder
-from otel_tts.engine import Call, Callback, Engine, Entry
+from otel_tts.engines.table import Call, Callback, Engine, Entry
 from otel_tts.gpu.fallback import kind_of_device
 from otel_tts.guard import contain
 from otel_tts.instrumentation import progress
@@ -180,6 +180,8 @@ class _EntryCall:
         if kit is None:
             return None, False
         call = self._call = Call(self._instance, bind(self._names(), self._args, self._kwargs))
+        if self.entry.outermost and entries_around():
+            return None, False
         if self.entry.when is not None and not contain("reader", self.entry.when, call):
             return None, False
         if self._chunk is not None and self._chunk.given:
@@ -382,6 +384,8 @@ class _EntryCall:
         if samples is None and (chunk.select is not None or callable(chunk.samples)):
             return _NO_AUDIO
         pieces = pieces_of(samples)
+        if not chunk.inner_on_device and entries_around() > 1 and _is_on_device(pieces[0] if pieces else samples):
+            return _NO_AUDIO
         taken = [self._take(synthesis, piece, rate) for piece in ([samples] if pieces is None else pieces)]
         if None not in taken:
             return sum(cast("list[int]", taken))
@@ -394,6 +398,10 @@ class _EntryCall:
     def _take(self, synthesis: Synthesis, samples: Any, rate: int | None) -> int | None:
         encoding = self._chunk.encoding if self._chunk is not None else None
         return synthesis.audio(samples, rate, encoding=encoding, source=self.entry)
+
+
+def _is_on_device(samples: Any) -> bool:
+    return kind_of_device(getattr(samples, "device", None)) not in (None, "cpu")
 
 
 class _Continued:

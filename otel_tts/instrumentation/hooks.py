@@ -14,15 +14,16 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any, Final
 
 import wrapt
 
 from otel_tts.commands import suggest
-from otel_tts.engine import Call, Engine, Entry, Load, Seam
+from otel_tts.engines import form
+from otel_tts.engines.table import Call, Engine, Entry, Load, Seam, installed_version
 from otel_tts.guard import contain
-from otel_tts.instrumentation import locks, progress, tables, workers
+from otel_tts.instrumentation import locks, progress, workers
 from otel_tts.instrumentation.entries import call_entry
 from otel_tts.instrumentation.imports import after_each_import
 from otel_tts.instrumentation.loads import call_load
@@ -68,10 +69,10 @@ def watch(engine: Engine) -> None:
 
     Never raises: a table of the wrong form is said in the log, and nothing of it is used.
     """
-    if (trouble := contain("engine table", tables.problem, engine)) is not None:
+    if (trouble := contain("engine table", form.problem, engine)) is not None:
         _logger.warning(
             "otel-tts: the engine table %s is left out: %s (%s)",
-            getattr(engine, "name", ""), trouble, contain("engine table", tables.caller),
+            getattr(engine, "name", ""), trouble, contain("engine table", form.caller),
         )  # fmt: skip
     elif engine.only_with:
         watched: list[Engine] = []
@@ -277,14 +278,6 @@ def _call_of(load: Load, wrapped: Any, instance: Any, args: tuple[Any, ...], kwa
 
 
 # --- what is there --------------------------------------------------------------------------------------
-
-
-def installed_version(distribution: str) -> str | None:
-    """Return the installed version of `distribution`, or None; a source checkout has no distribution: ``""``."""
-    try:
-        return metadata.version(distribution) if distribution else None
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def inspect_engine(engine: Engine) -> EngineStatus:

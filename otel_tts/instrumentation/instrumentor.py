@@ -10,10 +10,10 @@ from typing import Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from otel_tts import carrier
+from otel_tts.engines.known import all_engines
 from otel_tts.guard import contain
 from otel_tts.instrumentation.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.compiling import watch_compiling
-from otel_tts.instrumentation.engines import all_engines
 from otel_tts.instrumentation.gradio import unwatch_gradio, watch_gradio
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 from otel_tts.instrumentation.onnxruntime import watch_onnxruntime

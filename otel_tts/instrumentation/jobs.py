@@ -20,7 +20,7 @@ from opentelemetry.trace import Link
 
 from otel_tts import names, request
 from otel_tts.emit import recorder
-from otel_tts.engine import Engine
+from otel_tts.engines.table import Engine
 from otel_tts.guard import contain
 from otel_tts.otel_private.context import current_context
 from otel_tts.record import PlainSpan, now

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.emit import recorder
-from otel_tts.engine import Engine
+from otel_tts.engines.table import Engine
 from otel_tts.guard import contain
 from otel_tts.instrumentation.kinds import COROUTINE, kind_of
 from otel_tts.otel_private.context import current_context, enter_context, leave_context

@@ -16,7 +16,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.engine import Engine, Mark, Seam
+from otel_tts.engines.table import Engine, Mark, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation.reading import call_of
 from otel_tts.names import Stage as Stages

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from otel_tts.audio.reading import rate_of
-from otel_tts.engine import Call, Reader
+from otel_tts.engines.table import Call, Reader
 from otel_tts.guard import contain
 
 Where = str | int | float | Callable[[Any], Any] | None

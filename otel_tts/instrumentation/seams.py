@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from otel_tts import names
-from otel_tts.engine import Call, Seam
+from otel_tts.engines.table import Call, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation import workers
 from otel_tts.instrumentation.reading import call_of, fact, read

@@ -13,7 +13,7 @@ import soundfile
 from spoken import Run
 
 from otel_tts import names
-from otel_tts.instrumentation.engines.kokoro_onnx import KOKORO_JA
+from otel_tts.engines.kokoro_onnx import KOKORO_JA
 from otel_tts.instrumentation.hooks import inspect_engine
 
 SAMPLES, FILE, EMPTY, EMOJI, CONTROL, RIGHT_TO_LEFT, NOBODY = range(7)

@@ -13,7 +13,7 @@ import pytest
 from spoken import SECRET, Run
 
 from otel_tts import names
-from otel_tts.instrumentation.engines.kokoro_onnx import KOKORO_ONNX
+from otel_tts.engines.kokoro_onnx import KOKORO_ONNX
 from otel_tts.instrumentation.hooks import inspect_engine
 
 PLAIN, TIMED, PHONEMES, STREAM, LEFT, NOBODY, NOTHING, CONTROL = range(8)

@@ -13,8 +13,8 @@ import torch
 
 import otel_tts
 from otel_tts import guard
-from otel_tts.engine import Engine, Seam
-from otel_tts.instrumentation.engines import transformers
+from otel_tts.engines import transformers
+from otel_tts.engines.table import Engine, Seam
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 
 Compile = Callable[[Any], Any]

@@ -14,7 +14,7 @@ from agreeing import inside, nothing_said, parts_of
 from runs import REFERENCE, Run
 
 from otel_tts import names
-from otel_tts.instrumentation.engines.indextts_pypi import V2_5
+from otel_tts.engines.indextts.pypi import V2_5
 from otel_tts.instrumentation.hooks import inspect_engine
 
 PLAIN, STREAMED, ARRAY = range(3)

@@ -12,7 +12,7 @@ from agreeing import inside, nothing_said, parts_of, same_audio, samples_agree
 from runs import Run
 
 from otel_tts import names
-from otel_tts.instrumentation.engines.kokoro import ENGINE
+from otel_tts.engines.kokoro import ENGINE
 from otel_tts.instrumentation.hooks import inspect_engine
 
 pytest.importorskip("kokoro", reason="kokoro has no release for this Python")

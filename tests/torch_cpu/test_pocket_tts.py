@@ -16,7 +16,7 @@ from agreeing import nothing_said, same_audio, samples_agree
 from runs import Run
 
 from otel_tts import names
-from otel_tts.instrumentation.engines.pocket_tts import ENGINE
+from otel_tts.engines.pocket_tts import ENGINE
 from otel_tts.instrumentation.hooks import inspect_engine
 
 WHOLE, STREAM, DROPPED, FAILED = range(4)

@@ -12,7 +12,7 @@ from agreeing import inside, nothing_said, parts_of, same_audio, samples_agree
 from runs import Run
 
 from otel_tts import names
-from otel_tts.instrumentation.engines.transformers import ENGINE
+from otel_tts.engines.transformers import ENGINE
 from otel_tts.instrumentation.hooks import inspect_engine
 
 VITS = ["acoustic_model", "duration", "flow", "vocoder"]

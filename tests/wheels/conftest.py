@@ -8,7 +8,7 @@ import pytest
 import wheel_cache
 from holding import opened
 
-from otel_tts.readers.source import Packages
+from otel_tts.engines.check.packages import Packages
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from draft_seams import Draft
 
-from otel_tts.readers.seams import Finding
-from otel_tts.readers.source import FOUND, MISSING, UNREAD, Packages, Wheels
+from otel_tts.engines.check.fit import Finding
+from otel_tts.engines.check.names import FOUND, MISSING, UNREAD, find, takes
+from otel_tts.engines.check.packages import Packages, Wheels
 
 
 def opened(wheels: Mapping[str, Path]) -> Packages:
@@ -36,7 +37,7 @@ def held_draft(lines: Iterable[str], packages: Packages) -> Iterator[Finding]:
     for line in lines:
         draft = Draft.read(line)
         name = f"{draft.module}.{draft.target}"
-        found = packages.find(draft.module, draft.target)
+        found = find(packages, draft.module, draft.target)
         if found.state != FOUND:
             yield Finding(name, found.state, found.why)
         elif found.kind != draft.kind:
@@ -44,6 +45,6 @@ def held_draft(lines: Iterable[str], packages: Packages) -> Iterator[Finding]:
         else:
             yield Finding(name, FOUND, kind=found.kind)
         for parameter in draft.parameters if found.state == FOUND else ():
-            taken = found.takes(parameter)
+            taken = takes(packages, found, parameter)
             state = UNREAD if taken is None else FOUND if taken else MISSING
             yield Finding(f"{name}({parameter})", state, "" if taken else f"no parameter {parameter}", callable=False)

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otel_tts.instrumentation.engines import ENGINES
-from otel_tts.readers.seams import Finding, check
-from otel_tts.readers.source import Packages
+from otel_tts.engines.check.fit import Finding, check
+from otel_tts.engines.check.packages import Packages
+from otel_tts.engines.known import ENGINES
 
 
 def main() -> int:

@@ -12,9 +12,10 @@ import pytest
 import wheel_cache
 from holding import normal
 
-from otel_tts.engine import Engine
-from otel_tts.instrumentation.engines import ENGINES
-from otel_tts.readers.source import Packages
+from otel_tts.engines.check.names import find
+from otel_tts.engines.check.packages import Packages
+from otel_tts.engines.known import ENGINES
+from otel_tts.engines.table import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "engines_page.py"))
@@ -37,7 +38,7 @@ def test_what_is_said_to_have_run_has_its_test_and_its_version(key: str) -> None
 
 @pytest.mark.parametrize("engine", PUBLISHED, ids=lambda engine: engine.distribution)
 def test_an_engine_that_streams_says_so(engine: Engine, packages: Packages) -> None:
-    kinds = {packages.find(entry.module or engine.module, entry.target).kind for entry in engine.entries}
+    kinds = {find(packages, entry.module or engine.module, entry.target).kind for entry in engine.entries}
     streams = PAGE["note"](engine).streams
     assert ("async generator" in kinds) == streams.startswith("async generator")
     if "generator" in kinds:

@@ -13,10 +13,11 @@ import wheel_cache
 from draft_seams import DRAFTS, SERVERS
 from holding import held_draft, moved, normal
 
-from otel_tts.engine import Engine, Entry
-from otel_tts.instrumentation.engines import ENGINES
-from otel_tts.readers.seams import Finding, check
-from otel_tts.readers.source import FOUND, Packages, Wheels
+from otel_tts.engines.check.fit import Finding, check
+from otel_tts.engines.check.names import FOUND
+from otel_tts.engines.check.packages import Packages, Wheels
+from otel_tts.engines.known import ENGINES
+from otel_tts.engines.table import Engine, Entry
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = ("tests/standins/*", "tests/standins/*/*")

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from otel_tts.cli import engines as command
 from otel_tts.cli.main import app
-from otel_tts.engine import Engine, Entry, Seam
-from otel_tts.instrumentation import engines
-from otel_tts.instrumentation.engines import ENGINES
-from otel_tts.readers.source import Installed
+from otel_tts.engines import known
+from otel_tts.engines.check import survey
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.known import ENGINES
+from otel_tts.engines.table import Engine, Entry, Seam
 
 SOURCE = """
 raise SystemExit("the engine was run")
@@ -40,7 +40,7 @@ def speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(monkeypatch: pytest.MonkeyPatch, *tables: Engine) -> tuple[int, list[dict[str, Any]], str]:
     """Exit status, the JSON document and the table of the command where these are the tables."""
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(engines, "ENGINES", tables)
+    monkeypatch.setattr(known, "ENGINES", tables)
     monkeypatch.setattr(metadata, "entry_points", lambda group: ())
     runner = CliRunner()
     told = runner.invoke(app, ["engines", "--json"])
@@ -189,7 +189,7 @@ def test_wrong_use_is_status_2() -> None:
 
 
 def test_the_installed_engines_have_all_their_tables_name() -> None:
-    installed = [command.look(engine, Installed()) for engine in ENGINES]
+    installed = [survey.look(engine, Installed()) for engine in ENGINES]
     assert [(status.missing, status.facts) for status in installed if status.installed] == [
         ((), ()) for status in installed if status.installed
     ]

@@ -18,7 +18,7 @@ from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.recorder import Recorder
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
-from otel_tts.engine import Chunk, Engine, Entry
+from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.entries import call_entry
 from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis

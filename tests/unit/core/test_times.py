@@ -9,7 +9,7 @@ import pytest
 
 import otel_tts
 from otel_tts import request
-from otel_tts.engine import Chunk, Engine, Entry
+from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.entries import call_entry
 
 RATE = 16000

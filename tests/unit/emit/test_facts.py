@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from otel_tts.emit.facts import busy_seconds, settle
-from otel_tts.engine import Engine
+from otel_tts.engines.table import Engine
 from otel_tts.synthesis import Synthesis
 
 RATE = 16000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otel_tts.engine import Engine, Entry
+from otel_tts.engines.table import Engine, Entry
 from otel_tts.gpu.fallback import FallbackWatch, Sessions, kind_of_device, sessions
 from otel_tts.instrumentation.entries import call_entry
 from otel_tts.instrumentation.onnxruntime import _make, _run

@@ -14,7 +14,7 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard
-from otel_tts.engine import Callback, Chunk, Engine, Entry
+from otel_tts.engines.table import Callback, Chunk, Engine, Entry
 from otel_tts.instrumentation import entries
 from otel_tts.instrumentation.hooks import watch
 

@@ -25,7 +25,7 @@ import otel_tts
 from otel_tts import guard, names, request
 from otel_tts.audio import files
 from otel_tts.emit import delivered
-from otel_tts.engine import Engine, Entry
+from otel_tts.engines.table import Engine, Entry
 from otel_tts.instrumentation.delivered import note_answer, note_file
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 from otel_tts.instrumentation.postprocess import watch_postprocess

@@ -19,9 +19,9 @@ import pytest
 
 import otel_tts
 from otel_tts import guard
-from otel_tts.engine import Engine
-from otel_tts.instrumentation import engines
-from otel_tts.instrumentation.engines import ENGINES, all_engines, hibari, piper
+from otel_tts.engines import hibari, known, piper
+from otel_tts.engines.known import ENGINES, all_engines
+from otel_tts.engines.table import Engine
 from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
 from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
@@ -176,7 +176,7 @@ def test_cold_start_is_the_first_request_only(world, hook, tts, joe) -> None:
 
 
 def test_british_voices_speak_british() -> None:
-    from otel_tts.engine import Call
+    from otel_tts.engines.table import Call
 
     entry = hibari.ENGINE.entries[0]
     for voice, language in (("emma", "en-GB"), ("heart", "en-US")):
@@ -364,7 +364,7 @@ def test_tables_that_cannot_be_used_are_named_and_left_out(installed, caplog) ->
 
 def test_a_table_full_of_nonsense_hurts_nobody(world, monkeypatch, tts) -> None:
     nonsense = Engine("odd", None, None, (None, 7), ("x",), 3)  # type: ignore[arg-type]
-    monkeypatch.setattr(engines, "ENGINES", (nonsense, *ENGINES))
+    monkeypatch.setattr(known, "ENGINES", (nonsense, *ENGINES))
     instrumentor = SpeechInstrumentor()
     instrumentor.instrument(skip_dep_check=True)
     try:

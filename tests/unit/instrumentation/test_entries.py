@@ -23,7 +23,7 @@ import otel_tts
 from otel_tts import carrier, guard
 from otel_tts.audio.deferred import Recording
 from otel_tts.emit.recorder import Recorder
-from otel_tts.engine import Chunk, Engine, Entry, Seam
+from otel_tts.engines.table import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation import entries, stages
 from otel_tts.instrumentation.hooks import watch
 from otel_tts.stage import Stage

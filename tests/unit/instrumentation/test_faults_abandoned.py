@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from otel_tts.engine import Engine, Entry, Seam
+from otel_tts.engines.table import Engine, Entry, Seam
 from otel_tts.instrumentation import asgi
 from otel_tts.instrumentation.hooks import watch
 

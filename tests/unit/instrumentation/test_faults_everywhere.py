@@ -37,7 +37,7 @@ from starlette.routing import Route
 
 import otel_tts
 from otel_tts import carrier, guard, request
-from otel_tts.engine import Callback, Chunk, Engine, Entry, Load, Mark, Seam
+from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Load, Mark, Seam
 from otel_tts.instrumentation import asgi, fastapi, loguru
 from otel_tts.instrumentation import logging as log_lines
 from otel_tts.instrumentation.answer_audio import watch_answers_by_file
@@ -793,7 +793,7 @@ EXEMPT = {
     "distro.shutdown": "works when the process ends; what multiprocessing's import calls is contained as a whole",
     "instrumentation.instrumentor": "sets the hooks of the others, each of them contained",
     "instrumentation.kinds": "catches what fails in it, and gives what is so of a plain function",
-    "instrumentation.tables": "reads tables before any hook is set; what fails in it is contained where it is called",
+    "engines.form": "reads tables before any hook is set; what fails in it is contained where it is called",
 }
 """What hooks and is in no check of its own, and why that is enough."""
 

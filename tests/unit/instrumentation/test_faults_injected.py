@@ -21,9 +21,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from otel_tts import carrier
-from otel_tts.engine import Chunk, Engine, Entry, Seam
+from otel_tts.engines import hibari, piper
+from otel_tts.engines.table import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation import asgi
-from otel_tts.instrumentation.engines import hibari, piper
 from otel_tts.instrumentation.hooks import watch
 from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
 from otel_tts.instrumentation.postprocess import watch_postprocess

@@ -21,7 +21,7 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard, names
-from otel_tts.engine import Chunk, Engine, Entry, Seam
+from otel_tts.engines.table import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
 from tests.unit.support.faults import check, outcome
 

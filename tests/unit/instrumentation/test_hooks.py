@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otel_tts.engine import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation.hooks import inspect_engine, installed_version, unwrap_all, watch
+from otel_tts.engines.table import Chunk, Engine, Entry, Seam, installed_version
+from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
 
 SOURCE = """
     import numpy

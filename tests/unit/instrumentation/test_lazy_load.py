@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from otel_tts import guard
-from otel_tts.engine import Call, Engine, Entry, Load
+from otel_tts.engines.table import Call, Engine, Entry, Load
 from otel_tts.instrumentation.hooks import inspect_engine, watch
 
 SOURCE = """

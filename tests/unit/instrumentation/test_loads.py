@@ -14,7 +14,7 @@ import pytest
 
 import otel_tts
 from otel_tts import names
-from otel_tts.engine import Chunk, Engine, Entry
+from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 
 SOURCE = """

@@ -16,8 +16,8 @@ import pytest
 
 import otel_tts
 from otel_tts import names
+from otel_tts.engines import hibari, piper
 from otel_tts.gpu.fallback import sessions
-from otel_tts.instrumentation.engines import hibari, piper
 from otel_tts.instrumentation.hooks import watch
 from otel_tts.instrumentation.onnxruntime import NOT_AWAITED, PROVIDER_WAITS, _run, watch_onnxruntime
 from otel_tts.timing.capture_guard import CaptureGuard

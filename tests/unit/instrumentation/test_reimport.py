@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import wrapt
 
-from otel_tts.engine import Engine, Entry, Seam
+from otel_tts.engines.table import Engine, Entry, Seam
 from otel_tts.instrumentation import imports
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 

@@ -17,7 +17,7 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard, names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Mark, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Mark, Seam, Stage
 from otel_tts.instrumentation import progress
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 from otel_tts.stage import Stage as OpenStage

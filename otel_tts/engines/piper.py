@@ -8,18 +8,13 @@ yielded PCM as bytes.
 
 from __future__ import annotations
 
-from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
-from otel_tts.gpu.fallback import sessions
-
-
-def _device(call: Call) -> str | None:
-    return sessions.device(call.instance.session)
+from otel_tts.engines.table import Chunk, Engine, Entry, Seam, Stage
 
 
 def _entry(target: str, chunk: Chunk | None, kinds: tuple[str, ...] = (), optional: bool = False) -> Entry:
     return Entry(
         f"PiperVoice.{target}", chunk=chunk, kinds=kinds, optional=optional, language="self.config.espeak_voice",
-        device=_device, sample_rate="self.config.sample_rate",
+        device="self.session", sample_rate="self.config.sample_rate",
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables that others write: loaded from their entry points, held against the form that `otel_tts.engine` states.
+"""Tables that others write: loaded from their entry points, held against the form that `otel_tts.engines.table` states.
 
 A wrong table is described, with its message, file and line, and left out; it breaks neither the service nor the others.
 """
@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
-from otel_tts.engine import Engine
+from otel_tts.engines.table import Engine
 
 GROUP: Final = "otel_tts_engine"
 

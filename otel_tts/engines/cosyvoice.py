@@ -11,7 +11,7 @@ returns whatever there was (or, streaming, waits for ever).
 from __future__ import annotations
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
 
 _FLOW = "flow"
 """Tokens to mel: a stage beside the language model's, so that the two can be told apart."""

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
-from otel_tts.synthesis import entries_around
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
 
 _LANGUAGES = {
     "a": "en-US", "b": "en-GB", "e": "es", "f": "fr-FR", "h": "hi", "i": "it", "j": "ja", "p": "pt-BR", "z": "zh",
@@ -49,11 +48,6 @@ def _own_model(call: Call) -> str | None:
     return _MODELS.get(getattr(call.instance, "repo_id", None) or "")
 
 
-def _is_called_by_hand(_: Call) -> bool:
-    """Pages that make phonemes by a pipeline without a model call the network themselves."""
-    return not entries_around()
-
-
 def _audio_of(result: Any) -> Any:
     return getattr(result, "audio", result)
 
@@ -85,7 +79,7 @@ ENGINE = Engine(
             chunk=Chunk(_audio_of),
             model=_own_model,
             device="self.device",
-            when=_is_called_by_hand,
+            outermost=True,  # pages that make phonemes by a pipeline without a model call the network themselves
             optional=True,  # it is torch's, not in the package
         ),
     ),

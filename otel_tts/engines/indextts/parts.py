@@ -8,7 +8,7 @@ import functools
 from typing import Any, Final, cast
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Entry, Mark, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Entry, Mark, Seam, Stage
 
 NAME: Final = "indextts"
 

@@ -8,9 +8,7 @@ import logging
 from importlib import metadata
 
 from otel_tts.commands import suggest
-from otel_tts.engine import Engine
-from otel_tts.guard import contain
-from otel_tts.instrumentation.engines import (
+from otel_tts.engines import (
     cosyvoice,
     gpt_sovits,
     hibari,
@@ -22,7 +20,9 @@ from otel_tts.instrumentation.engines import (
     sherpa_onnx,
     transformers,
 )
-from otel_tts.instrumentation.tables import GROUP, Wrong, load
+from otel_tts.engines.form import GROUP, Wrong, load
+from otel_tts.engines.table import Engine
+from otel_tts.guard import contain
 
 _logger = logging.getLogger("otel_tts")
 

@@ -9,8 +9,8 @@ References are encoded and texts prepared in the lines of one function; its prog
 from __future__ import annotations
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Mark, Seam, Stage
-from otel_tts.instrumentation.engines import indextts_parts as parts
+from otel_tts.engines.indextts import parts
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Mark, Seam, Stage
 
 _STAGES = (Stage.REFERENCE_ENCODE, Stage.TEXT_FRONTEND, Stage.ACOUSTIC_MODEL, Stage.POSTPROCESS)
 

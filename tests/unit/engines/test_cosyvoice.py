@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from otel_tts import carrier, guard, names
+from otel_tts.engines import cosyvoice
 from otel_tts.instrumentation import seams
-from otel_tts.instrumentation.engines import cosyvoice
 from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
 
 CHECKOUT = Path(__file__).parents[2] / "standins" / "cosyvoice"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
 
 _LANGUAGES = {
     "dutch": "nl", "english": "en", "french": "fr", "german": "de", "italian": "it", "portuguese": "pt",

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
-from otel_tts.synthesis import entries_around
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
 
 _MODELS = "transformers.models."
 _VITS = _MODELS + "vits.modeling_vits"
@@ -55,13 +54,8 @@ def _waveforms(result: Any) -> Any:
     if output is None:
         output = cast("tuple[Any, ...]", result)[0] if isinstance(result, tuple) else result
     if isinstance(output, list):
-        return _unless_inside(cast("list[Any]", output))
-    return _unless_inside([output] if output.ndim < 2 else [output] if len(output) == 1 else list(output))
-
-
-def _unless_inside(waveforms: list[Any]) -> list[Any] | None:
-    """Leave audio on a device to the pipeline around it, which hands it out where it can be read."""
-    return None if entries_around() > 1 and waveforms[0].device.type != "cpu" else waveforms
+        return cast("list[Any]", output)
+    return [output] if output.ndim < 2 or len(output) == 1 else list(output)
 
 
 def _has_no_labels(call: Call) -> bool:
@@ -84,7 +78,8 @@ def _utterances(call: Call) -> int | None:
 
 def _entry(module: str, target: str, rate: str, when: Callable[[Call], bool] | None = None) -> Entry:
     return Entry(
-        target, module=module, text=None, chunk=Chunk(_waveforms), model="self.config.model_type", device="self.device",
+        target, module=module, text=None, chunk=Chunk(_waveforms, inner_on_device=False),
+        model="self.config.model_type", device="self.device",
         sample_rate=rate, when=when, facts={names.SEGMENT_COUNT: _utterances},
     )  # fmt: skip
 

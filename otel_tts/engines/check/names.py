@@ -1,28 +1,30 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Finds callables in Python packages by reading their source with `ast`: nothing is imported, no code of theirs runs.
+"""Follows names through Python packages by reading their source with `ast`: nothing is imported, none of it runs.
 
-A package is read where it is installed (`Installed`) or out of wheels (`Wheels`). What reading cannot decide, such as a
-base class in a package that is not there, is told apart from what is missing.
+What reading cannot decide, such as a base class in a package that is not there, is told apart from what is missing.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib.util
-import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, Protocol
+
+from otel_tts.engines.check.modules import Bindings, Module
+from otel_tts.engines.check.packages import Packages
 
 FOUND, MISSING, UNREAD = "found", "missing", "unread"
 
+
 _DEPTH: Final = 40
 """Names followed from one to the next: further is a circle."""
+
+
 _BUILTIN_BASES: Final = frozenset({"object", "Exception", "dict", "list", "tuple", "str", "type"})
+
+
 _TYPING_BASES: Final = frozenset({"ABC", "Protocol", "Generic", "Enum", "NamedTuple", "TypedDict"})
 
 
@@ -55,229 +57,34 @@ class Found:
             return "async generator" if _yields(self.definition) else "coroutine"
         return "generator" if _yields(self.definition) else "function"
 
-    def takes(self, parameter: str) -> bool | None:
-        """Whether a call can name `parameter`; None where that cannot be read."""
-        if self.is_class and self.module is not None:
-            return self.module.packages.member(self, "__init__").takes(parameter)
-        if self.state == UNREAD and self.module is not None and self.module.binary is not None:
-            return self.module.holds(parameter)
-        if not isinstance(self.definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return None
-        taken = self.definition.args
-        known = {each.arg for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs)}
-        return parameter in known or taken.kwarg is not None
+
+def find(packages: Packages, module: str, target: str) -> Found:
+    """Follow the dotted `target` in `module` as attribute access would, through imports and base classes."""
+    start = packages.module(module)
+    if start is None:
+        top = module.partition(".")[0]
+        if packages.module(top) is None:
+            return Found(UNREAD, f"the package {top} is not among those that are read")
+        return Found(MISSING, f"there is no module {module}")
+    return _Names(packages).follow(start, target.split("."))
 
 
-@dataclass(frozen=True)
-class _File:
-    """The text of a module, or the bytes of a compiled one."""
-
-    text: bytes
-    package: bool = False
-    compiled: bool = False
+def attribute(packages: Packages, owner: Found, path: str) -> Found:
+    """Find an attribute path of an instance of `owner`; beyond the first name as far as types are written down."""
+    return _Names(packages).instance(owner, path.split("."), 0)
 
 
-class Packages:
-    """Python modules by name, as far as `_read` of a subclass finds them."""
-
-    def __init__(self) -> None:
-        self._modules: dict[str, Module | None] = {}
-
-    def _read(self, name: str) -> _File | None:
-        raise NotImplementedError
-
-    def module(self, name: str) -> Module | None:
-        """Return the module, None where it is not there."""
-        if name not in self._modules:
-            file = self._read(name)
-            self._modules[name] = None if file is None else Module(self, name, file)
-        return self._modules[name]
-
-    def find(self, module: str, target: str) -> Found:
-        """Follow the dotted `target` in `module` as attribute access would, through imports and base classes."""
-        start = self.module(module)
-        if start is None:
-            top = module.partition(".")[0]
-            if self.module(top) is None:
-                return Found(UNREAD, f"the package {top} is not among those that are read")
-            return Found(MISSING, f"there is no module {module}")
-        return _Names(self).follow(start, target.split("."))
-
-    def member(self, owner: Found, name: str) -> Found:
-        """Find the attribute `name` of a class."""
-        return _Names(self).member(owner, name, 0)
-
-    def attribute(self, owner: Found, path: str) -> Found:
-        """Find an attribute path of an instance of `owner`; beyond the first name as far as types are written down."""
-        return _Names(self).instance(owner, path.split("."), 0)
-
-
-class Wheels(Packages):
-    """Modules in wheels (or other zip files), or below folders."""
-
-    def __init__(self, *places: Path) -> None:
-        super().__init__()
-        self._places: dict[str, Path | zipfile.ZipFile] = {}
-        for place in places:
-            opened = place if place.is_dir() else zipfile.ZipFile(place)
-            for name in _names_in(opened):
-                self._places.setdefault(name, opened)
-
-    def _read(self, name: str) -> _File | None:
-        path = name.replace(".", "/")
-        for ending, package in ((".py", False), ("/__init__.py", True), (".pyi", False), ("/__init__.pyi", True)):
-            if path + ending in self._places:
-                return _File(self._bytes(path + ending), package)
-        for inner in self._places:
-            if inner.startswith(path + ".") and inner.endswith(".so"):
-                return _File(self._bytes(inner), compiled=True)
-            if inner.startswith(path + "/"):
-                return _File(b"", package=True)  # a namespace package
+def takes(packages: Packages, found: Found, parameter: str) -> bool | None:
+    """Whether a call of `found` can name `parameter`; None where that cannot be read."""
+    if found.is_class:
+        return takes(packages, _Names(packages).member(found, "__init__", 0), parameter)
+    if found.state == UNREAD and found.module is not None and found.module.binary is not None:
+        return found.module.holds(parameter)
+    if not isinstance(found.definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
-
-    def _bytes(self, name: str) -> bytes:
-        place = self._places[name]
-        return place.read(name) if isinstance(place, zipfile.ZipFile) else (place / name).read_bytes()
-
-
-class Installed(Packages):
-    """Modules as this interpreter would import them; only the place of a top-level package is asked for."""
-
-    def _read(self, name: str) -> _File | None:
-        top, _, rest = name.partition(".")
-        try:
-            spec = importlib.util.find_spec(top)
-        except (ImportError, ValueError):
-            return None
-        if spec is None:
-            return None
-        if not rest:
-            file = Path(spec.origin) if spec.origin and spec.has_location else None
-            if file is None:
-                return _File(b"", package=True) if spec.submodule_search_locations else None
-            return _load(file, spec.submodule_search_locations is not None)
-        inner = Path(*rest.split("."))
-        for root in spec.submodule_search_locations or ():
-            at = Path(root) / inner
-            for file, package in ((at.with_name(at.name + ".py"), False), (at / "__init__.py", True)):
-                if file.is_file():
-                    return _load(file, package)
-            for suffix in EXTENSION_SUFFIXES:
-                if (file := at.with_name(at.name + suffix)).is_file():
-                    return _load(file, False)
-            if at.is_dir():
-                return _File(b"", package=True)
-        return None
-
-
-def _load(file: Path, package: bool) -> _File:
-    return _File(file.read_bytes(), package, compiled=file.suffix not in (".py", ".pyi"))
-
-
-def _names_in(place: Path | zipfile.ZipFile) -> list[str]:
-    if isinstance(place, zipfile.ZipFile):
-        return place.namelist()
-    return [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
-
-
-# --- one module -----------------------------------------------------------------------------------------
-
-
-class Module:
-    """What the top level of a module binds, in whatever branch. `binary` has the bytes of a compiled module."""
-
-    def __init__(self, packages: Packages, name: str, file: _File) -> None:
-        self.packages = packages
-        self.name = name
-        self.package = file.package
-        self.binary = file.text if file.compiled else None
-        self.trouble = ""
-        self._text = b"" if file.compiled else file.text
-
-    @cached_property
-    def bindings(self) -> Bindings:
-        try:
-            return Bindings.of(ast.parse(self._text).body)
-        except (SyntaxError, ValueError) as error:
-            self.trouble = f"{self.name} is not read by this Python: {error}"
-            return Bindings()
-
-    def holds(self, name: str) -> bool:
-        """Whether a compiled module has a string that ends in `name`: what it binds stands there, and other words.
-
-        Linkers keep a string that is the end of another one only once.
-        """
-        return self.binary is not None and name.encode() + b"\0" in self.binary
-
-    def absolute(self, node: ast.ImportFrom) -> str:
-        """Return the module that `from … import` names, relative ones made absolute."""
-        if not node.level:
-            return node.module or ""
-        parts = self.name.split(".")
-        base = parts[: len(parts) - node.level + (1 if self.package else 0)]
-        return ".".join([*base, *([node.module] if node.module else [])])
-
-
-@dataclass
-class Bindings:
-    """Names and what binds them, in the order of the text; `stars` are the modules of ``from … import *``."""
-
-    names: dict[str, list[ast.AST]] = field(default_factory=dict[str, list[ast.AST]])
-    stars: list[ast.ImportFrom] = field(default_factory=list[ast.ImportFrom])
-
-    @classmethod
-    def of(cls, body: Iterable[ast.stmt]) -> Bindings:
-        made = cls()
-        for node in _flat(body):
-            made._add(node)
-        return made
-
-    def _add(self, node: ast.stmt) -> None:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            self._bind(node.name, node)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                self._bind(alias.asname or alias.name.partition(".")[0], node)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if alias.name == "*":
-                    self.stars.append(node)
-                else:
-                    self._bind(alias.asname or alias.name, node)
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                for name in _target_names(target):
-                    self._bind(name, node)
-        elif isinstance(node, (ast.AnnAssign, ast.AugAssign)):
-            for name in _target_names(node.target):
-                self._bind(name, node)
-
-    def _bind(self, name: str, node: ast.AST) -> None:
-        self.names.setdefault(name, []).append(node)
-
-
-def _flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements of a body and of its branches, without those of functions and classes in it."""
-    for node in body:
-        yield node
-        if isinstance(node, (ast.If, ast.For, ast.While)):
-            yield from _flat([*node.body, *node.orelse])
-        elif isinstance(node, ast.With):
-            yield from _flat(node.body)
-        elif isinstance(node, ast.Try):
-            handled = [inner for handler in node.handlers for inner in handler.body]
-            yield from _flat([*handled, *node.body, *node.orelse, *node.finalbody])
-
-
-def _target_names(target: ast.expr) -> Iterator[str]:
-    if isinstance(target, ast.Name):
-        yield target.id
-    elif isinstance(target, (ast.Tuple, ast.List)):
-        for each in target.elts:
-            yield from _target_names(each)
-
-
-# --- following names ------------------------------------------------------------------------------------
+    taken = found.definition.args
+    known = {each.arg for each in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs)}
+    return parameter in known or taken.kwarg is not None
 
 
 class _Function(Protocol):

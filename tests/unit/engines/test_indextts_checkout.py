@@ -19,7 +19,8 @@ import pytest
 import soundfile
 
 from otel_tts import guard, names
-from otel_tts.instrumentation.engines import indextts, indextts_parts
+from otel_tts.engines import indextts
+from otel_tts.engines.indextts import parts as indextts_parts
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 from otel_tts.instrumentation.postprocess import watch_postprocess
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 from otel_tts.names import Stage
@@ -56,6 +57,9 @@ class Chunk:
     has (default: one). They may be cut anywhere."""
     optional: bool = False
     """Only what names its own rate is read, as a pair or a mapping; anything else is no audio that we know."""
+    inner_on_device: bool = True
+    """False: inside another entry, samples on a device are left to that one, which hands them out where they can be
+    read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Entry:
     model: Reader | None = None
     language: Reader | None = None
     device: Reader | None = None
-    """What the engine runs on: a torch.device, or a name such as ``"cuda:0"``."""
+    """What the engine runs on: a torch.device, a name such as ``"cuda:0"``, or an onnxruntime session."""
     sample_rate: Reader | int | None = None
     facts: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
     """Further attributes: name of the attribute to where it stands."""
@@ -112,6 +116,8 @@ class Entry:
     call returns needs no word here."""
     when: Callable[[Call], bool] | None = None
     """Whether a call is a synthesis at all; one that is none is left alone."""
+    outermost: bool = False
+    """A call inside another entry is left alone: it is a part of that one, as its seams say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +224,11 @@ class Engine:
     def has_stages(self) -> bool:
         """Whether its table names stages."""
         return bool(self.seams or self.marks)
+
+
+def installed_version(distribution: str) -> str | None:
+    """Return the installed version of `distribution`, or None; a source checkout has no distribution: ``""``."""
+    try:
+        return metadata.version(distribution) if distribution else None
+    except metadata.PackageNotFoundError:
+        return None

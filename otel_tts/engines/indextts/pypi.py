@@ -12,8 +12,8 @@ import os
 from typing import Any
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Mark, Seam, Stage
-from otel_tts.instrumentation.engines import indextts_parts as parts
+from otel_tts.engines.indextts import parts
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Mark, Seam, Stage
 
 V2 = Engine(
     name=parts.NAME,

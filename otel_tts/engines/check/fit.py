@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, cast
 
-from otel_tts.engine import Engine, Entry, Mark, Seam
-from otel_tts.readers.source import FOUND, MISSING, UNREAD, Found, Packages
+from otel_tts.engines.check.names import FOUND, MISSING, UNREAD, Found, attribute, find, takes
+from otel_tts.engines.check.packages import Packages
+from otel_tts.engines.table import Engine, Entry, Mark, Seam
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class _Held:
         """Functions that read a call, and the callables whose calls they are given."""
 
     def find(self, module: str, target: str) -> Found:
-        found = self._packages.find(module, target)
+        found = find(self._packages, module, target)
         for prefix in self._engine.prefixes if found.state != FOUND else ():
-            under = self._packages.find(f"{prefix}.{module}", target)
+            under = find(self._packages, f"{prefix}.{module}", target)
             if under.state == FOUND:
                 return under
         return found
@@ -88,27 +89,27 @@ class _Held:
             if path[0] == "self" and len(path) > 1:
                 yield self._attribute(name, ".".join(path[1:]), found, optional)
             else:
-                yield _parameter(name, path[0], found, optional)
+                yield _parameter(self._packages, name, path[0], found, optional)
 
     def _attribute(self, name: str, path: str, found: Found, optional: bool) -> Finding:
         owner = found.owner if found.owner is not None else found if found.is_class else None
         if owner is None:
             return Finding(f"{name} self.{path}", UNREAD, "its class was not read", callable=False)
-        attribute = self._packages.attribute(owner, path)
-        return Finding(f"{name} self.{path}", attribute.state, attribute.why, callable=False, optional=optional)
+        there = attribute(self._packages, owner, path)
+        return Finding(f"{name} self.{path}", there.state, there.why, callable=False, optional=optional)
 
     def _job(self, module: str, job: str) -> Finding:
         """Look up ``"Class.field"``, what a worker takes from a queue and reads."""
         kind, _, field = job.rpartition(".")
         owner = self.find(module, kind)
-        found = self._packages.attribute(owner, field) if owner.is_class else owner
+        found = attribute(self._packages, owner, field) if owner.is_class else owner
         return Finding(f"{module}.{job}", found.state, found.why, callable=False)
 
     def functions(self) -> Iterator[Finding]:
         """Yield the parameters that functions of the table ask a call for: each has to be one of some callable's."""
         for reader, founds in self._asking.items():
             for parameter in sorted(asked_for(reader)):
-                taken = [found.takes(parameter) for found in founds]
+                taken = [takes(self._packages, found, parameter) for found in founds]
                 state = FOUND if True in taken else UNREAD if None in taken else MISSING
                 why = f"{reader.__name__} asks for {parameter}, which nothing takes" if state == MISSING else ""
                 yield Finding(f"{self._engine.name} {reader.__name__}({parameter})", state, why, callable=False)
@@ -177,8 +178,8 @@ def _kind(name: str, kinds: tuple[str, ...], found: Found, optional: bool) -> It
         yield Finding(name + " (kind)", MISSING, why, callable=False, optional=optional)
 
 
-def _parameter(name: str, parameter: str, found: Found, optional: bool) -> Finding:
-    taken = found.takes(parameter)
+def _parameter(packages: Packages, name: str, parameter: str, found: Found, optional: bool) -> Finding:
+    taken = takes(packages, found, parameter)
     state = UNREAD if taken is None else FOUND if taken else MISSING
     why = f"no parameter {parameter}" if state == MISSING else ""
     return Finding(f"{name}({parameter})", state, why, callable=False, optional=optional)

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from otel_tts import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation import tables
-from otel_tts.instrumentation.engines import ENGINES
+from otel_tts.engines import form
+from otel_tts.engines.form import Wrong, problem
+from otel_tts.engines.known import ENGINES
 from otel_tts.instrumentation.hooks import unwrap_all, watch
-from otel_tts.instrumentation.tables import Wrong, problem
 
 
 def table(**parts: Any) -> Engine:
@@ -78,7 +78,7 @@ def test_everything_wrong_is_said_at_once_and_bounded() -> None:
     assert told is not None and len(told) < 400
     assert "module is a Unspeakable, not str; " in told and "locks is ('yyy" in told and "name" not in told
     assert problem("a table") == "'a table' is no otel_tts.Engine"
-    assert problem(Engine) == "<class 'otel_tts.engine.Engine'> is no otel_tts.Engine"
+    assert problem(Engine) == "<class 'otel_tts.engines.table.Engine'> is no otel_tts.Engine"
 
 
 # --- from an entry point --------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     def load(source: str) -> Wrong:
         (tmp_path / "theirs.py").write_text(source)
         importlib.invalidate_caches()
-        found = tables.load(metadata.EntryPoint("theirs", "theirs:ENGINE", tables.GROUP))
+        found = form.load(metadata.EntryPoint("theirs", "theirs:ENGINE", form.GROUP))
         assert isinstance(found, Wrong)
         return found
 

@@ -12,8 +12,8 @@ come is missing, the exception was the engine's.
 from __future__ import annotations
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Mark, Seam, Stage
-from otel_tts.instrumentation.engines import indextts_parts as parts
+from otel_tts.engines.indextts import parts
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Mark, Seam, Stage
 
 _GPT, _FLOW = "indextts.gpt.model_v2", "indextts.s2mel.modules.flow_matching"
 _STAGES = (Stage.REFERENCE_ENCODE, Stage.TEXT_FRONTEND, Stage.ACOUSTIC_MODEL, Stage.POSTPROCESS)

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from otel_tts import names
-from otel_tts.engine import Call, Callback, Chunk, Engine, Entry, Load
+from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Load
 
 _SPEAKERS = 1024
 _KINDS = ("vits", "matcha", "kokoro", "kitten", "zipvoice", "pocket", "supertonic")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Load, Seam, Stage
-from otel_tts.gpu.fallback import sessions
-from otel_tts.instrumentation.engines import kokoro
+from otel_tts.engines import kokoro
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Load, Seam, Stage
 
 _MODEL = "kokoro-82m"
 _RATE = 24000
@@ -29,15 +28,11 @@ def _source(call: Call) -> str | None:
     return "preset" if isinstance(call.arguments.get("voice"), str) else None  # else a style, mixed from others perhaps
 
 
-def _device(call: Call) -> str | None:
-    return sessions.device(call.instance.sess)
-
-
 def _create(target: str, kind: str = "function") -> Entry:
     chunk = Chunk(samples=0, rate=1)
     facts = {names.VOICE_SOURCE: _source}
     return Entry(
-        target, _text, chunk, kinds=(kind,), voice="voice", language=_language, device=_device, facts=facts
+        target, _text, chunk, kinds=(kind,), voice="voice", language=_language, device="self.sess", facts=facts
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_tts import names
-from otel_tts.engine import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
 
 
 def _is_whole(call: Call, item: Any) -> bool:

@@ -4,6 +4,6 @@
 
 from __future__ import annotations
 
-from otel_tts.instrumentation.engines import indextts_pypi, indextts_v1, indextts_v2
+from otel_tts.engines.indextts import pypi, v1, v2
 
-ENGINES = (indextts_v1.ENGINE, indextts_v2.V2, indextts_v2.V2_5, indextts_pypi.V2, indextts_pypi.V2_5)
+ENGINES = (v1.ENGINE, v2.V2, v2.V2_5, pypi.V2, pypi.V2_5)

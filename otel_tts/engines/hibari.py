@@ -4,18 +4,13 @@
 
 from __future__ import annotations
 
-from otel_tts.engine import Call, Engine, Entry, Seam, Stage
-from otel_tts.gpu.fallback import sessions
+from otel_tts.engines.table import Call, Engine, Entry, Seam, Stage
 
 _VOICES = frozenset({"heart", "fenrir", "emma", "fable", "kore"})
 
 
 def _language(call: Call) -> str:
     return "en-GB" if call.instance.voice in ("emma", "fable") else "en-US"
-
-
-def _device(call: Call) -> str | None:
-    return sessions.device(call.instance.sess)
 
 
 ENGINE = Engine(
@@ -30,10 +25,10 @@ ENGINE = Engine(
     onnx=Stage.ACOUSTIC_MODEL,
     load=("Hibari.__init__",),
     entries=(
-        Entry("Hibari.save", chunk=None, voice="self.voice", language=_language, device=_device),
-        Entry("Hibari.__call__", voice="self.voice", language=_language, device=_device),
-        Entry("Hibari.stream", kinds=("generator",), voice="self.voice", language=_language, device=_device),
-        Entry("Hibari.from_phonemes", text=None, voice="self.voice", language=_language, device=_device),
+        Entry("Hibari.save", chunk=None, voice="self.voice", language=_language, device="self.sess"),
+        Entry("Hibari.__call__", voice="self.voice", language=_language, device="self.sess"),
+        Entry("Hibari.stream", kinds=("generator",), voice="self.voice", language=_language, device="self.sess"),
+        Entry("Hibari.from_phonemes", text=None, voice="self.voice", language=_language, device="self.sess"),
     ),
     seams=(
         Seam("Hibari.phonemize", Stage.TEXT_FRONTEND, device="cpu"),

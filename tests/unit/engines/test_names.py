@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_tts.readers.source import FOUND, MISSING, UNREAD, Found, Installed, Packages, Wheels
+from otel_tts.engines.check.names import FOUND, MISSING, UNREAD, Found, attribute, find, takes
+from otel_tts.engines.check.packages import Installed, Packages, Wheels
 
 FILES = {
     "speaks/__init__.py": """
@@ -131,7 +132,7 @@ def packages(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.M
     ],
 )
 def test_a_name_is_found_where_an_import_would_find_it(packages: Packages, module: str, target: str, kind: str) -> None:
-    found = packages.find(module, target)
+    found = find(packages, module, target)
     assert (found.state, found.why, found.kind) == (FOUND, "", kind)
     assert "speaks" not in sys.modules
 
@@ -147,7 +148,7 @@ def test_a_name_is_found_where_an_import_would_find_it(packages: Packages, modul
     ],
 )
 def test_what_is_missing_is_said_with_its_place(packages: Packages, module: str, target: str, why: str) -> None:
-    found = packages.find(module, target)
+    found = find(packages, module, target)
     assert found.state == MISSING and why in found.why
 
 
@@ -167,7 +168,7 @@ def test_what_is_missing_is_said_with_its_place(packages: Packages, module: str,
 def test_what_cannot_be_decided_is_not_missing(packages: Packages, module: str, target: str, why: str) -> None:
     if "torch" in why and isinstance(packages, Installed) and importlib.util.find_spec("torch") is not None:
         pytest.skip("torch is installed here, so its Module is read")
-    found = packages.find(module, target)
+    found = find(packages, module, target)
     assert found.state == UNREAD and why in found.why
 
 
@@ -189,7 +190,7 @@ def test_what_cannot_be_decided_is_not_missing(packages: Packages, module: str, 
 def test_parameters_are_those_of_the_definition(
     packages: Packages, module: str, target: str, parameter: str, taken: bool | None
 ) -> None:
-    assert packages.find(module, target).takes(parameter) is taken
+    assert takes(packages, find(packages, module, target), parameter) is taken
 
 
 @pytest.mark.parametrize(
@@ -211,27 +212,27 @@ def test_parameters_are_those_of_the_definition(
 def test_attributes_of_an_instance_are_what_its_methods_set(
     packages: Packages, target: str, path: str, state: str
 ) -> None:
-    assert packages.attribute(packages.find("speaks.engine", target), path).state == state
+    assert attribute(packages, find(packages, "speaks.engine", target), path).state == state
 
 
 def test_a_buffer_of_a_network_is_an_attribute(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text("class Net:\n    def __init__(self): self.register_buffer('mean', 1)\n")
     packages = Wheels(tmp_path)
-    assert packages.attribute(packages.find("net", "Net"), "mean").state == FOUND
-    assert packages.attribute(packages.find("net", "Net"), "median").state == MISSING
+    assert attribute(packages, find(packages, "net", "Net"), "mean").state == FOUND
+    assert attribute(packages, find(packages, "net", "Net"), "median").state == MISSING
 
 
 def test_a_method_knows_the_class_that_was_named(packages: Packages) -> None:
-    owner = packages.find("speaks", "Speaker.inherited").owner
+    owner = find(packages, "speaks", "Speaker.inherited").owner
     assert isinstance(owner, Found) and owner.is_class
-    assert packages.attribute(owner, "path").state == FOUND
+    assert attribute(packages, owner, "path").state == FOUND
 
 
 def test_what_python_brings_itself_is_read_where_it_is_installed() -> None:
     installed = Installed()
-    assert installed.find("json", "JSONEncoder.encode").takes("o")
-    assert installed.find("sys", "path").state == UNREAD
-    assert installed.find("no_such_package_anywhere", "f").state == UNREAD
+    assert takes(installed, find(installed, "json", "JSONEncoder.encode"), "o")
+    assert find(installed, "sys", "path").state == UNREAD
+    assert find(installed, "no_such_package_anywhere", "f").state == UNREAD
 
 
 def test_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,4 +240,4 @@ def test_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (tmp_path / "loud" / "__init__.py").write_text("raise SystemExit('ran')\n")
     (tmp_path / "loud" / "inner.py").write_text("raise SystemExit('ran')\ndef f(): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert Installed().find("loud.inner", "f").state == FOUND
+    assert find(Installed(), "loud.inner", "f").state == FOUND

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from otel_tts.engine import Call, Callback, Chunk, Engine, Entry, Mark, Seam
-from otel_tts.readers.seams import Finding, asked_for, check
-from otel_tts.readers.source import Packages, Wheels
+from otel_tts.engines.check.fit import Finding, asked_for, check
+from otel_tts.engines.check.packages import Packages, Wheels
+from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Mark, Seam
 
 SOURCE = """
 class Voice:
