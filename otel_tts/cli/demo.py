@@ -43,10 +43,9 @@ def demo(
 
     from otel_tts.demo import destination
     from otel_tts.demo.client import make_cases
-    from otel_tts.demo.errors import DemoError
     from otel_tts.demo.folder import Folder
 
-    with output.explained(DemoError):
+    with output.explained():
         folder, cases = Folder(out), make_cases(requests)
         if endpoint is None:
             _to_files(folder, cases, as_json)
@@ -119,8 +118,8 @@ def _talk(folder: Folder, cases: list[Case], environ: dict[str, str]) -> list[An
     import httpx
 
     from otel_tts.demo.client import send
-    from otel_tts.demo.errors import DemoError
     from otel_tts.demo.process import serve
+    from otel_tts.trouble import Trouble
 
     log = folder.root / SERVICE_LOG
     with output.stderr().status("Starting the service …") as status, serve(environ, log) as base:
@@ -130,7 +129,7 @@ def _talk(folder: Folder, cases: list[Case], environ: dict[str, str]) -> list[An
                 answers.append(answer)
                 status.update(f"{len(answers)} of {len(cases)} requests …")
         except httpx.HTTPError as error:
-            raise DemoError(
+            raise Trouble(
                 f"The service did not answer request {len(answers) + 1} ({type(error).__name__}).\nSee {log}."
             ) from None
         status.update("Waiting for the service to end …")

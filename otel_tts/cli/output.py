@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from otel_tts.cli.encoding import stdout_is_utf8
+from otel_tts.trouble import Trouble, WrongUse
 
 _WIDTH_OF_A_PIPE: Final = 160
 
@@ -51,9 +52,10 @@ def fail(message: str) -> typer.Exit:
 
 
 @contextmanager
-def explained(*troubles: type[Exception]) -> Generator[None]:
-    """Turn the `troubles` that a person can do something about into their message and exit status 1."""
+def explained(*others: type[Exception]) -> Generator[None]:
+    """Turn a `Trouble` into its message and exit status, 2 for wrong use; `others` are troubles too."""
     try:
         yield
-    except troubles as trouble:
-        raise fail(str(trouble)) from None
+    except (Trouble, *others) as trouble:
+        say(str(trouble))
+        raise typer.Exit(2 if isinstance(trouble, WrongUse) else 1) from None

@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otel_tts.cli.output import print_json, say, stdout
+from otel_tts.cli.output import explained, print_json, say, stdout
 from otel_tts.commands import suggest
 from otel_tts.stack import build as builds
 from otel_tts.stack import ports, servers
-from otel_tts.stack.errors import StackError, UsageError
 from otel_tts.stack.progress import Terminal
 from otel_tts.stack.run import Stack, Status
+from otel_tts.trouble import WrongUse
 
 app = typer.Typer(
     name="stack",
@@ -95,7 +95,7 @@ def up(
     stack = Stack(state)
     with _explained():
         if free_ports and port:
-            raise UsageError("--free-ports and --port exclude each other.")
+            raise WrongUse("--free-ports and --port exclude each other.")
         chosen = ports.free() if free_ports else ports.parse(port) if port else None
         with Terminal(console) as progress:
             started = stack.up(chosen, webhook, progress)
@@ -137,12 +137,10 @@ def down(state: StateOption = None) -> None:
 
 @contextmanager
 def _explained() -> Generator[None]:
-    """Turn what goes wrong into a message and an exit status: 2 for wrong use, 1 for the rest."""
+    """As `explained`, and say what an interrupt has left."""
     try:
-        yield
-    except StackError as failure:
-        say(str(failure))
-        raise typer.Exit(2 if isinstance(failure, UsageError) else 1) from None
+        with explained():
+            yield
     except KeyboardInterrupt:
         say("Broken off. Run the same command again to go on.")
         raise typer.Exit(130) from None

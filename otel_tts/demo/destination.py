@@ -9,15 +9,15 @@ from urllib.parse import quote, urlsplit
 
 from otel_tts.commands import suggest
 from otel_tts.demo.environment import SERVICE, to_endpoint
-from otel_tts.demo.errors import DemoError
 from otel_tts.distro import destinations
 from otel_tts.names import REQUEST_ID
+from otel_tts.trouble import Trouble
 
 
 def check(endpoint: str) -> str:
     """Return `endpoint` without a trailing slash.
 
-    Raises ValueError for what is no URL of one, DemoError where a service's telemetry would not arrive.
+    Raises ValueError for what is no URL of one, Trouble where a service's telemetry would not arrive.
     """
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -27,7 +27,7 @@ def check(endpoint: str) -> str:
     base = endpoint.rstrip("/")
     wrong = [found.detail for found in destinations.examine(to_endpoint(os.environ, base)) if not found.works]
     if wrong:
-        raise DemoError(
+        raise Trouble(
             f"Telemetry would not arrive: {wrong[0]}\n"
             f"Start the backends with `{suggest('stack up')}`, or give the address of your Collector's OTLP receiver."
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from otel_tts.demo.errors import DemoError
+from otel_tts.trouble import Trouble
 
 LIST: Final = ".otel-tts-demo"  # one relative path a line: what we wrote
 
@@ -22,14 +22,14 @@ class Folder:
     def prepare(self, names: tuple[str, ...]) -> None:
         """Make the folder, take away an earlier run's files and claim `names`.
 
-        Raises DemoError when it cannot be written to or holds a file of one of these names that is not ours.
+        Raises Trouble when it cannot be written to or holds a file of one of these names that is not ours.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self._remove_earlier()
             foreign = [name for name in names if (self.root / name).exists()]
             if foreign:
-                raise DemoError(
+                raise Trouble(
                     f"{self.root / foreign[0]} exists and was not written by a demo, so it stays as it is.\n"
                     "Give another folder with --out."
                 )
@@ -37,7 +37,7 @@ class Folder:
             for name in names:
                 self.claim(name)
         except OSError as error:
-            raise DemoError(
+            raise Trouble(
                 f"Cannot write to {self.root}: {error.strerror or error}.\nGive a folder of yours with --out."
             ) from None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from otel_tts.demo.errors import DemoError
+from otel_tts.trouble import Trouble
 
 APP: Final = "otel_tts.demo.service:app"
 HOST: Final = "127.0.0.1"
@@ -29,7 +29,7 @@ _TAIL: Final = 15  # lines of the log shown when something went wrong
 def serve(environ: Mapping[str, str], log: Path) -> Generator[str]:
     """Run the service while the block runs and yield its base URL; its output goes to `log`.
 
-    On the way out it is asked to end (SIGTERM) and given time to send its last telemetry. Raises DemoError when it
+    On the way out it is asked to end (SIGTERM) and given time to send its last telemetry. Raises Trouble when it
     does not get ready, does not end, or ends with an error.
     """
     port = _free_port()
@@ -46,9 +46,9 @@ def serve(environ: Mapping[str, str], log: Path) -> Generator[str]:
             raise
         code = _end(process)
     if code is None:
-        raise DemoError(f"The service did not end within {ENDED_WITHIN:.0f} s of SIGTERM and was killed.\n{_tail(log)}")
+        raise Trouble(f"The service did not end within {ENDED_WITHIN:.0f} s of SIGTERM and was killed.\n{_tail(log)}")
     if code not in _GOOD_EXITS:
-        raise DemoError(f"The service ended with status {code}.\n{_tail(log)}")
+        raise Trouble(f"The service ended with status {code}.\n{_tail(log)}")
 
 
 def command(port: int) -> list[str]:
@@ -76,13 +76,13 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
         with suppress(OSError), socket.create_connection((HOST, port), timeout=1.0):
             return
         time.sleep(0.1)
-    raise DemoError(f"The service was not ready within {READY_WITHIN:.0f} s.\n{_tail(log)}")
+    raise Trouble(f"The service was not ready within {READY_WITHIN:.0f} s.\n{_tail(log)}")
 
 
 def _check_still_there(process: subprocess.Popen[bytes], log: Path) -> None:
     code = process.poll()
     if code is not None:
-        raise DemoError(f"The service ended by itself with status {code}.\n{_tail(log)}")
+        raise Trouble(f"The service ended by itself with status {code}.\n{_tail(log)}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> int | None:

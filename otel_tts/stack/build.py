@@ -19,10 +19,10 @@ from pathlib import Path
 
 from otel_tts.commands import suggest
 from otel_tts.stack import golang, locks, places, servers
-from otel_tts.stack.errors import StackError
 from otel_tts.stack.golang import Go
 from otel_tts.stack.progress import Progress, Silent
 from otel_tts.stack.servers import Server
+from otel_tts.trouble import Trouble
 
 _TAIL = 15  # lines of a failed build that are shown
 
@@ -38,7 +38,7 @@ def sources(server: Server) -> list[Path]:
 
 
 def find_go() -> Go:
-    """A Go that can build every server. Raises StackError."""
+    """A Go that can build every server. Raises Trouble."""
     modules = [path for server in servers.SERVERS for path in sources(server) if path.name == "go.mod"]
     return golang.find(golang.needed(modules))
 
@@ -55,7 +55,7 @@ def binaries() -> dict[str, Path]:
     """
     try:
         go = find_go()
-    except StackError:
+    except Trouble:
         go = None
     found = {server.name: _find_built(server, go) for server in servers.SERVERS}
     return {name: folder / "bin" for name, folder in found.items() if folder is not None}
@@ -79,7 +79,7 @@ def build(progress: Progress | None = None, done: Callable[[Server, Path], None]
     """Build what is missing; return each server's folder of binaries. `done` is told of each as soon as it is there.
 
     Can be broken off and run again: finished servers stay, and Go keeps the packages that it compiled.
-    Raises StackError when Go is missing or a build fails.
+    Raises Trouble when Go is missing or a build fails.
     """
     progress = progress or Silent()
     if wanted := missing():
@@ -172,7 +172,7 @@ class _Runner:
         try:
             self._run(where, command)
         except OSError as failure:
-            raise StackError(f"Building {self._server.title} failed: {failure}") from failure
+            raise Trouble(f"Building {self._server.title} failed: {failure}") from failure
 
     def _run(self, where: Path, command: Sequence[str]) -> None:
         process = subprocess.Popen(
@@ -195,7 +195,7 @@ class _Runner:
                 process.terminate()
                 raise
         if process.returncode != 0:
-            raise StackError(self._explain(process.returncode))
+            raise Trouble(self._explain(process.returncode))
 
     def _explain(self, code: int) -> str:
         tail = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from otel_tts.stack.errors import StackError
+from otel_tts.trouble import Trouble
 
 # Modules as committed (go.sum is verified, nothing is added), no C compiler, no switch to another Go behind our back,
 # and nothing of the user's that would change what is built.
@@ -44,10 +44,10 @@ def needed(modules: Iterable[Path]) -> str:
 
 
 def find(minimum: str) -> Go:
-    """The Go on PATH. Raises StackError, saying how to get one, when it is missing or older than `minimum`."""
+    """The Go on PATH. Raises Trouble, saying how to get one, when it is missing or older than `minimum`."""
     command = shutil.which("go")
     if command is None:
-        raise StackError(
+        raise Trouble(
             f"Go is not installed, or not on PATH. The servers are built from their Go modules, with Go {minimum} or"
             f" newer.\n{_how_to_get(minimum)}"
         )
@@ -57,10 +57,10 @@ def find(minimum: str) -> Go:
         asked, capture_output=True, text=True, env=environment(), cwd=tempfile.gettempdir(), check=False
     )
     if answer.returncode != 0:
-        raise StackError(f"{command} does not work: {answer.stderr.strip()}\n{_how_to_get(minimum)}")
+        raise Trouble(f"{command} does not work: {answer.stderr.strip()}\n{_how_to_get(minimum)}")
     version, system, machine = answer.stdout.split()
     if (numbers := _numbers(version)) and numbers < _numbers(minimum):
-        raise StackError(
+        raise Trouble(
             f"{command} is {version}, but the servers' modules need Go {minimum} or newer.\n{_how_to_get(minimum)}"
         )
     return Go(command, version, f"{system}/{machine}")

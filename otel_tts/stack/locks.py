@@ -9,14 +9,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from otel_tts.stack.errors import StackError
+from otel_tts.trouble import Trouble
 
 
 @contextmanager
 def held(path: Path, waiting: Callable[[], None]) -> Generator[None]:
     """Hold the lock `path`. `waiting` is called once when another process has it."""
     if sys.platform == "win32":
-        raise StackError("The native stack runs on Linux and macOS. On Windows use the containers: see docs/stack.md.")
+        raise Trouble("The native stack runs on Linux and macOS. On Windows use the containers: see docs/stack.md.")
     import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping
 
 from otel_tts.stack import servers
-from otel_tts.stack.errors import StackError, UsageError
+from otel_tts.trouble import Trouble, WrongUse
 
 # Below the range from which Linux and macOS give out ports for outgoing connections, so that a server that is stopped
 # and started again finds its port untaken.
@@ -17,27 +17,27 @@ _FREE_RANGE = range(20000, 32000)
 
 
 def parse(options: Iterable[str]) -> dict[str, int]:
-    """Read `NAME=NUMBER` options. Raises UsageError for a name that no server has or a number that is no port."""
+    """Read `NAME=NUMBER` options. Raises WrongUse for a name that no server has or a number that is no port."""
     chosen: dict[str, int] = {}
     for option in options:
         name, _, number = option.partition("=")
         if name not in servers.PORTS:
-            raise UsageError(
+            raise WrongUse(
                 f"--port {option}: no server has a port named {name!r}; the names are {', '.join(servers.PORTS)}."
             )
         if not number.isdecimal() or not 0 < int(number) < 65536:
-            raise UsageError(f"--port {option}: write {name}=NUMBER with a number from 1 to 65535.")
+            raise WrongUse(f"--port {option}: write {name}=NUMBER with a number from 1 to 65535.")
         chosen[name] = int(number)
     return chosen
 
 
 def defaults(chosen: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Every port by name: the chosen ones, the others by default. Raises UsageError when two are the same."""
+    """Every port by name: the chosen ones, the others by default. Raises WrongUse when two are the same."""
     ports = {**servers.DEFAULT_PORTS, **(chosen or {})}
     taken: dict[int, str] = {}
     for name, number in ports.items():
         if number in taken:
-            raise UsageError(
+            raise WrongUse(
                 f"The ports {taken[number]} and {name} are both {number}; give one of them another number with"
                 f" --port {name}=NUMBER."
             )
@@ -64,7 +64,7 @@ def is_free(number: int) -> bool:
 
 
 def require_free(ports: Mapping[str, int], names: Iterable[str]) -> None:
-    """Raise StackError that names each port of `names` that is in use, its server and the option that changes it."""
+    """Raise Trouble that names each port of `names` that is in use, its server and the option that changes it."""
     busy = [name for name in names if not is_free(ports[name])]
     if not busy:
         return
@@ -73,4 +73,4 @@ def require_free(ports: Mapping[str, int], names: Iterable[str]) -> None:
         f" stop what listens there, or choose another with --port {name}=NUMBER."
         for name in busy
     ]
-    raise StackError("\n".join(lines))
+    raise Trouble("\n".join(lines))

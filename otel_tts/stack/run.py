@@ -19,9 +19,9 @@ import psutil
 
 from otel_tts.commands import suggest
 from otel_tts.stack import build, locks, older, places, ports, process, render, servers
-from otel_tts.stack.errors import StackError, UsageError
 from otel_tts.stack.progress import Progress, Silent
 from otel_tts.stack.servers import SERVERS, Server
+from otel_tts.trouble import Trouble, WrongUse
 
 READY_SECONDS = 120.0
 _POLL_SECONDS = 0.2
@@ -77,7 +77,7 @@ class Stack:
 
         `chosen` holds ports by name, the others get their defaults; `ports.free()` gives free ones for all. Without it
         a stack that runs keeps its ports. `webhook` is where Alertmanager sends alerts.
-        Raises StackError.
+        Raises Trouble.
         """
         progress = progress or Silent()
         with self._alone(progress):
@@ -95,12 +95,12 @@ class Stack:
         return down
 
     def configure(self, chosen: Mapping[str, int] | None = None, webhook: str | None = None) -> None:
-        """Set the ports and the web hook for the servers that are started from now on. Raises UsageError."""
+        """Set the ports and the web hook for the servers that are started from now on. Raises WrongUse."""
         with self._alone(Silent()):
             self._configure(chosen, webhook)
 
     def start(self, name: str, wait: bool = True) -> None:
-        """Start one server as `up` or `configure` said; nothing to do when it runs. Raises StackError."""
+        """Start one server as `up` or `configure` said; nothing to do when it runs. Raises Trouble."""
         server = _server(name)
         with self._alone(Silent()):
             if self._find(server) is None:
@@ -149,9 +149,9 @@ class Stack:
         return own | servers.environment(self.state, self.ports)
 
     def _look_for_an_earlier_version(self, progress: Progress) -> None:
-        """Raise StackError where its servers still run: the ports and files of these would be mixed up with theirs."""
+        """Raise Trouble where its servers still run: the ports and files of these would be mixed up with theirs."""
         if names := older.running(self._run):
-            raise StackError(
+            raise Trouble(
                 f"{' and '.join(names)} of {self.state} were started by an earlier version of otel-tts. Stop that stack"
                 f" first: `{suggest('stack down')}`. Its data is left alone."
             )
@@ -175,7 +175,7 @@ class Stack:
         ports_differ = chosen is not None and asked.ports != current.ports
         webhook_differs = webhook is not None and webhook != current.webhook
         if ports_differ or webhook_differs:
-            raise UsageError(
+            raise WrongUse(
                 f"The stack in {self.state} runs with {'other ports' if ports_differ else 'another web hook'}. Stop it"
                 f" first (`{suggest('stack down')}`), or give this one a folder of its own with --state DIR."
             )
@@ -190,7 +190,7 @@ class Stack:
                 command, self.environment() | dict(server.environment), folder, self.log(server), server.version
             )
         except (OSError, psutil.NoSuchProcess) as failure:
-            raise StackError(f"{server.title} cannot be started: {failure}") from failure
+            raise Trouble(f"{server.title} cannot be started: {failure}") from failure
         process.save(self._file(server), started)
 
     def _start_built(self, server: Server, binaries: Path, progress: Progress) -> None:
@@ -207,9 +207,9 @@ class Stack:
         patience = time.monotonic() + READY_SECONDS
         while not self._is_ready(server):
             if self._find(server) is None:
-                raise StackError(self._explain(server, "ended while starting"))
+                raise Trouble(self._explain(server, "ended while starting"))
             if time.monotonic() > patience:
-                raise StackError(self._explain(server, f"is not ready after {READY_SECONDS:.0f} s"))
+                raise Trouble(self._explain(server, f"is not ready after {READY_SECONDS:.0f} s"))
             time.sleep(_POLL_SECONDS)
 
     def _explain(self, server: Server, what: str) -> str:
@@ -288,7 +288,7 @@ class Stack:
             # What people said is not in it, but when and how often they did is.
             self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, PermissionError) as failure:
-            raise UsageError(f"--state {self.state} cannot be used as a folder: {failure.strerror}.") from failure
+            raise WrongUse(f"--state {self.state} cannot be used as a folder: {failure.strerror}.") from failure
         waiting = f"Another `otel-tts stack` command is at work in {self.state}; waiting for it."
         with locks.held(self._run / ".lock", lambda: progress.line(waiting)):
             yield
@@ -296,12 +296,12 @@ class Stack:
 
 def _server(name: str) -> Server:
     if name not in servers.BY_NAME:
-        raise UsageError(f"There is no server {name!r}; there are {', '.join(servers.BY_NAME)}.")
+        raise WrongUse(f"There is no server {name!r}; there are {', '.join(servers.BY_NAME)}.")
     return servers.BY_NAME[name]
 
 
 def _built(server: Server) -> Path:
     found = build.binaries().get(server.name)
     if found is None:
-        raise StackError(f"{server.title} is not built: run `{suggest('stack build')}`.")
+        raise Trouble(f"{server.title} is not built: run `{suggest('stack build')}`.")
     return found

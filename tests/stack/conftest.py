@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from otel_tts.stack import build, ports
-from otel_tts.stack.errors import StackError
 from otel_tts.stack.run import Stack
+from otel_tts.trouble import Trouble
 
 Found = TypeVar("Found")
 
@@ -89,7 +89,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     try:
         try:
             stack.up(ports.free())
-        except StackError as failure:
+        except Trouble as failure:
             pytest.fail(str(failure), pytrace=False)
         yield Backends(stack)
     finally:
@@ -102,7 +102,7 @@ def _require_go() -> None:
         return
     try:
         build.find_go()
-    except StackError as failure:
+    except Trouble as failure:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{failure}\nWith CI=true this is a failure.", pytrace=False)
         pytest.skip(str(failure))

@@ -11,8 +11,8 @@ import torch
 import torch.cuda._gpu_trace as gpu_trace
 import torch.profiler
 
-from otel_tts.cli.doctor import SKIP
-from otel_tts.cli.doctor_gpu import _CHECKS, examine_gpu
+from otel_tts.doctor.check import SKIP
+from otel_tts.doctor.gpu import _CHECKS, examine_gpu
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from otel_tts.stack import build, golang, locks, places, servers
-from otel_tts.stack.errors import StackError
 from otel_tts.stack.golang import Go
 from otel_tts.stack.progress import Silent
+from otel_tts.trouble import Trouble
 
 GO = Go("go", "go1.26.8", "linux/amd64")
 BY_NAME = servers.BY_NAME
@@ -203,7 +203,7 @@ def test_a_failure_shows_the_end_of_the_log_and_leaves_what_was_built(
     calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_GO_FAIL", "prometheus")
-    with pytest.raises(StackError) as failure:
+    with pytest.raises(Trouble) as failure:
         build.build()
     assert "Prometheus" in str(failure.value)
     assert "no route to proxy" in str(failure.value)
@@ -227,7 +227,7 @@ def test_what_a_killed_build_left_is_no_build_and_is_cleared_away(calls: Path) -
 
 def test_without_go_it_says_what_why_and_how_to_get_it(collector: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(StackError) as failure:
+    with pytest.raises(Trouble) as failure:
         build.build()
     message = str(failure.value)
     assert "Go is not installed" in message
@@ -237,7 +237,7 @@ def test_without_go_it_says_what_why_and_how_to_get_it(collector: Path, monkeypa
 
 def test_an_old_go_is_refused_with_both_versions(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_GO_VERSION", "go1.22.3")
-    with pytest.raises(StackError, match=r"(?s)go1\.22\.3.*Go 1\.26"):
+    with pytest.raises(Trouble, match=r"(?s)go1\.22\.3.*Go 1\.26"):
         build.build()
     assert builds(calls) == []
 

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from otel_tts.stack import ports, servers
-from otel_tts.stack.errors import StackError, UsageError
+from otel_tts.trouble import Trouble, WrongUse
 
 
 def test_options_are_read() -> None:
@@ -18,13 +18,13 @@ def test_options_are_read() -> None:
 
 @pytest.mark.parametrize("option", ["otlp_http", "otlp_http=", "otlp_http=x", "otlp_http=0", "otlp_http=65536", "x=1"])
 def test_wrong_options_are_refused_with_the_option_in_the_message(option: str) -> None:
-    with pytest.raises(UsageError, match=f"--port {option}"):
+    with pytest.raises(WrongUse, match=f"--port {option}"):
         ports.parse([option])
 
 
 def test_no_two_ports_are_the_same() -> None:
     assert len(set(ports.defaults().values())) == len(servers.PORTS)
-    with pytest.raises(UsageError, match="alertmanager and prometheus"):
+    with pytest.raises(WrongUse, match="alertmanager and prometheus"):
         ports.defaults({"prometheus": servers.DEFAULT_PORTS["alertmanager"]})
 
 
@@ -39,7 +39,7 @@ def test_a_taken_port_is_reported_with_its_server_and_the_option_that_changes_it
     with socket.create_server((servers.LOOPBACK, 0)) as holder:
         taken = holder.getsockname()[1]
         chosen = ports.defaults({"prometheus": taken})
-        with pytest.raises(StackError) as failure:
+        with pytest.raises(Trouble) as failure:
             ports.require_free(chosen, ["prometheus"])
         ports.require_free(chosen, [])
     message = str(failure.value)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from otel_tts.demo import destination, environment
-from otel_tts.demo.errors import DemoError
+from otel_tts.trouble import Trouble
 
 CALLER = {
     "PATH": "/bin",
@@ -58,7 +58,7 @@ def test_an_endpoint_where_nobody_answers() -> None:
     with socket.socket() as bound:  # bound, but nobody listens
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with pytest.raises(DemoError, match=rf"would not arrive: .*{url}: .*refused.*\n.*otel-tts stack up"):
+        with pytest.raises(Trouble, match=rf"would not arrive: .*{url}: .*refused.*\n.*otel-tts stack up"):
             destination.check(url)
 
 

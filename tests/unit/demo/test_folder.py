@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_tts.demo.errors import DemoError
 from otel_tts.demo.folder import LIST, Folder
+from otel_tts.trouble import Trouble
 
 
 def test_an_earlier_runs_files_are_replaced(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_an_earlier_runs_files_are_replaced(tmp_path: Path) -> None:
 def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").write_text("mine")
 
-    with pytest.raises(DemoError, match=r"traces\.jsonl exists and was not written by a demo.*\n.*--out"):
+    with pytest.raises(Trouble, match=r"traces\.jsonl exists and was not written by a demo.*\n.*--out"):
         Folder(tmp_path).prepare(("service.log", "traces.jsonl"))
     assert (tmp_path / "traces.jsonl").read_text() == "mine"
 
@@ -49,5 +49,5 @@ def test_a_list_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(DemoError, match=r"Cannot write to .*file/demo: .*\n.*--out"):
+    with pytest.raises(Trouble, match=r"Cannot write to .*file/demo: .*\n.*--out"):
         Folder(tmp_path / "file" / "demo").prepare(())

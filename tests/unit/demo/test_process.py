@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from otel_tts.demo import process
-from otel_tts.demo.errors import DemoError
+from otel_tts.trouble import Trouble
 
 LISTEN = """
 import os, signal, socket, sys, time
@@ -77,7 +77,7 @@ def test_a_bad_exit_is_told_with_the_end_of_the_log(service: Callable[[str], Non
     service(LISTEN.format(at_end="print('it broke', flush=True); os._exit(7)"))
 
     with (
-        pytest.raises(DemoError, match=r"(?s)ended with status 7\..*it broke"),
+        pytest.raises(Trouble, match=r"(?s)ended with status 7\..*it broke"),
         process.serve(os.environ, tmp_path / "log"),
     ):
         pass
@@ -87,7 +87,7 @@ def test_a_service_that_does_not_start_is_told(service: Callable[[str], None], t
     service("import sys; sys.exit('no such module')")
 
     with (
-        pytest.raises(DemoError, match=r"(?s)ended by itself with status 1\..*no such module"),
+        pytest.raises(Trouble, match=r"(?s)ended by itself with status 1\..*no such module"),
         process.serve(os.environ, tmp_path / "log"),
     ):
         pytest.fail("it never got ready")
@@ -99,7 +99,7 @@ def test_a_service_that_never_gets_ready_is_ended(
     service("import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)")
     monkeypatch.setattr(process, "READY_WITHIN", 1.0)
 
-    with pytest.raises(DemoError, match="not ready within 1 s"), process.serve(os.environ, tmp_path / "log"):
+    with pytest.raises(Trouble, match="not ready within 1 s"), process.serve(os.environ, tmp_path / "log"):
         pytest.fail("it never got ready")
     assert not is_alive(pid_in(tmp_path / "log"))
 
@@ -110,7 +110,7 @@ def test_a_service_that_does_not_end_is_killed(
     service(LISTEN.format(at_end="pass"))
     monkeypatch.setattr(process, "ENDED_WITHIN", 0.5)
 
-    with pytest.raises(DemoError, match="was killed"), process.serve(os.environ, tmp_path / "log"):
+    with pytest.raises(Trouble, match="was killed"), process.serve(os.environ, tmp_path / "log"):
         pass
     assert not is_alive(pid_in(tmp_path / "log"))
 

@@ -3,7 +3,7 @@
 """Checks of a device in trouble: a graph that is captured while another thread works, and an error that stays.
 
 What may leave a process without a device, or with a capture that does not end, has a process of its own:
-``python -m otel_tts.cli.doctor_trouble NAME``.
+``python -m otel_tts.doctor.broken_device NAME``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts import names
-from otel_tts.cli.doctor import FAIL, MEASURED, PASS, Check
+from otel_tts.doctor.check import FAIL, MEASURED, PASS, Check
 
 if TYPE_CHECKING:
-    from otel_tts.cli.doctor_bench import Bench
+    from otel_tts.doctor.bench import Bench
 
 MODES: Final = ("thread_local", "global")
 """Error modes of a capture; in the second one, torch's default, a query of another thread is expected to spoil it."""
@@ -123,7 +123,7 @@ def sticky(bench: Bench) -> Iterator[Check]:
 
 def apart(part: str, name: str, judge: Callable[[Any], Check]) -> Iterator[Check]:
     """Run `part` in a process of its own and judge the document that it prints."""
-    command = [sys.executable, "-m", "otel_tts.cli.doctor_trouble", part]
+    command = [sys.executable, "-m", "otel_tts.doctor.broken_device", part]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     except subprocess.TimeoutExpired:
@@ -194,7 +194,7 @@ _PARTS: Final[dict[str, Callable[[Any], Any]]] = {"queries": bare_queries, "stic
 
 def main(part: str) -> None:
     """Print what happens on this machine's device, and leave without tidying up what is broken."""
-    from otel_tts.cli.doctor_bench import Bench
+    from otel_tts.doctor.bench import Bench
 
     print(json.dumps(_PARTS[part](Bench())), flush=True)
     os._exit(0)

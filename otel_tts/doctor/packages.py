@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from otel_tts.cli.doctor import FAIL, PASS, Check
 from otel_tts.commands import pip
+from otel_tts.doctor.check import FAIL, PASS, Check
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

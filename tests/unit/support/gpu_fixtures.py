@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""NVML in C, and a torch whose device lives in virtual time."""
+"""Fixtures: NVML in C, and a torch whose device lives in virtual time."""
 
 from __future__ import annotations
 

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from otel_tts import names
-from otel_tts.cli import doctor_clock, doctor_trouble
-from otel_tts.cli.doctor import FAIL, MEASURED, PASS, SKIP, Check
-from otel_tts.cli.doctor_bench import Bench
-from otel_tts.cli.doctor_clock import clock, concurrent
-from otel_tts.cli.doctor_gpu import _CHECKS, _synchronisations
-from otel_tts.cli.doctor_trouble import after_breaking, bare_queries, captures, judge_sticky, sticky
+from otel_tts.doctor import broken_device
+from otel_tts.doctor import clock as doctor_clock
+from otel_tts.doctor.bench import Bench
+from otel_tts.doctor.broken_device import after_breaking, bare_queries, captures, judge_sticky, sticky
+from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, Check
+from otel_tts.doctor.clock import clock, concurrent
+from otel_tts.doctor.gpu import _CHECKS, _synchronisations
 from otel_tts.synthesis import Synthesis
 from otel_tts.timing.events import Events
 from tests.unit.support.clock_kit import Service, set_clocks
@@ -223,7 +224,7 @@ def test_an_error_of_one_thread_is_the_checks(bench: Callable[..., FakeBench]) -
 @pytest.fixture
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes of their own say one line."""
-    monkeypatch.setattr(doctor_trouble, "apart", lambda part, name, judge: iter([judge(["as said"])]))
+    monkeypatch.setattr(broken_device, "apart", lambda part, name, judge: iter([judge(["as said"])]))
 
 
 def test_a_capture_beside_a_request_is_whole(bench: Callable[..., FakeBench], apart: None) -> None:
@@ -307,10 +308,10 @@ def test_the_process_with_the_broken_device_is_judged(
     monkeypatch: pytest.MonkeyPatch, outcome: Callable[[], Any], status: str, reason: str
 ) -> None:
     def run(command: list[str], **options: Any) -> Any:
-        assert command == [sys.executable, "-m", "otel_tts.cli.doctor_trouble", "sticky"]
+        assert command == [sys.executable, "-m", "otel_tts.doctor.broken_device", "sticky"]
         return outcome()
 
-    monkeypatch.setattr(doctor_trouble.subprocess, "run", run)
+    monkeypatch.setattr(broken_device.subprocess, "run", run)
     (check,) = sticky(None)  # type: ignore[arg-type]
     assert check.status == status and reason in check.detail
 
@@ -320,9 +321,9 @@ def test_the_process_prints_one_document(
 ) -> None:
     here = bench()
     ended: list[int] = []
-    monkeypatch.setattr("otel_tts.cli.doctor_bench.Bench", lambda: here)
-    monkeypatch.setattr(doctor_trouble.os, "_exit", ended.append)
-    doctor_trouble.main("sticky")
+    monkeypatch.setattr("otel_tts.doctor.bench.Bench", lambda: here)
+    monkeypatch.setattr(broken_device.os, "_exit", ended.append)
+    broken_device.main("sticky")
     assert judge_sticky(json.loads(capsys.readouterr().out)).status == PASS
     assert ended == [0], "torch's own tidying up meets the broken device otherwise"
 

@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from otel_tts.cli.doctor import FAIL, PASS, SKIP, Check
-from otel_tts.cli.doctor_gpu import memory_sums
+from otel_tts.doctor.check import FAIL, PASS, SKIP, Check
+from otel_tts.doctor.gpu import memory_sums
 from otel_tts.gpu.nvml import Nvml
 from tests.unit.support.nvml_stub import NOT_SUPPORTED, Stub
 

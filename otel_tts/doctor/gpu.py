@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from otel_tts import names
-from otel_tts.cli.doctor import FAIL, MEASURED, PASS, SKIP, Check, attempt
-from otel_tts.cli.doctor_bench import Bench, module
-from otel_tts.cli.doctor_clock import clock, concurrent
-from otel_tts.cli.doctor_trouble import captures, sticky
+from otel_tts.doctor.bench import Bench, module
+from otel_tts.doctor.broken_device import captures, sticky
+from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, Check, attempt
+from otel_tts.doctor.clock import clock, concurrent
 
 _KINETO: Final = 50_000
 """ns by which the profiler's own conversion of clocks may be off."""

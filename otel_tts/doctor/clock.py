@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts import names
-from otel_tts.cli.doctor import FAIL, PASS, SKIP, Check
+from otel_tts.doctor.check import FAIL, PASS, SKIP, Check
 
 if TYPE_CHECKING:
-    from otel_tts.cli.doctor_bench import Bench
+    from otel_tts.doctor.bench import Bench
 
 _GROUPS: Final = 13
 _IN_A_GROUP: Final = 20

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from otel_tts.cli import doctor, doctor_gpu
-from otel_tts.cli.doctor import FAIL, PASS, SKIP, WARN, Check, attempt, examine
+from otel_tts.cli import doctor
 from otel_tts.cli.main import app
+from otel_tts.doctor import gpu
+from otel_tts.doctor.basics import examine
+from otel_tts.doctor.check import FAIL, PASS, SKIP, WARN, Check, attempt
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
@@ -120,8 +122,8 @@ def test_without_a_gpu_it_says_what_was_skipped_and_why(torch, reason: str, monk
     fake = types.ModuleType("torch")
     fake.cuda = torch
     monkeypatch.setitem(sys.modules, "torch", fake)
-    monkeypatch.setattr(doctor_gpu.importlib.util, "find_spec", lambda name: torch)
-    (check,) = doctor_gpu.examine_gpu()
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: torch)
+    (check,) = gpu.examine_gpu()
     assert check.status == SKIP and reason in check.detail
     for name in ("synchronisations", "profiler", "capture", "energy"):
         assert name in check.detail
