@@ -16,7 +16,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from otel_tts import names, request
-from otel_tts.audio.reading import ENCODINGS, rate_of
+from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
 from otel_tts.engines.table import Chunk, Engine, Entry

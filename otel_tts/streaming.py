@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Final, Protocol, cast
 
-from otel_tts.audio.deferred import Take
+from otel_tts.audio.samples.sound import Take
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private.context import enter_context, leave_context, restore_context
 from otel_tts.record import now

@@ -16,9 +16,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, StatusCode
 
 from otel_tts import names, request
-from otel_tts.audio.deferred import Recording
-from otel_tts.audio.reading import ENCODINGS
-from otel_tts.audio.unread import is_bytes, say_unread
+from otel_tts.audio.samples.arrays import ENCODINGS
+from otel_tts.audio.samples.sound import Sound
+from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.record import Event, LateSpan, describe, make_tuple, now, set_item, type_name
@@ -70,7 +70,7 @@ class Synthesis(LateSpan):
     busy: int
     """ns inside the engine: without the time suspended at a ``yield``."""
     first_byte: int | None
-    recording: Recording | None
+    recording: Sound | None
     files: Any
     """Files that were delivered (`otel_tts.emit.delivered.Files`), or None."""
     source: object | None
@@ -322,14 +322,14 @@ class Synthesis(LateSpan):
             note_fault("audio", error)
             return None
 
-    def _listen_to(self, source: object, sample_rate: int | None) -> Recording | None:
+    def _listen_to(self, source: object, sample_rate: int | None) -> Sound | None:
         if self.source == source:
             return self.recording
         if self.source is not None and source != "own":
             return None
         scale = self.engine.scale if self.engine is not None and source != "own" else None
         if self.source is not None or self.recording is None:
-            self.recording = Recording(sample_rate, scale, self.kit.thresholds)
+            self.recording = Sound(sample_rate, scale, self.kit.thresholds)
         self.source = source  # without one before, the next engine call of an own block goes on with the recording
         return self.recording
 

@@ -13,8 +13,8 @@ import pytest
 from opentelemetry import trace
 
 from otel_tts import guard
-from otel_tts.audio.deferred import pending
-from otel_tts.emit import privacy
+from otel_tts.audio.samples.sound import pending
+from otel_tts.privacy import policy
 
 GET = {
     "go": "install Go from https://go.dev/dl/",
@@ -66,7 +66,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_left_behind() -> Iterator[None]:
     """Each test starts with nothing counted and no sound waiting, and ends with no span current."""
     guard.faults.clear()
-    privacy.forget_counts()
+    policy.forget_counts()
     pending.renew()
     yield
     assert not trace.get_current_span().get_span_context().is_valid, "the test left a span current"

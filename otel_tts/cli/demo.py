@@ -59,16 +59,17 @@ def demo(
 
 def _to_files(folder: Folder, cases: list[Case], as_json: bool) -> None:
     from otel_tts.demo import environment, render, report
+    from otel_tts.readers import traces
 
     folder.prepare((SERVICE_LOG,))
-    others = report.files_in(folder.root)
+    others = traces.files_in(folder.root)
     files: list[Path] = []
     try:
         answers = _talk(folder, cases, environment.to_files(os.environ, folder.root))
     finally:  # its processes name them
-        files += (folder.claim(path.name) for path in report.files_in(folder.root) if path not in others)
-    telemetry = report.read(files)
-    traces = report.Traces(telemetry.spans)
+        files += (folder.claim(path.name) for path in traces.files_in(folder.root) if path not in others)
+    telemetry = traces.read(files)
+    traces = traces.Traces(telemetry.spans)
     rows = [report.make_row(answer, traces, _save(folder, answer)) for answer in answers]
     problems = report.find_problems(answers, traces, telemetry)
     summary = report.summarise(rows, telemetry, (*files, folder.root / SERVICE_LOG), problems)

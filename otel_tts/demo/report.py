@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,29 +14,13 @@ from typing import Any, Final
 from otel_tts import names
 from otel_tts.demo.client import Answer
 from otel_tts.names import Stage
-from otel_tts.readers import otlp_files
-from otel_tts.readers.model import Attributes, LogLine, Point, Span
-from otel_tts.readers.otlp_files import BadLine
-from otel_tts.readers.syntheses import is_synthesis
+from otel_tts.readers.model import Attributes, LogLine, Span
+from otel_tts.readers.traces import Telemetry, Traces
+from otel_tts.views.summary import quantiles
 
 EXPECTED_STAGES: Final = tuple(
     names.STAGE_PREFIX + stage for stage in (Stage.TEXT_FRONTEND, Stage.ACOUSTIC_MODEL, Stage.VOCODER)
 )
-
-
-@dataclass(frozen=True)
-class Telemetry:
-    """All that the service wrote, and the lines that could not be read."""
-
-    spans: tuple[Span, ...]
-    logs: tuple[LogLine, ...]
-    points: tuple[Point, ...]
-    bad: tuple[BadLine, ...]
-
-    @property
-    def series(self) -> int:
-        """Different metrics and label sets: a series is written again with every export."""
-        return len({(point.metric, repr(sorted(point.attributes.items()))) for point in self.points})
 
 
 @dataclass(frozen=True)
@@ -56,61 +40,6 @@ class Row:
     time_to_first_audio: float | None
     anomalies: tuple[str, ...]
     wav: str | None
-
-
-SIGNALS: Final = (otlp_files.TRACES, otlp_files.METRICS, otlp_files.LOGS)
-
-
-def files_in(folder: Path) -> list[Path]:
-    """The files of telemetry in `folder`."""
-    return [path for signal in SIGNALS for path in otlp_files.find(folder, signal)]
-
-
-def read(files: Iterable[Path]) -> Telemetry:
-    """Read all of `files`, each by its name; what none of them holds counts as empty."""
-    files = list(files)
-    bad: list[BadLine] = []
-
-    def load(signal: str, reader: Any) -> tuple[Any, ...]:
-        return tuple(item for path in files if path.name.startswith(signal) for item in reader(path, bad.append))
-
-    spans = load(otlp_files.TRACES, otlp_files.read_spans)
-    logs = load(otlp_files.LOGS, otlp_files.read_logs)
-    points = load(otlp_files.METRICS, otlp_files.read_points)
-    return Telemetry(spans, logs, points, tuple(bad))
-
-
-class Traces:
-    """Spans by trace, and traces by request id."""
-
-    def __init__(self, spans: Iterable[Span]) -> None:
-        self._traces: dict[str, list[Span]] = defaultdict(list)
-        self._roots: dict[str, Span] = {}
-        for span in spans:
-            self._traces[span.trace_id].append(span)
-            if span.kind == "server" and names.REQUEST_ID in span.attributes:
-                self._roots[span.attributes[names.REQUEST_ID]] = span
-
-    def root(self, request_id: str) -> Span | None:
-        """The server span that carries `request_id`."""
-        return self._roots.get(request_id)
-
-    def below(self, top: Span) -> list[Span]:
-        """`top` and all spans under it, in order of start. A trace may hold several requests of one caller."""
-        children: dict[str, list[Span]] = defaultdict(list)
-        for span in self._traces[top.trace_id]:
-            children[span.parent_id].append(span)
-        found = [top]
-        for span in found:
-            found.extend(children.pop(span.span_id, ()))
-        return sorted(found, key=lambda span: span.start)
-
-    def synthesis(self, request_id: str) -> Span | None:
-        """The synthesis under the request's server span, if it got that far."""
-        root = self.root(request_id)
-        if root is None:
-            return None
-        return next((span for span in self.below(root) if is_synthesis(span)), None)
 
 
 def make_row(answer: Answer, traces: Traces, wav: str | None) -> Row:
@@ -190,8 +119,8 @@ def summarise(rows: list[Row], telemetry: Telemetry, files: Iterable[Path], prob
     return {
         "requests": [asdict(row) for row in rows],
         "outcomes": dict(Counter(row.outcome or "no synthesis" for row in rows)),
-        "duration": _quantiles(row.duration for row in rows if row.outcome == names.Outcome.OK),
-        "real_time_factor": _quantiles(row.real_time_factor for row in rows if row.outcome == names.Outcome.OK),
+        "duration": quantiles(row.duration for row in rows if row.outcome == names.Outcome.OK),
+        "real_time_factor": quantiles(row.real_time_factor for row in rows if row.outcome == names.Outcome.OK),
         "spans": len(telemetry.spans),
         "log_lines": len(telemetry.logs),
         "metrics": len({point.metric for point in telemetry.points}),
@@ -199,21 +128,6 @@ def summarise(rows: list[Row], telemetry: Telemetry, files: Iterable[Path], prob
         "files": {str(path): path.stat().st_size for path in files if path.exists()},
         "problems": problems,
     }
-
-
-def _quantiles(values: Iterable[float | None]) -> dict[str, float | None]:
-    known = sorted(value for value in values if value is not None)
-    return {f"p{percent}": quantile(known, percent / 100) for percent in (50, 95)}
-
-
-def quantile(ordered: list[float], share: float) -> float | None:
-    """The value below which `share` of `ordered` lies, between neighbours in proportion; None without values."""
-    if not ordered:
-        return None
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def file_name(request_id: str) -> str | None:

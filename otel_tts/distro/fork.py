@@ -67,9 +67,9 @@ def _forget_parents_counts(meter_provider: Any) -> None:
 
 
 def _forget_counts() -> None:
-    from otel_tts.emit import privacy
+    from otel_tts.privacy import policy
 
-    privacy.forget_counts()
+    policy.forget_counts()
     faults.clear()
 
 

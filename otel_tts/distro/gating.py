@@ -28,8 +28,8 @@ class Gating:
             )  # fmt: skip
 
     def _prepare(self, settings: Settings) -> None:
-        from otel_tts.emit import canary
-        from otel_tts.emit.privacy import Policy
+        from otel_tts.privacy import canary
+        from otel_tts.privacy.policy import Policy
 
         self._policy = Policy.from_settings(settings)
         if (reason := canary.check(self._policy)) is not None:
@@ -38,8 +38,8 @@ class Gating:
 
     def close(self, signal: str, provider: Any) -> None:
         """Put the gate before every exporter of `provider`. Raises RuntimeError where one stays open."""
-        from otel_tts.emit import gate
         from otel_tts.otel_private import providers
+        from otel_tts.privacy import gate
 
         traces, metrics, logs = (provider if signal == s else None for s in SIGNALS)
         gate.install(traces, metrics, logs, self._policy)

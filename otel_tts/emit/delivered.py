@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads delivered files on a thread of its own: a disk that hangs then costs their facts, and nothing else.
 
-A file is handed over open (see `audio.files`), audio that was never a file as an excerpt (`audio.excerpt`), and read
-once its synthesis has ended. The finished record waits a moment for it, and for the answer that is still being sent, so
-that its facts get on the span; what is read later leaves as a log record of the same trace.
+A file is handed over open (see `open_file`), audio that was never a file as an `Excerpt` of it, and read once its
+synthesis has ended. The finished record waits a moment for it, and for the answer that is still being sent, so that its
+facts get on the span; what is read later leaves as a log record of the same trace.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_tts import names
-from otel_tts.audio.excerpt import Excerpt
-from otel_tts.audio.files import Changed, FileFacts, OpenFile, count_open, open_file, read_excerpt, read_file
+from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.audio.files.file import Changed, FileFacts, OpenFile, count_open, open_file, read_excerpt, read_file
 from otel_tts.guard import note_fault
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts import names
-from otel_tts.audio.comparison import judge_file
-from otel_tts.audio.quality import AudioFacts, judge
-from otel_tts.audio.reference import read_reference
+from otel_tts.audio.files.comparison import judge_file
+from otel_tts.audio.files.reference import read_reference
+from otel_tts.audio.samples.meter import AudioFacts, judge
 from otel_tts.emit.voices import VoiceNames
 
 if TYPE_CHECKING:
-    from otel_tts.audio.files import FileFacts
+    from otel_tts.audio.files.file import FileFacts
     from otel_tts.emit.delivered import Delivered
     from otel_tts.synthesis import Synthesis
 

@@ -17,8 +17,8 @@ from opentelemetry.context import Context
 
 from otel_tts import names
 from otel_tts.emit.console import Console
-from otel_tts.emit.privacy import REDACTED
 from otel_tts.emit.stage_times import WHOLE, stage_times
+from otel_tts.privacy.policy import REDACTED
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
 

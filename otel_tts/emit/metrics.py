@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from otel_tts import guard, names
-from otel_tts.emit import privacy
 from otel_tts.otel_private.points import Points
+from otel_tts.privacy import policy
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
 
@@ -52,8 +52,8 @@ class Instruments:
         self._delivered = [(self._histogram(metric), metric.name) for metric in _FROM_ATTRIBUTES]
         self._observe(names.REQUESTS_ACTIVE, self._count_active)
         self._observe(names.OPEN_AGE, self._measure_open_stages)
-        self._observe(names.DROPPED, lambda: _by_reason(recorder.dropped + privacy.dropped))
-        self._observe(names.REDACTED, lambda: _by_reason(privacy.redacted))
+        self._observe(names.DROPPED, lambda: _by_reason(recorder.dropped + policy.dropped))
+        self._observe(names.REDACTED, lambda: _by_reason(policy.redacted))
         self._observe(names.FAULTS, lambda: _by_reason(guard.faults))
         for metric, points in recorder.gpu.observed():
             self._observe(metric, lambda points=points: self._bounded(points()))

@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_tts import names, timing
-from otel_tts.audio.deferred import pending
+from otel_tts.audio.samples.sound import pending
 from otel_tts.audio.thresholds import Thresholds
 from otel_tts.emit.delivered import Delivered, FileReader
 from otel_tts.emit.facts import facts_of_late_file, note_reference, settle

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts import names
 from otel_tts.emit.patience import Patience
-from otel_tts.emit.privacy import let_voice
+from otel_tts.privacy.policy import let_voice
 from otel_tts.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 """Audio that leaves as a web answer: the body's header and size, or the file that Starlette's ``FileResponse`` sends.
 
 Only bodies with an audio type are looked at. Their pieces are counted, and held at the beginning and the end as far as
-a header needs them (`audio.excerpt`); nothing is copied before the last one.
+a header needs them (`audio.files.excerpt`); nothing is copied before the last one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from otel_tts import request
-from otel_tts.audio.excerpt import Passing
-from otel_tts.audio.files import claim_of_name, claim_of_type
+from otel_tts.audio.files.excerpt import Passing
+from otel_tts.audio.files.file import claim_of_name, claim_of_type
 from otel_tts.guard import contain
 from otel_tts.instrumentation.delivered import note_file
 from otel_tts.instrumentation.hooks import wrap_after_import

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from otel_tts import request
-from otel_tts.audio.container import sniff
-from otel_tts.audio.excerpt import Excerpt
+from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.audio.files.header import sniff
 from otel_tts.guard import contain
 from otel_tts.request import Request
 from otel_tts.synthesis import Synthesis, current

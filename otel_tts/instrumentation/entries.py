@@ -15,8 +15,8 @@ from typing import Any, Final, cast
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.audio.reading import rate_of
-from otel_tts.audio.unread import is_bytes, say_unread
+from otel_tts.audio.samples.arrays import rate_of
+from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.emit import recorder
 from otel_tts.engines.table import Call, Callback, Engine, Entry
 from otel_tts.gpu.fallback import kind_of_device

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from otel_tts.audio.reading import rate_of
+from otel_tts.audio.samples.arrays import rate_of
 from otel_tts.engines.table import Call, Reader
 from otel_tts.guard import contain
 

@@ -12,7 +12,7 @@ from opentelemetry import _logs, metrics, trace
 
 import otel_tts
 from otel_tts import names
-from otel_tts.emit import canary, gate
+from otel_tts.privacy import canary, gate
 from tests.bench.content import AUDIO, ENGINE, LANGUAGE, MEMORY, MODEL, PEAK, STAGES, TEXT, VOICE
 
 

@@ -23,12 +23,12 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from otel_tts.audio.deferred import Recording
+from otel_tts.audio.samples.sound import Sound
 from otel_tts.emit import recorder
-from otel_tts.emit.gate import Cleaner
-from otel_tts.emit.privacy import Policy
 from otel_tts.emit.recorder import Recorder
 from otel_tts.instrumentation import asgi
+from otel_tts.privacy.cleaner import Cleaner
+from otel_tts.privacy.policy import Policy
 from otel_tts.settings import Settings
 from tests.bench.content import VOICE
 from tests.bench.ours import request_maker
@@ -123,7 +123,7 @@ def _audio() -> dict[str, float]:
     on: list[float] = []
     off: list[float] = []
     for _ in range(30):
-        recording = Recording(24000)
+        recording = Sound(24000)
         began = time.perf_counter()
         recording.add(sound)
         on.append((time.perf_counter() - began) * 1e6)

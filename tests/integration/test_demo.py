@@ -20,10 +20,10 @@ import pytest
 from otlp_sink import OtlpSink
 
 from otel_tts.demo import client
-from otel_tts.demo.report import Traces
 from otel_tts.readers.model import LogLine, Point, Span
 from otel_tts.readers.otlp_files import find, read_logs, read_points, read_spans
 from otel_tts.readers.syntheses import is_synthesis
+from otel_tts.readers.traces import Traces
 
 PLAIN = 3
 STAGES = ["tts.text_frontend", "tts.acoustic_model", "tts.vocoder"]

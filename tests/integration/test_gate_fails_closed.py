@@ -278,12 +278,12 @@ def test_what_a_configuration_file_asks_for_in_vain(what: str, sink: OtlpSink, s
 
 REPLACED = "from otel_tts.otel_private import providers as p; real = p.{0}; p.{0} = lambda *a: "
 GATE = {
-    "policy": ("from otel_tts.emit import privacy; privacy.Policy.from_settings = broken", ""),
-    "import": ("import sys; sys.modules['otel_tts.emit.gate'] = None", ""),
-    "canary": ("from otel_tts.emit import canary; canary.check = broken", ""),
-    "place": ("from otel_tts.emit import gate; gate.install = broken", ""),
-    "one signal's exporter": ("from otel_tts.emit import gate; gate.GatedLogExporter = broken", ""),
-    "cleaner": ("from otel_tts.emit import gate; gate.Cleaner.span = lambda self, span: span", ""),
+    "policy": ("from otel_tts.privacy import policy; policy.Policy.from_settings = broken", ""),
+    "import": ("import sys; sys.modules['otel_tts.privacy.gate'] = None", ""),
+    "canary": ("from otel_tts.privacy import canary; canary.check = broken", ""),
+    "place": ("from otel_tts.privacy import gate; gate.install = broken", ""),
+    "one signal's exporter": ("from otel_tts.privacy import gate; gate.GatedLogExporter = broken", ""),
+    "cleaner": ("from otel_tts.privacy import cleaner; cleaner.Cleaner.span = lambda self, span: span", ""),
     "spans cannot be reached": (
         f"{REPLACED.format('replace_exporter')} 'BatchSpan' not in type(a[0]).__name__ and real(*a)", "metrics logs"
     ),

@@ -14,7 +14,7 @@ import yaml
 from leaving import Leaving, attributes, collector, logs, metrics, read, span, traces
 
 from otel_tts import names
-from otel_tts.emit import allowed
+from otel_tts.privacy import allowed
 from otel_tts.stack import places
 
 CANARY = "ZEBRACANARY7741 walks home"

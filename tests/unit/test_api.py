@@ -299,7 +299,7 @@ def test_unconfigured_blocks_work_and_keep_nothing() -> None:
         one()
     assert (len(kit._started), len(kit._finished), len(kit._late), len(kit.open)) == (0, 0, 0, 0)
     gc.collect()
-    from otel_tts.audio.deferred import pending
+    from otel_tts.audio.samples.sound import pending
 
     assert pending.bytes == 0, "samples are kept"
     assert guard.faults == {}

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from otel_tts.audio import decoders
+from otel_tts.audio.files import decoders
 
 
 @pytest.fixture(params=["soundfile", "av", "ffprobe", "none"])

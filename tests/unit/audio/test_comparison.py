@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from otel_tts.audio.comparison import judge_file
-from otel_tts.audio.files import FileFacts
-from otel_tts.audio.quality import AudioFacts
+from otel_tts.audio.files.comparison import judge_file
+from otel_tts.audio.files.file import FileFacts
+from otel_tts.audio.samples.meter import AudioFacts
 
 HEARD = AudioFacts(duration=4.0, sample_rate=24000, channels=1, samples=96000, silence_ratio=0.25)
 

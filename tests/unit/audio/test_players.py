@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from otel_tts.audio import sniff
-from otel_tts.audio.comparison import judge_file
-from otel_tts.audio.files import FileFacts, open_file, read_file
-from otel_tts.audio.quality import AudioFacts
+from otel_tts.audio.files.comparison import judge_file
+from otel_tts.audio.files.file import FileFacts, open_file, read_file
+from otel_tts.audio.files.header import sniff
+from otel_tts.audio.samples.meter import AudioFacts
 from tests.unit.support.recordings import cut, encode, spoil, tone
 
 SECONDS = 3.0

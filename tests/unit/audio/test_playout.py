@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from otel_tts.audio import Playout
+from otel_tts.audio.samples.playout import Playout
 
 
 def play(*chunks: tuple[float, float | None]) -> Playout:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from otel_tts.audio import reference
-from otel_tts.audio.container import read_header
-from otel_tts.audio.reference import ReferenceFacts, read_reference
+from otel_tts.audio.files import reference
+from otel_tts.audio.files.header import read_header
+from otel_tts.audio.files.reference import ReferenceFacts, read_reference
 from tests.unit.support.recordings import cut, tone
 
 

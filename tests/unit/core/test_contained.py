@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard, record
-from otel_tts.audio.deferred import Recording
+from otel_tts.audio.samples.sound import Sound
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.recorder import Recorder
@@ -142,7 +142,7 @@ PLACES = [
         "start", "finish", "_classify", "close_stage", "_add_up", "_fold", "_listen_to",
     )),
     *((Stage, name) for name in ("open", "close", "fail", "record_exception")),
-    *((Recording, name) for name in (
+    *((Sound, name) for name in (
         "__init__", "add", "delivered", "facts", "playout", "_keep", "_measure", "_join_pieces", "_play",
     )),
     *((SpanMaker, name) for name in ("sample", "emit", "_hand_over", "enabled")),

@@ -77,7 +77,7 @@ kit.dropped["queue_full"] += 1
 waiting = kit.waiting
 
 def child():
-    from otel_tts.audio.deferred import pending
+    from otel_tts.audio.samples.sound import pending
     before = [kit.waiting, len(kit.open), pending.bytes, dict(kit.dropped)]
     one("child")
     kit.drain()
@@ -112,7 +112,7 @@ say({"child": said, "status": status})
 def test_a_child_holds_none_of_the_files_that_its_parent_reads() -> None:
     said = run("""
 import tempfile
-from otel_tts.audio.files import count_open
+from otel_tts.audio.files.file import count_open
 from otel_tts.emit import delivered
 go, read = threading.Event(), delivered.read_file
 delivered.read_file = lambda *arguments: go.wait(30) and read(*arguments)

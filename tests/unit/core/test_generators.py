@@ -16,7 +16,7 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard
-from otel_tts.audio.deferred import pending
+from otel_tts.audio.samples.sound import pending
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.entries import call_entry
 from otel_tts.synthesis import current

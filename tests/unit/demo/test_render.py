@@ -12,8 +12,8 @@ from rich.console import Console
 
 from otel_tts.demo import render, report
 from otel_tts.demo.client import Answer, Case
-from otel_tts.demo.report import Traces
 from otel_tts.readers.otlp_files import LogLine, Span
+from otel_tts.readers.traces import Traces
 
 LONG = "customer-" + "7f3c" * 29 + "..."  # 128 characters, the most that an id may have
 

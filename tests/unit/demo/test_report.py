@@ -11,9 +11,10 @@ import pytest
 
 from otel_tts.demo import report
 from otel_tts.demo.client import Answer, Case
-from otel_tts.demo.report import Telemetry, Traces
 from otel_tts.readers.model import LogLine, Point, Span
 from otel_tts.readers.otlp_files import BadLine
+from otel_tts.readers.traces import Telemetry, Traces
+from otel_tts.views import summary
 
 POINT = Point("tts.requests", "sum", "", {}, 0, 0, 1.0, None, None, (), (), (), "", {})
 LINE = LogLine(0, "INFO", "REQ_START", "REQ_START", {}, "", "", "", {})
@@ -140,7 +141,7 @@ def test_the_summary_counts(request_spans: list[Span], tmp_path: Path) -> None:
     [([], 0.5, None), ([3.0], 0.95, 3.0), ([1.0, 2.0], 0.5, 1.5), ([0.0, 1.0, 2.0, 3.0, 4.0], 0.95, 3.8)],
 )
 def test_quantiles(values: list[float], share: float, expected: float | None) -> None:
-    assert report.quantile(values, share) == (pytest.approx(expected) if expected is not None else None)
+    assert summary.quantile(values, share) == (pytest.approx(expected) if expected is not None else None)
 
 
 @pytest.mark.parametrize("request_id", ["", "..", ".hidden", "a/b", "a" * 129, "a\nb"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from otel_tts import names
-from otel_tts.emit import privacy
+from otel_tts.privacy import policy
 
 
 def one(world, **attributes) -> None:
@@ -98,14 +98,14 @@ def test_our_own_counters(world) -> None:
     here = world()
     here.recorder.dropped["queue_full"] += 3
     guard.faults["somewhere"] += 2
-    before = privacy.redacted["attribute"]
-    privacy.redacted["attribute"] += 4
+    before = policy.redacted["attribute"]
+    policy.redacted["attribute"] += 4
     try:
         assert here.points("otel_tts.dropped") == {("queue_full",): 3}
         assert here.points("otel_tts.faults") == {("somewhere",): 2}
         assert here.points("otel_tts.redacted")[("attribute",)] == before + 4
     finally:
-        privacy.redacted["attribute"] = before
+        policy.redacted["attribute"] = before
 
 
 def test_loading_a_model(world) -> None:

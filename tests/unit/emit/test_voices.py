@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from otel_tts import names
-from otel_tts.emit import privacy, voices
+from otel_tts.emit import voices
 from otel_tts.emit.facts import note_reference
-from otel_tts.emit.privacy import Policy
 from otel_tts.emit.voices import VoiceNames
+from otel_tts.privacy import policy as privacy
+from otel_tts.privacy.policy import Policy
 from otel_tts.settings import Settings
 from tests.unit.support.gate_kit import counting
 

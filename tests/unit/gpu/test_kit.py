@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from otel_tts import guard
-from otel_tts.emit.privacy import Policy
 from otel_tts.gpu import kit as module
 from otel_tts.gpu.devices import visible
 from otel_tts.gpu.nvml import THROTTLING, Snapshot
+from otel_tts.privacy.policy import Policy
 from tests.unit.support.fakecuda import CudaError
 from tests.unit.support.faketorch import Device, FakeTorch
 from tests.unit.support.nvml_stub import GPU0, GPU1, Stub

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from otel_tts import guard
-from otel_tts.emit.privacy import Policy
 from otel_tts.gpu import allocator
+from otel_tts.privacy.policy import Policy
 from otel_tts.timing.events import Events
 from tests.unit.support.faketorch import Device, FakeTorch
 from tests.unit.support.world import World, shown

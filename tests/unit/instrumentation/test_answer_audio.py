@@ -21,9 +21,9 @@ from starlette.routing import Route
 
 import otel_tts
 from otel_tts import guard, names
-from otel_tts.audio.container import read_header
-from otel_tts.audio.excerpt import HEAD, TAIL, Excerpt, Passing
-from otel_tts.audio.files import read_excerpt
+from otel_tts.audio.files.excerpt import HEAD, TAIL, Excerpt, Passing
+from otel_tts.audio.files.file import read_excerpt
+from otel_tts.audio.files.header import read_header
 from otel_tts.instrumentation import asgi
 from otel_tts.instrumentation.answer_audio import watch_answers_by_file
 

@@ -23,7 +23,7 @@ import soundfile
 
 import otel_tts
 from otel_tts import guard, names, request
-from otel_tts.audio import files
+from otel_tts.audio.files import file as audio_file
 from otel_tts.emit import delivered
 from otel_tts.engines.table import Engine, Entry
 from otel_tts.instrumentation.delivered import note_answer, note_file
@@ -390,7 +390,7 @@ def test_outside_of_any_request_nothing_is_opened(world, folder) -> None:
     world()
     write_wave(folder / "a.wav")
     assert not note_file(None, folder / "a.wav")
-    assert files.count_open() == 0
+    assert audio_file.count_open() == 0
 
 
 def test_a_disk_that_hangs_delays_no_span_and_no_service(world, folder, monkeypatch) -> None:
@@ -425,12 +425,12 @@ def test_what_waits_is_bounded_and_counted(world, folder, monkeypatch) -> None:
             write_wave(folder / f"{number}.wav")
     seen.drain()
     assert seen.recorder.dropped == {"file_limit": 2 + 3}
-    assert files.count_open() == 0
+    assert audio_file.count_open() == 0
 
 
 def test_a_writer_that_is_collected_while_another_file_is_taken(world, folder, monkeypatch) -> None:
     """It is closed in the middle of that, in the same thread; so may a signal's handler flush."""
-    seen, count = world(), files.count_open
+    seen, count = world(), audio_file.count_open
 
     class Forgotten:
         def __init__(self) -> None:
@@ -454,7 +454,7 @@ def test_a_writer_that_is_collected_while_another_file_is_taken(world, folder, m
     gc.enable()
     assert not asked.is_alive(), "the request waits for itself"
     assert root(seen).attributes[names.AUDIO_FORMAT] == "wav" and gc.isenabled()
-    assert files.count_open() == 0
+    assert audio_file.count_open() == 0
 
 
 def test_where_no_thread_can_be_had_the_next_file_tries_again(world, folder, monkeypatch) -> None:
@@ -476,7 +476,7 @@ def test_where_no_thread_can_be_had_the_next_file_tries_again(world, folder, mon
 
 def test_a_file_that_has_changed_is_counted(world, folder, monkeypatch) -> None:
     def change(*_: Any) -> Any:
-        raise files.Changed
+        raise audio_file.Changed
 
     seen = world()
     monkeypatch.setattr(delivered, "read_file", change)
@@ -495,7 +495,7 @@ def test_a_fault_in_reading_is_contained_and_counted(world, folder, monkeypatch)
     assert guard.faults == {"files": 1}
     guard.faults.clear()
     assert seen.recorder.dropped == {"fault": 1}
-    assert files.count_open() == 0
+    assert audio_file.count_open() == 0
 
 
 def test_writing_gives_the_same_bytes_and_errors_as_ever(world, folder) -> None:
@@ -515,7 +515,7 @@ def test_after_the_recorder_has_closed_a_file_is_counted_as_not_read(world, fold
         write_wave(folder / "a.wav")
         seen.recorder.close()
     assert seen.recorder.dropped == {"file_not_read": 1}
-    assert files.count_open() == 0
+    assert audio_file.count_open() == 0
 
 
 ENGINE_SOURCE = """

@@ -21,7 +21,7 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import carrier, guard
-from otel_tts.audio.deferred import Recording
+from otel_tts.audio.samples.sound import Sound
 from otel_tts.emit.recorder import Recorder
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation import entries, stages
@@ -416,7 +416,7 @@ def test_a_callable_without_a_signature_is_traced(world, module) -> None:
 HOOK_PARTS = [
     (Synthesis, "__init__"), (Synthesis, "start"), (Synthesis, "finish"), (Synthesis, "audio"),
     (Synthesis, "delivered"), (Synthesis, "close_stage"), (Stage, "__init__"), (Stage, "open"), (Stage, "close"),
-    (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Recording, "add"), (Recording, "delivered"),
+    (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Sound, "add"), (Sound, "delivered"),
     (entries, "bind"), (entries, "fact"), (entries, "length"), (entries, "current"),
     (entries, "_rest_of"), (stages, "current"), (entries._EntryCall, "_facts"),
     (entries._EntryCall, "returned"), (entries._EntryCall, "item"), (entries._EntryCall, "ended"),

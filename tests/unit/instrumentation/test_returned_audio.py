@@ -19,7 +19,7 @@ import soundfile
 
 import otel_tts
 from otel_tts import guard, names
-from otel_tts.audio import unread
+from otel_tts.audio.samples import unread
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry
 from otel_tts.instrumentation.hooks import watch
 

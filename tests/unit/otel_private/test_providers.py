@@ -38,9 +38,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NoOpTracerProvider
 
-from otel_tts.emit import gate
-from otel_tts.emit.privacy import Policy
 from otel_tts.otel_private import providers
+from otel_tts.privacy import gate
+from otel_tts.privacy.policy import Policy
 from tests.unit.support.gate_kit import counting
 
 

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_tts.emit import gate
-from otel_tts.emit.privacy import Policy
+from otel_tts.privacy import gate
+from otel_tts.privacy.policy import Policy
 
 
 def counting(policy: Policy) -> Policy:
