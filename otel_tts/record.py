@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from numpy import generic
 from opentelemetry import trace
@@ -132,6 +132,47 @@ class LateSpan(trace.Span):
         self.record_exception(error)
         self.attrs[names.ERROR_TYPE] = type_name(error)
         self.set_status(StatusCode.ERROR)
+
+
+Where = str | Sequence[Any] | None
+"""What a stage runs on: ``"cpu"`` is never a device, a sequence names streams, else it is the current stream."""
+
+
+class StageRecord(LateSpan):
+    """What a stage notes of itself, as the clocks and the device's books know it."""
+
+    __slots__ = ("count", "counted", "fold", "memory", "nested", "root", "since", "stage", "timing", "where")
+
+    root: Any
+    """The synthesis that it belongs to, which only its own kind knows by name: to others it is a `LateSpan`."""
+    stage: str
+    nested: StageRecord | None
+    """The stage that it is a part of."""
+    count: int
+    fold: bool
+    """All stages of this kind in a request are one span."""
+    counted: bool
+    """Its time is in the sums of its synthesis."""
+    since: int
+    """When the first of the stages of this kind began that overlap up to this one."""
+    timing: Any
+    """What the clock has noted between its ends."""
+    memory: Any
+    """As `timing`, of the device's memory."""
+    where: Where
+
+    def unlink(self) -> None:
+        super().unlink()
+        self.nested = None
+
+
+class OpenRequests(Protocol):
+    """The requests that run now: what a device's books need to know of each other's company."""
+
+    open: dict[int, Any]
+    """The open syntheses, by their identity."""
+    overlaps: int
+    """How often a synthesis began while another one was open."""
 
 
 class PlainSpan(LateSpan):

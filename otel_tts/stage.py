@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from opentelemetry.trace import SpanContext
 from otel_tts import names
 from otel_tts.guard import note_fault
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
-from otel_tts.record import LateSpan, make_tuple, now, set_item
+from otel_tts.record import StageRecord, Where, make_tuple, now, set_item
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -22,30 +21,12 @@ if TYPE_CHECKING:
     from otel_tts.synthesis import Synthesis
 
 
-Where = str | Sequence[Any] | None
-"""What a stage runs on: ``"cpu"`` is never a device, a sequence names streams, else it is the current stream."""
+class Stage(StageRecord):
+    """Opened with ``with synthesis.stage("vocoder") as stage:``."""
 
-
-class Stage(LateSpan):
-    """Opened with ``with synthesis.stage("vocoder") as stage:``; `mark` is the clock's own note between its ends."""
-
-    __slots__ = ("count", "counted", "fold", "mark", "memory", "nested", "prev", "root", "since", "stage", "where")
+    __slots__ = ("prev",)
 
     root: Synthesis
-    stage: str
-    nested: Stage | None
-    """The stage that it is a part of."""
-    count: int
-    fold: bool
-    """All stages of this kind in a request are one span."""
-    counted: bool
-    """Its time is in the sums of its synthesis."""
-    since: int
-    """When the first of the stages of this kind began that overlap up to this one."""
-    mark: Any
-    memory: Any
-    """As `mark`, of the device's memory."""
-    where: Where
     prev: Token[Context] | None
 
     def __init__(
@@ -61,7 +42,7 @@ class Stage(LateSpan):
         self.attrs = attrs if attrs is not None else {}
         self.attrs[names.STAGE] = stage
         self.events, self.links = [], ()
-        self.status = self.t1 = self.prev = self.mark = self.memory = None
+        self.status = self.t1 = self.prev = self.timing = self.memory = None
         self.count, self.counted, self.fold, self.where = 1, False, fold, where
 
     def open(self) -> Stage:
@@ -97,7 +78,7 @@ class Stage(LateSpan):
         self.t0 = self.since = now()
         root.open_stages.append(self)  # with its times: another thread may add up at once
         if clock is not None:
-            self.mark = clock.begin(self)
+            self.timing = clock.begin(self)
         return self
 
     def close(self, error: BaseException | None = None) -> None:
@@ -112,20 +93,16 @@ class Stage(LateSpan):
             memory.end(self, self.memory)
         self.root.close_stage(self)
 
-    def unlink(self) -> None:
-        super().unlink()
-        self.nested = None
-
     def pause(self) -> None:
         """A generator's stage is suspended: what its stream does until `resume` is somebody else's."""
         clock = self.root.kit.clock
-        if clock is not None and self.mark is not None:
+        if clock is not None and self.timing is not None:
             clock.pause(self)
 
     def resume(self) -> None:
         """Go on after `pause`; nothing where it is not paused."""
         clock = self.root.kit.clock
-        if clock is not None and self.mark is not None:
+        if clock is not None and self.timing is not None:
             clock.resume(self)
 
     def __enter__(self) -> Stage:

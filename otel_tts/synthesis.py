@@ -284,7 +284,7 @@ class Synthesis(LateSpan):
         first.count += stage.count
         first.attrs[names.STAGE_SEGMENTS] = first.count
         first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
-        if self.kit.clock is not None and (first.mark is not None or stage.mark is not None):
+        if self.kit.clock is not None and (first.timing is not None or stage.timing is not None):
             self.kit.clock.fold(first, stage, stage.fold)
         if self.kit.memory is not None and stage.memory is not None:
             self.kit.memory.fold(first, stage)

@@ -89,7 +89,7 @@ class Configurator(setup.Configurator):
 
         made = recorder.Recorder(*pipeline.all, settings)
         recorder.install(made)
-        made.gpu.allow_polling()
+        made.devices.allow_polling()
         mode = made.clock.mode if made.clock is not None else "host"
         return f"{mode}({made.clock_note})" if made.clock_note else mode
 

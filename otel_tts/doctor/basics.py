@@ -112,8 +112,8 @@ def _providers(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _nvml(environ: Mapping[str, str]) -> Iterator[Check]:
-    from otel_tts.gpu.devices import visible
-    from otel_tts.gpu.nvml import Nvml, Unavailable
+    from otel_tts.device.power.nvml import Nvml, Unavailable
+    from otel_tts.device.torch.allocator import visible
 
     if not settings.read(environ).nvml_interval:
         yield Check("GPU health", SKIP, "OTEL_TTS_NVML_INTERVAL=0: another exporter does it")

@@ -30,7 +30,7 @@ class Bench:
     sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def __init__(self) -> None:
-        from otel_tts.timing.torch_cuda import CudaBackend
+        from otel_tts.device.torch.cuda import CudaBackend
 
         self.torch = torch = module("torch")
         self.device = torch.device("cuda", torch.cuda.current_device())

@@ -47,7 +47,7 @@ class Sandwiches:
 
 def clock(bench: Bench) -> Iterator[Check]:
     """Yield how well the clock is known, whether its claims held, and how it drifts against the host's."""
-    from otel_tts.timing.device_clock import DRIFT
+    from otel_tts.device.clocks.device_clock import DRIFT
 
     seen = sandwich(bench)
     if len(seen.widths) < _GROUPS:
@@ -72,9 +72,8 @@ def clock(bench: Bench) -> Iterator[Check]:
 
 def sandwich(bench: Bench) -> Sandwiches:
     """Place events of an idle stream with a clock of their own, and look where they were."""
-    from otel_tts.timing.device_clock import RESOLUTION, spacing
-    from otel_tts.timing.device_clocks import DeviceClocks
-    from otel_tts.timing.event_pool import EventPool
+    from otel_tts.device.clocks.device_clock import RESOLUTION, DeviceClocks, spacing
+    from otel_tts.device.clocks.event_pool import EventPool
 
     backend, now, seen = bench.backend, bench.now, Sandwiches()
     pool = EventPool(backend)

@@ -204,8 +204,8 @@ def _memory(bench: Bench) -> Iterator[Check]:
 
 
 def _energy(bench: Bench) -> Iterator[Check]:
-    from otel_tts.gpu.devices import TorchAllocator
-    from otel_tts.gpu.nvml import Nvml, Unavailable
+    from otel_tts.device.power.nvml import Nvml, Unavailable
+    from otel_tts.device.torch.allocator import TorchAllocator
 
     torch = bench.torch
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from otel_tts import guard, names
+from otel_tts.emit.device_metrics import DeviceMetrics
 from otel_tts.otel_private.points import Points
 from otel_tts.privacy import policy
 from otel_tts.settings import Settings
@@ -55,7 +56,7 @@ class Instruments:
         self._observe(names.DROPPED, lambda: _by_reason(recorder.dropped + policy.dropped))
         self._observe(names.REDACTED, lambda: _by_reason(policy.redacted))
         self._observe(names.FAULTS, lambda: _by_reason(guard.faults))
-        for metric, points in recorder.gpu.observed():
+        for metric, points in DeviceMetrics(recorder.devices, settings).all():
             self._observe(metric, lambda points=points: self._bounded(points()))
 
     def record(self, synthesis: Synthesis) -> None:

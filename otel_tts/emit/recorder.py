@@ -23,9 +23,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, TraceFlags
 
-from otel_tts import names, timing
+from otel_tts import names
 from otel_tts.audio.samples.sound import pending
 from otel_tts.audio.thresholds import Thresholds
+from otel_tts.device.clocks import choice
+from otel_tts.device.clocks.sums import add_up
+from otel_tts.device.devices import Devices
 from otel_tts.emit.delivered import Delivered, FileReader
 from otel_tts.emit.facts import facts_of_late_file, note_reference, settle
 from otel_tts.emit.logs import Lines
@@ -33,16 +36,14 @@ from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.emit.waiting import DEVICE_AT_EXIT, Waiting, with_files
-from otel_tts.gpu.kit import GpuKit
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private import tracing
 from otel_tts.otel_private.context import SPAN_KEY, suppressed_context
 from otel_tts.record import PlainSpan, make_tuple, set_item
 from otel_tts.settings import Settings
-from otel_tts.timing.sums import add_up
 
 if TYPE_CHECKING:
-    from otel_tts.gpu.allocator import MemoryEvent, StageMemory
+    from otel_tts.device.memory.readings import MemoryEvent, StageMemory
     from otel_tts.record import LateSpan
     from otel_tts.stage import Stage
     from otel_tts.synthesis import Synthesis
@@ -80,7 +81,7 @@ class Recorder:
         settings = settings or Settings()
         self.settings = settings
         self.max_stage_spans = settings.max_stage_spans
-        self.clock, self.clock_note = timing.choose(settings.clock)
+        self.clock, self.clock_note = choice.choose(settings.clock)
         self.thresholds = Thresholds(
             silence_dbfs=settings.silence_dbfs,
             clip_ratio=settings.clip_ratio,
@@ -96,7 +97,7 @@ class Recorder:
         self.open: dict[int, Synthesis] = {}
         self.overlaps = 0
         """How often a synthesis began while another one was open."""
-        self.gpu = GpuKit(settings)
+        self.devices = Devices(settings, self)
         self.memory: StageMemory | None = None
         """What notes the device's memory at a stage's ends; None until the application has initialised CUDA."""
         self.warm: set[str] = set()
@@ -157,7 +158,7 @@ class Recorder:
         if len(self.open) > 1:
             self.overlaps += 1
         if self.memory is None:
-            self.memory = self.gpu.find_memory()
+            self.memory = self.devices.find_memory()
         if len(self._started) < self.settings.queue_size:  # beyond it the line leaves with the finished record
             self._started.append(synthesis)
 
@@ -343,7 +344,7 @@ class Recorder:
             synthesis.parts.update(parts)
         self._emit_finished_stages(synthesis)
         others = [other.t0 for other in list(self.open.values())]
-        self._note_memory(synthesis, synthesis.wall, contain("gpu", self.gpu.settle, synthesis, others))
+        self._note_memory(synthesis, synthesis.wall, contain("gpu", self.devices.settle, synthesis, others))
         self.spans.emit(synthesis, synthesis.wall)
         self.instruments.record(synthesis)
         self.lines.ended(synthesis)
@@ -371,7 +372,7 @@ class Recorder:
 
     def _emit_late_stage(self, stage: Stage) -> None:
         root = stage.root
-        stage.attrs.setdefault(names.TIMING_MODE, timing.HOST)
+        stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
         self._settle_memory(stage, late=True)
         self.spans.emit(stage, root.wall)
         if not stage.counted:
@@ -389,7 +390,7 @@ class Recorder:
             if not self._on_device.has_times(stage, give_up=self._closed):
                 self._on_device.append(stage)  # it ended just now, or its request still runs
                 continue
-            stage.attrs.setdefault(names.TIMING_MODE, timing.HOST)
+            stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
             self._settle_memory(stage)
             self.spans.emit(stage, synthesis.wall)
             self.instruments.record_peak(synthesis, stage)
@@ -398,7 +399,7 @@ class Recorder:
     def _settle_memory(self, stage: Stage, late: bool = False) -> None:
         mark, stage.memory = stage.memory, None
         if mark is not None:
-            self._note_memory(stage, stage.root.wall, contain("gpu", self.gpu.settle_stage, stage, mark, late))
+            self._note_memory(stage, stage.root.wall, contain("gpu", self.devices.settle_stage, stage, mark, late))
 
     def _note_memory(self, record: LateSpan, wall: int, events: list[MemoryEvent] | None) -> None:
         """Put memory events where OTEL_TTS_MEMORY_EVENTS wants them."""
@@ -413,7 +414,7 @@ class Recorder:
         """Let the books of the devices be settled up to the oldest request that is not yet in them."""
         with self._lock:
             waiting = [*list(self.open.values()), *self._finished.copy(), *self._on_device]
-            self.gpu.look([record.t0 for record in waiting])
+            self.devices.look([record.t0 for record in waiting])
 
     def report_stuck(self) -> None:
         """Let a request that is open too long be seen: its finished stages leave, one line names the open stage."""
@@ -449,7 +450,7 @@ class Recorder:
         self._closed = True
         self._wake.set()
         self.memory = None
-        contain("gpu", self.gpu.stop)
+        contain("gpu", self.devices.stop)
         return drained and self.drain(max(0.0, deadline - time.monotonic()), breathe=False)
 
     @property
@@ -463,10 +464,10 @@ class Recorder:
         # Our thread holds SDK locks only while it holds this one: a child forked meanwhile would wait for ever.
         if self._lock.acquire(timeout=1):  # else: another thread forks, or an exporter is stuck
             self._held = True
-        self.gpu.before_fork()
+        self.devices.before_fork()
 
     def _after_fork_in_parent(self) -> None:
-        self.gpu.after_fork_in_parent()
+        self.devices.after_fork_in_parent()
         if self._held:
             self._held = False
             self._lock.release()
@@ -480,7 +481,7 @@ class Recorder:
         self._late.clear()
         self._on_device.clear()
         contain("files", self.files.after_fork)
-        contain("gpu", self.gpu.renew)
+        contain("gpu", self.devices.renew)
         contain("metrics", self.instruments.renew)
         self.memory = None
         self.open.clear()

@@ -17,9 +17,9 @@ from opentelemetry.context import Context
 from otel_tts import names
 from otel_tts.audio.samples.arrays import rate_of
 from otel_tts.audio.samples.unread import is_bytes, say_unread
+from otel_tts.device.fallback import kind_of_device
 from otel_tts.emit import recorder
 from otel_tts.engines.table import Call, Callback, Engine, Entry
-from otel_tts.gpu.fallback import kind_of_device
 from otel_tts.guard import contain
 from otel_tts.instrumentation import progress
 from otel_tts.instrumentation.delivered import note_encoded, note_file

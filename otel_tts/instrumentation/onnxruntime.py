@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from otel_tts import names
-from otel_tts.gpu.fallback import sessions
+from otel_tts.device.fallback import sessions
 from otel_tts.guard import contain
 from otel_tts.instrumentation.hooks import wrap_after_import
 from otel_tts.instrumentation.stages import run_stage
@@ -83,7 +83,7 @@ def _is_in_a_stage(synthesis: Synthesis, status: str | None) -> bool:
     stage = span if isinstance(span, Stage) else next(iter(synthesis.open_stages[-1:]), None)
     if stage is None:
         return False
-    if status is not None and stage.mark is None:
+    if status is not None and stage.timing is None:
         stage.attrs.setdefault(names.TIMING_STATUS, status)
     return True
 

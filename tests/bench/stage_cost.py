@@ -27,11 +27,11 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
 from otel_tts import names
+from otel_tts.device.clocks.events import Events
+from otel_tts.device.torch.backend import Finder
 from otel_tts.emit.recorder import Recorder
 from otel_tts.settings import Settings
 from otel_tts.synthesis import Synthesis
-from otel_tts.timing.backend import Finder
-from otel_tts.timing.events import Events
 
 STAGES, REQUESTS = 20, 40
 STAGE = "acoustic_model"

@@ -37,7 +37,7 @@ class Environment:
 
 
 ENVIRONMENTS = {
-    "torch": Environment(("tests/torch_cpu", "tests/unit/timing/test_real_torch.py"), 10),
+    "torch": Environment(("tests/torch_cpu", "tests/unit/device/test_real_torch.py"), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
     "services": Environment(("tests/services",), 2),
     "web": Environment(("tests/web_routes",), 1),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from otel_tts import names
+from otel_tts.device.clocks.events import Events
 from otel_tts.doctor import broken_device
 from otel_tts.doctor import clock as doctor_clock
 from otel_tts.doctor.bench import Bench
@@ -24,7 +25,6 @@ from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, Check
 from otel_tts.doctor.clock import clock, concurrent
 from otel_tts.doctor.gpu import _CHECKS, _synchronisations
 from otel_tts.synthesis import Synthesis
-from otel_tts.timing.events import Events
 from tests.unit.support.clock_kit import Service, set_clocks
 from tests.unit.support.fakecuda import MS, FakeCuda
 from tests.unit.support.world import World

@@ -8,9 +8,9 @@ import os
 
 import pytest
 
+from otel_tts.device.power.nvml import Nvml
 from otel_tts.doctor.check import FAIL, PASS, SKIP, Check
 from otel_tts.doctor.gpu import memory_sums
-from otel_tts.gpu.nvml import Nvml
 from tests.unit.support.nvml_stub import NOT_SUPPORTED, Stub
 
 GIB = 1 << 30

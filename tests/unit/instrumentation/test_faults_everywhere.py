@@ -37,6 +37,7 @@ from starlette.routing import Route
 
 import otel_tts
 from otel_tts import carrier, guard, request
+from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Load, Mark, Seam
 from otel_tts.instrumentation import asgi, fastapi, loguru
 from otel_tts.instrumentation import logging as log_lines
@@ -45,7 +46,6 @@ from otel_tts.instrumentation.compiling import watch_compiling
 from otel_tts.instrumentation.delivered import note_answer
 from otel_tts.instrumentation.hooks import unwrap_all, watch
 from otel_tts.instrumentation.postprocess import watch_postprocess
-from otel_tts.timing.capture_guard import CaptureGuard
 from tests.unit.instrumentation.test_gradio import Function, body, gradio, speak_in, work
 from tests.unit.support.faults import PACKAGE, check, outcome
 

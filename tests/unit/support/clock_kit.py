@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from otel_tts import names
+from otel_tts.device.clocks.clock import HOST
+from otel_tts.device.clocks.events import EVENTS, Events
+from otel_tts.device.clocks.sync import Sync
+from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.stage import Stage
 from otel_tts.synthesis import Synthesis
-from otel_tts.timing.capture_guard import CaptureGuard
-from otel_tts.timing.clock import HOST
-from otel_tts.timing.events import EVENTS, Events
-from otel_tts.timing.sync import Sync
 from tests.unit.support.fakecuda import MS, FakeCuda, OutOfMemoryError
 from tests.unit.support.faketorch import FakeTorch
 from tests.unit.support.world import World
@@ -50,7 +50,7 @@ class CheckedEvents(Events):
     def _settle(self, stage: Any) -> None:
         t0, t1 = stage.t0, stage.t1
         super()._settle(stage)
-        true = self._true.pop(id(stage.mark), None)
+        true = self._true.pop(id(stage.timing), None)
         if stage.attrs[names.TIMING_MODE] == HOST:
             if (stage.t0, stage.t1) != (t0, t1):
                 self.wrong.append(f"{stage.name}: host times were changed")

@@ -173,7 +173,7 @@ class FakeDevice:
 
 
 class FakeCuda:
-    """The backend interface (otel_tts.timing.backend), and what a program does with a device."""
+    """The backend interface (otel_tts.device.torch.backend), and what a program does with a device."""
 
     kind = "cuda"
 
@@ -281,17 +281,11 @@ class FakeCuda:
     def is_ready(self) -> bool:
         return self.initialized and not self.forked
 
-    def current_device(self) -> int:
-        return self.cur_dev
-
     def current_stream(self, device: int | None = None) -> FakeStream:
         return self.cur[self.cur_dev if device is None else device]
 
     def device_of(self, stream: FakeStream) -> int:
         return stream.dev.index
-
-    def uuid(self, device: int) -> str:
-        return self.devs[device].uuid
 
     def is_capturing(self) -> bool:
         return self.cur[self.cur_dev].capture is not None
@@ -362,14 +356,6 @@ class FakeCuda:
         if not natural:
             self.blocking_calls += 1
             self.blocked_ns += int(waited)
-
-    def memory_stats(self, device: int) -> dict[str, Any]:
-        if self.devs[device].broken:
-            raise CudaError(self.devs[device].broken)
-        return self.devs[device].mem.nested()
-
-    def reset_peak(self, device: int) -> None:
-        self.devs[device].mem.reset_peak()
 
     def adopt_thread(self) -> None:
         """Nothing: the fake's threads are names."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from otel_tts.gpu.nvml import Nvml
+from otel_tts.device.power.nvml import Nvml
 from tests.unit.support.faketorch import Device, FakeTorch
 from tests.unit.support.nvml_stub import Stub, build
 from tests.unit.support.world import World

@@ -8,7 +8,7 @@ import ctypes
 import subprocess
 from pathlib import Path
 
-from otel_tts.gpu.nvml import Nvml
+from otel_tts.device.power.nvml import Nvml
 
 SOURCE = Path(__file__).parent / "nvml_stub.c"
 GPU0, GPU1 = (f"GPU-00000000-0000-0000-0000-{index:012d}" for index in range(2))

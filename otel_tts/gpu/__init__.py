@@ -1,7 +1,0 @@
-# Copyright The otel-tts Authors
-# SPDX-License-Identifier: Apache-2.0
-"""What only the device knows besides time: memory, energy, health.
-
-Nothing in here initialises CUDA, synchronises a stream, or imports torch: it is looked up among the modules that the
-application has imported.
-"""
