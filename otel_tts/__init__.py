@@ -13,11 +13,11 @@ from typing import Any
 
 from otel_tts import variables as _variables  # pyright: ignore[reportUnusedImport]  # noqa: F401  # the first import
 from otel_tts.api import stage, synthesis
-from otel_tts.batch import batch
-from otel_tts.carrier import carried
 from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam
 from otel_tts.names import Stage
-from otel_tts.synthesis import current
+from otel_tts.recording.batch import batch
+from otel_tts.recording.carried import carried
+from otel_tts.recording.synthesis import current
 from otel_tts.version import __version__
 
 

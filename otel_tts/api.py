@@ -15,16 +15,17 @@ from opentelemetry._logs import NoOpLoggerProvider
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
-from otel_tts import names, request
+from otel_tts import names
 from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.otel_private.context import current_context
 from otel_tts.record import LateSpan
+from otel_tts.recording import request
+from otel_tts.recording.stage import Stage
+from otel_tts.recording.synthesis import Synthesis, current
 from otel_tts.settings import Settings
-from otel_tts.stage import Stage
-from otel_tts.synthesis import Synthesis, current
 
 F = TypeVar("F", bound=Callable[..., Any])
 Opened = TypeVar("Opened", Synthesis, Stage)
@@ -97,7 +98,7 @@ class synthesis:
         self.__exit__(kind, error, traceback)
 
     def __call__(self, function: F) -> F:
-        from otel_tts.instrumentation.entries import call_entry
+        from otel_tts.instrumentation.calls.entry import call_entry
 
         if self._facts[names.TEXT_LENGTH] is not None or self._facts[names.REQUEST_ID] is not None:
             raise TypeError(
@@ -160,7 +161,7 @@ class stage:
         self.__exit__(kind, error, traceback)
 
     def __call__(self, function: F) -> F:
-        from otel_tts.instrumentation.stages import run_stage
+        from otel_tts.instrumentation.calls.seam import run_stage
 
         def run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             return run_stage(self._name, wrapped, args, kwargs, attributes=self._attributes, device=self._device)
@@ -170,7 +171,7 @@ class stage:
 
 def _like(function: F, run: Callable[..., Any]) -> F:
     """Return a proxy of `function` that looks like it to ``inspect`` and binds like it to instances."""
-    from otel_tts.instrumentation.proxies import Hook
+    from otel_tts.instrumentation.callables import Hook
 
     wrapper: Any = Hook(function, run)
     return wrapper

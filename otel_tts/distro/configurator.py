@@ -19,8 +19,8 @@ from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers
 from otel_tts.guard import contain
-from otel_tts.instrumentation import asgi, loguru
-from otel_tts.instrumentation import logging as log_lines
+from otel_tts.instrumentation.libraries import logging as log_lines
+from otel_tts.instrumentation.libraries import loguru, web
 from otel_tts.otel_private import setup
 from otel_tts.otel_private.pipeline import SIGNALS, Pipeline, already_set, global_pipeline
 from otel_tts.settings import Settings
@@ -102,8 +102,8 @@ class Configurator(setup.Configurator):
 
     def _instrument_the_edges(self, pipeline: Pipeline) -> None:
         if (add := getattr(pipeline.traces, "add_span_processor", None)) is not None:
-            add(asgi.RequestSpans())
-        asgi.instrument(before_end=shutdown.flush)
+            add(web.RequestSpans())
+        web.instrument(before_end=shutdown.flush)
         log_lines.instrument()
         loguru.instrument()
 
@@ -120,7 +120,7 @@ def forget() -> None:
     shutdown.uninstall()
     fork.uninstall()
     losses.forget()
-    asgi.uninstrument()
+    web.uninstrument()
     log_lines.uninstrument()
     loguru.uninstrument()
     console_warnings.uninstall()

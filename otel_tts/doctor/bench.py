@@ -62,7 +62,7 @@ class Bench:
 
     def request(self, recorder: Any) -> None:
         """Speak: two stages and the copy to the host, which is the request's own synchronisation."""
-        from otel_tts.synthesis import Synthesis
+        from otel_tts.recording.synthesis import Synthesis
 
         torch = self.torch
         with Synthesis(recorder, {}) as synthesis, torch.inference_mode():

@@ -60,7 +60,7 @@ def captures(bench: Bench) -> Iterator[Check]:
 
 def _during_capture(bench: Bench, recorder: Any, mode: str) -> None:
     """One request waits for the device when the capture begins, one runs inside; another thread looks at both."""
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.synthesis import Synthesis
 
     with Synthesis(recorder, {}) as synthesis, synthesis.stage("model"):
         bench.launch()
@@ -140,7 +140,7 @@ def apart(part: str, name: str, judge: Callable[[Any], Check]) -> Iterator[Check
 
 def after_breaking(bench: Bench) -> dict[str, Any]:
     """Make requests before, while and after the device breaks; return who raised what, and which spans came out."""
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.synthesis import Synthesis
 
     made, spans = bench.recorder("events", "span")
     bench.request(made)

@@ -175,7 +175,7 @@ def _profiler(bench: Bench) -> Iterator[Check]:
 
 
 def _memory(bench: Bench) -> Iterator[Check]:
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.synthesis import Synthesis
 
     torch = bench.torch
     made, spans = bench.recorder("events", "span")
@@ -285,7 +285,7 @@ def _fork(bench: Bench) -> Iterator[Check]:
     bench.request(made)
     child = os.fork()
     if child == 0:
-        from otel_tts.synthesis import Synthesis
+        from otel_tts.recording.synthesis import Synthesis
 
         status = 1
         try:

@@ -15,8 +15,8 @@ from otel_tts.emit.voices import VoiceNames
 
 if TYPE_CHECKING:
     from otel_tts.audio.files.file import FileFacts
-    from otel_tts.emit.delivered import Delivered
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.emit.later.files import Delivered
+    from otel_tts.recording.synthesis import Synthesis
 
 _FACTS: Final = (
     (names.AUDIO_DURATION, "duration"),

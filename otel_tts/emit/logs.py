@@ -24,7 +24,7 @@ from otel_tts.version import __version__
 
 if TYPE_CHECKING:
     from otel_tts.record import LateSpan
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.synthesis import Synthesis
 
 _INFO: Final = (SeverityNumber.INFO, "INFO")
 _WARN: Final = (SeverityNumber.WARN, "WARN")

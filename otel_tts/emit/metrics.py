@@ -21,8 +21,8 @@ from otel_tts.version import __version__
 if TYPE_CHECKING:
     from otel_tts.emit.recorder import Recorder
     from otel_tts.record import PlainSpan
-    from otel_tts.stage import Stage
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.stage import Stage
+    from otel_tts.recording.synthesis import Synthesis
 
 _FROM_ATTRIBUTES: Final = (names.FIRST_BYTE, names.FIRST_AUDIO, names.RTF, names.AUDIO_SECONDS)
 """Histograms of the attribute that has the metric's own name; only audio that was delivered counts."""

@@ -29,13 +29,13 @@ from otel_tts.audio.thresholds import Thresholds
 from otel_tts.device.clocks import choice
 from otel_tts.device.clocks.sums import add_up
 from otel_tts.device.devices import Devices
-from otel_tts.emit.delivered import Delivered, FileReader
 from otel_tts.emit.facts import facts_of_late_file, note_reference, settle
+from otel_tts.emit.later.files import Delivered, FileReader
+from otel_tts.emit.later.waiting import DEVICE_AT_EXIT, Waiting, with_files
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
-from otel_tts.emit.waiting import DEVICE_AT_EXIT, Waiting, with_files
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private import tracing
 from otel_tts.otel_private.context import SPAN_KEY, suppressed_context
@@ -45,8 +45,8 @@ from otel_tts.settings import Settings
 if TYPE_CHECKING:
     from otel_tts.device.memory.readings import MemoryEvent, StageMemory
     from otel_tts.record import LateSpan
-    from otel_tts.stage import Stage
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.stage import Stage
+    from otel_tts.recording.synthesis import Synthesis
 
 INTERVAL: Final = 0.1
 """Seconds between two looks at the queue."""

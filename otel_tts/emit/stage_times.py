@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from otel_tts import names
 
 if TYPE_CHECKING:
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.synthesis import Synthesis
 
 WHOLE: Final = ("total", "other")
 """What is no stage's time."""

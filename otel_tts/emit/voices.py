@@ -24,7 +24,7 @@ from otel_tts.privacy.policy import let_voice
 from otel_tts.settings import Settings
 
 if TYPE_CHECKING:
-    from otel_tts.synthesis import Synthesis
+    from otel_tts.recording.synthesis import Synthesis
 
 MAX_FILE: Final = 64 * 1024 * 1024
 """Bytes of a reference file that are hashed; of a longer one the beginning and the size."""

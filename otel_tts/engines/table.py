@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An engine is a table: which callables are a synthesis, which are its stages, and where the facts stand.
 
-The tables hold data only. `otel_tts.instrumentation.hooks` reads them and wraps the callables after their module's
+The tables hold data only. `otel_tts.instrumentation.tables` reads them and wraps the callables after their module's
 import. A package may bring its own: an entry point in the group ``otel_tts_engine`` that names an `Engine`.
 """
 

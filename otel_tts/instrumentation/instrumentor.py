@@ -9,15 +9,15 @@ from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from otel_tts import carrier
 from otel_tts.engines.known import all_engines
 from otel_tts.guard import contain
-from otel_tts.instrumentation.answer_audio import watch_answers_by_file
-from otel_tts.instrumentation.compiling import watch_compiling
-from otel_tts.instrumentation.gradio import unwatch_gradio, watch_gradio
-from otel_tts.instrumentation.hooks import unwrap_all, watch
-from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
-from otel_tts.instrumentation.postprocess import watch_postprocess
+from otel_tts.instrumentation.libraries import threads
+from otel_tts.instrumentation.libraries.answer_audio import watch_answers_by_file
+from otel_tts.instrumentation.libraries.encoders import watch_postprocess
+from otel_tts.instrumentation.libraries.gradio import unwatch_gradio, watch_gradio
+from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
+from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
+from otel_tts.instrumentation.tables import unwrap_all, watch
 
 
 class SpeechInstrumentor(BaseInstrumentor):
@@ -35,9 +35,9 @@ class SpeechInstrumentor(BaseInstrumentor):
         contain("answer_audio", watch_answers_by_file)
         contain("compile", watch_compiling)
         contain("gradio", watch_gradio)
-        contain("carrier", carrier.install)
+        contain("carrier", threads.install)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         unwrap_all()
         unwatch_gradio()
-        carrier.uninstall()
+        threads.uninstall()

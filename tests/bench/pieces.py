@@ -26,7 +26,7 @@ from starlette.routing import Route
 from otel_tts.audio.samples.sound import Sound
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
-from otel_tts.instrumentation import asgi
+from otel_tts.instrumentation.libraries import web
 from otel_tts.privacy.cleaner import Cleaner
 from otel_tts.privacy.policy import Policy
 from otel_tts.settings import Settings
@@ -110,11 +110,11 @@ async def _edge() -> float:
 
     pairs: list[float] = []
     for _ in range(15):
-        asgi.uninstrument()
+        web.uninstrument()
         without = await ask()
-        asgi.instrument()
+        web.instrument()
         pairs.append(await ask() - without)
-    asgi.uninstrument()
+    web.uninstrument()
     return statistics.median(pairs)
 
 

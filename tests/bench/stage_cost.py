@@ -30,8 +30,8 @@ from otel_tts import names
 from otel_tts.device.clocks.events import Events
 from otel_tts.device.torch.backend import Finder
 from otel_tts.emit.recorder import Recorder
+from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
-from otel_tts.synthesis import Synthesis
 
 STAGES, REQUESTS = 20, 40
 STAGE = "acoustic_model"

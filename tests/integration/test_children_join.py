@@ -18,7 +18,7 @@ SOURCE = """
     import numpy
     from opentelemetry import trace
     import otel_tts
-    from otel_tts import request
+    from otel_tts.recording import request
 
     @otel_tts.stage("vocoder")
     def vocode(size):

@@ -23,7 +23,7 @@ APP = """
     from fastapi import BackgroundTasks, FastAPI, Request, Response
     from fastapi.responses import StreamingResponse
     from otel_tts import Chunk, Engine, Entry, Seam, Stage
-    from otel_tts.instrumentation.hooks import watch
+    from otel_tts.instrumentation.tables import watch
 
     def think(text):
         time.sleep(0.01)

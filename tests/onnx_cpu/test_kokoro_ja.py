@@ -14,7 +14,7 @@ from spoken import Run
 
 from otel_tts import names
 from otel_tts.engines.kokoro_onnx import KOKORO_JA
-from otel_tts.instrumentation.hooks import inspect_engine
+from otel_tts.instrumentation.tables import inspect_engine
 
 SAMPLES, FILE, EMPTY, EMOJI, CONTROL, RIGHT_TO_LEFT, NOBODY = range(7)
 SENTENCE = ["text_frontend", "model"]

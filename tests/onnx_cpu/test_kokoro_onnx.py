@@ -14,7 +14,7 @@ from spoken import SECRET, Run
 
 from otel_tts import names
 from otel_tts.engines.kokoro_onnx import KOKORO_ONNX
-from otel_tts.instrumentation.hooks import inspect_engine
+from otel_tts.instrumentation.tables import inspect_engine
 
 PLAIN, TIMED, PHONEMES, STREAM, LEFT, NOBODY, NOTHING, CONTROL = range(8)
 VOICE = ["reference_encode", "text_frontend"]

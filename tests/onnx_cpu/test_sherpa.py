@@ -13,7 +13,7 @@ from spoken import SECRET, Run
 
 from otel_tts import names
 from otel_tts.engines.sherpa_onnx import ENGINE
-from otel_tts.instrumentation.hooks import inspect_engine
+from otel_tts.instrumentation.tables import inspect_engine
 
 WHOLE, STREAM, STOPPED, COMPLETE, BROKEN, MISUSED, NO_ANSWER, EMPTY, RIGHT_TO_LEFT, CONTROL = range(10)
 

@@ -15,7 +15,7 @@ import otel_tts
 from otel_tts import guard
 from otel_tts.engines import transformers
 from otel_tts.engines.table import Engine, Seam
-from otel_tts.instrumentation.hooks import unwrap_all, watch
+from otel_tts.instrumentation.tables import unwrap_all, watch
 
 Compile = Callable[[Any], Any]
 

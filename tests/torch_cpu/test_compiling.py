@@ -9,8 +9,8 @@ import torch
 
 import otel_tts
 from otel_tts import names
-from otel_tts.instrumentation.compiling import watch_compiling
-from otel_tts.instrumentation.hooks import unwrap_all
+from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
+from otel_tts.instrumentation.tables import unwrap_all
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from runs import REFERENCE, Run
 
 from otel_tts import names
 from otel_tts.engines.indextts.pypi import V2_5
-from otel_tts.instrumentation.hooks import inspect_engine
+from otel_tts.instrumentation.tables import inspect_engine
 
 PLAIN, STREAMED, ARRAY = range(3)
 SEGMENTS = (2, 2, 1)

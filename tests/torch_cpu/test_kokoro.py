@@ -13,7 +13,7 @@ from runs import Run
 
 from otel_tts import names
 from otel_tts.engines.kokoro import ENGINE
-from otel_tts.instrumentation.hooks import inspect_engine
+from otel_tts.instrumentation.tables import inspect_engine
 
 pytest.importorskip("kokoro", reason="kokoro has no release for this Python")
 SEGMENT = ["text_frontend", "model"]

@@ -17,7 +17,7 @@ from runs import Run
 
 from otel_tts import names
 from otel_tts.engines.pocket_tts import ENGINE
-from otel_tts.instrumentation.hooks import inspect_engine
+from otel_tts.instrumentation.tables import inspect_engine
 
 WHOLE, STREAM, DROPPED, FAILED = range(4)
 

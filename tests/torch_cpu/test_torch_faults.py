@@ -12,7 +12,7 @@ import torch
 from test_compiled import build, speak
 
 from otel_tts.engines import transformers
-from otel_tts.instrumentation.hooks import unwrap_all, watch
+from otel_tts.instrumentation.tables import unwrap_all, watch
 from tests.unit.support.faults import check, outcome
 
 

@@ -13,7 +13,7 @@ from runs import Run
 
 from otel_tts import names
 from otel_tts.engines.transformers import ENGINE
-from otel_tts.instrumentation.hooks import inspect_engine
+from otel_tts.instrumentation.tables import inspect_engine
 
 VITS = ["acoustic_model", "duration", "flow", "vocoder"]
 PIPELINE, BATCH, MODEL, LAZY_FIRST, LAZY_SECOND, SPEECHT5, SPEECHT5_PIPELINE, BARK = range(8)

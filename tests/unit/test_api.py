@@ -18,8 +18,9 @@ import pytest
 from opentelemetry import trace
 
 import otel_tts
-from otel_tts import api, guard, request
-from otel_tts.request import Request
+from otel_tts import api, guard
+from otel_tts.recording import request
+from otel_tts.recording.request import Request
 
 TONE = (0.5 * np.sin(np.pi * np.arange(12000) / 60)).astype(np.float32)  # half a second of 200 Hz at 24 kHz
 

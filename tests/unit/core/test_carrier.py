@@ -15,8 +15,10 @@ import pytest
 from opentelemetry import trace
 
 import otel_tts
-from otel_tts import carrier, guard, request
-from otel_tts.synthesis import current
+from otel_tts import guard
+from otel_tts.instrumentation.libraries import threads
+from otel_tts.recording import request
+from otel_tts.recording.synthesis import current
 
 OWN: contextvars.ContextVar = contextvars.ContextVar("the application's own", default="default")
 
@@ -24,9 +26,9 @@ OWN: contextvars.ContextVar = contextvars.ContextVar("the application's own", de
 @pytest.fixture(autouse=True)
 def carried_threads():
     start, submit = vars(threading.Thread)["start"], vars(concurrent.futures.ThreadPoolExecutor)["submit"]
-    carrier.install()
+    threads.install()
     yield
-    carrier.uninstall()
+    threads.uninstall()
     assert vars(threading.Thread)["start"] is start
     assert vars(concurrent.futures.ThreadPoolExecutor)["submit"] is submit
 
@@ -191,7 +193,7 @@ def test_a_fault_of_ours_starts_the_thread_all_the_same(world, monkeypatch) -> N
         raise RuntimeError("ours")
 
     with here.synthesis():
-        monkeypatch.setattr(carrier, "carried", broken)
+        monkeypatch.setattr(threads, "carried", broken)
         by_thread(lambda: seen.append(1))
         by_submit(lambda: seen.append(2))
     assert seen == [1, 2]
@@ -200,5 +202,5 @@ def test_a_fault_of_ours_starts_the_thread_all_the_same(world, monkeypatch) -> N
 
 def test_installing_twice_wraps_once() -> None:
     wrapped = vars(threading.Thread)["start"]
-    carrier.install()
+    threads.install()
     assert vars(threading.Thread)["start"] is wrapped

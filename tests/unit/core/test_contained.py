@@ -19,9 +19,9 @@ from otel_tts.emit.recorder import Recorder
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.engines.table import Chunk, Engine, Entry
-from otel_tts.instrumentation.entries import call_entry
-from otel_tts.stage import Stage
-from otel_tts.synthesis import Synthesis
+from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.recording.stage import Stage
+from otel_tts.recording.synthesis import Synthesis
 
 RATE = 16000
 TONE = (0.5 * np.sin(np.arange(RATE // 2) / 20)).astype(np.float32)

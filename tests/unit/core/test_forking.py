@@ -113,7 +113,7 @@ def test_a_child_holds_none_of_the_files_that_its_parent_reads() -> None:
     said = run("""
 import tempfile
 from otel_tts.audio.files.file import count_open
-from otel_tts.emit import delivered
+from otel_tts.emit.later import files as delivered
 go, read = threading.Event(), delivered.read_file
 delivered.read_file = lambda *arguments: go.wait(30) and read(*arguments)
 with tempfile.NamedTemporaryFile(suffix=".raw") as file:

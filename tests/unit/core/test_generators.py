@@ -18,8 +18,8 @@ import otel_tts
 from otel_tts import guard
 from otel_tts.audio.samples.sound import pending
 from otel_tts.engines.table import Chunk, Engine, Entry
-from otel_tts.instrumentation.entries import call_entry
-from otel_tts.synthesis import current
+from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.recording.synthesis import current
 
 RATE = 16000
 ENGINE = Engine(name="e", module="m", distribution="d", entries=())

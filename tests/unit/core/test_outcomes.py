@@ -14,7 +14,7 @@ import pytest
 import otel_tts
 from otel_tts import guard
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation.entries import call_entry
+from otel_tts.instrumentation.calls.entry import call_entry
 
 RATE = 16000
 TONE = (0.5 * np.sin(np.arange(RATE // 2) / 20)).astype(np.float32)

@@ -14,8 +14,8 @@ import pytest
 from opentelemetry import trace
 
 from otel_tts import guard
-from otel_tts.instrumentation.stages import run_stage
-from otel_tts.synthesis import current
+from otel_tts.instrumentation.calls.seam import run_stage
+from otel_tts.recording.synthesis import current
 
 
 @pytest.fixture
@@ -326,7 +326,7 @@ def test_folding_in_threads_loses_no_count(world, frequent_switches) -> None:
 
 
 def test_requests_leave_nothing_to_the_cyclic_collector(world) -> None:
-    from otel_tts import request
+    from otel_tts.recording import request
 
     here = world(max_stage_spans=2)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import otel_tts
-from otel_tts import request
 from otel_tts.engines.table import Chunk, Engine, Entry
-from otel_tts.instrumentation.entries import call_entry
+from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.recording import request
 
 RATE = 16000
 ENGINE = Engine(name="e", module="m", distribution="d", entries=())

@@ -12,7 +12,7 @@ from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_tts import guard
-from otel_tts.synthesis import current
+from otel_tts.recording.synthesis import current
 from tests.unit.support.world import Foreign
 
 SPOKEN = "the text that was to be spoken"

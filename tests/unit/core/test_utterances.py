@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import otel_tts
-from otel_tts import request
-from otel_tts.emit.waiting import ANSWER_PATIENCE
-from otel_tts.request import MAX_ID_LENGTH, Request, accept_id
+from otel_tts.emit.later.waiting import ANSWER_PATIENCE
+from otel_tts.recording import request
+from otel_tts.recording.request import MAX_ID_LENGTH, Request, accept_id
 
 
 @pytest.fixture(params=[True, False])

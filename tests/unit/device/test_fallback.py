@@ -9,8 +9,8 @@ import pytest
 
 from otel_tts.device.fallback import FallbackWatch, Sessions, kind_of_device, sessions
 from otel_tts.engines.table import Engine, Entry
-from otel_tts.instrumentation.entries import call_entry
-from otel_tts.instrumentation.onnxruntime import _make, _run
+from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.libraries.onnxruntime import _make, _run
 from tests.unit.support.faketorch import Device
 from tests.unit.support.world import World
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from otel_tts import request
+from otel_tts.recording import request
 
 
 def test_what_is_harmless_is_kept() -> None:

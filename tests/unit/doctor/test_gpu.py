@@ -24,7 +24,7 @@ from otel_tts.doctor.broken_device import after_breaking, bare_queries, captures
 from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, Check
 from otel_tts.doctor.clock import clock, concurrent
 from otel_tts.doctor.gpu import _CHECKS, _synchronisations
-from otel_tts.synthesis import Synthesis
+from otel_tts.recording.synthesis import Synthesis
 from tests.unit.support.clock_kit import Service, set_clocks
 from tests.unit.support.fakecuda import MS, FakeCuda
 from tests.unit.support.world import World

@@ -9,7 +9,7 @@ import pytest
 
 from otel_tts.emit.facts import busy_seconds, settle
 from otel_tts.engines.table import Engine
-from otel_tts.synthesis import Synthesis
+from otel_tts.recording.synthesis import Synthesis
 
 RATE = 16000
 TONE = (0.5 * np.sin(np.arange(RATE) / 20)).astype(np.float32)

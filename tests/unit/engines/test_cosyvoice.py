@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otel_tts import carrier, guard, names
+from otel_tts import guard, names
 from otel_tts.engines import cosyvoice
-from otel_tts.instrumentation import seams
-from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
+from otel_tts.instrumentation.calls import seam as seams
+from otel_tts.instrumentation.libraries import threads
+from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
 
 CHECKOUT = Path(__file__).parents[2] / "standins" / "cosyvoice"
 TEXT = "Hello there. How are you today?"
@@ -29,9 +30,9 @@ CLASSES = ["CosyVoice", "CosyVoice2", "CosyVoice3"]
 def checkout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The stand-in can be imported, and is imported anew; threads carry the trace as under the launcher."""
     monkeypatch.syspath_prepend(CHECKOUT)
-    carrier.install()
+    threads.install()
     yield
-    carrier.uninstall()
+    threads.uninstall()
     for name in [name for name in sys.modules if name.partition(".")[0] == "cosyvoice"]:
         del sys.modules[name]
 

@@ -18,7 +18,7 @@ import pytest
 
 from otel_tts import guard, names
 from otel_tts.engines import gpt_sovits
-from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
+from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
 
 ROOT = Path(__file__).parents[2] / "standins" / "gpt_sovits"
 TEXT = "Hello there. How are you today?"

@@ -21,8 +21,8 @@ import soundfile
 from otel_tts import guard, names
 from otel_tts.engines import indextts
 from otel_tts.engines.indextts import parts as indextts_parts
-from otel_tts.instrumentation.hooks import unwrap_all, watch
-from otel_tts.instrumentation.postprocess import watch_postprocess
+from otel_tts.instrumentation.libraries.encoders import watch_postprocess
+from otel_tts.instrumentation.tables import unwrap_all, watch
 
 STANDINS = Path(__file__).parents[2] / "standins" / "indextts"
 TEXT = "Hello there. How are you today?"

@@ -19,7 +19,7 @@ from otel_tts import Chunk, Engine, Entry, Seam
 from otel_tts.engines import form
 from otel_tts.engines.form import Wrong, problem
 from otel_tts.engines.known import ENGINES
-from otel_tts.instrumentation.hooks import unwrap_all, watch
+from otel_tts.instrumentation.tables import unwrap_all, watch
 
 
 def table(**parts: Any) -> Engine:

@@ -15,8 +15,8 @@ import pytest
 from gunicorn.asgi import protocol
 
 from otel_tts import guard
-from otel_tts.instrumentation.answer import Answer
-from otel_tts.request import Request
+from otel_tts.instrumentation.libraries.answer import Answer
+from otel_tts.recording.request import Request
 
 HEADS = frozenset({"http.response.start"})
 GONE = {"type": "http.disconnect"}

@@ -24,8 +24,8 @@ from otel_tts import guard, names
 from otel_tts.audio.files.excerpt import HEAD, TAIL, Excerpt, Passing
 from otel_tts.audio.files.file import read_excerpt
 from otel_tts.audio.files.header import read_header
-from otel_tts.instrumentation import asgi
-from otel_tts.instrumentation.answer_audio import watch_answers_by_file
+from otel_tts.instrumentation.libraries import web
+from otel_tts.instrumentation.libraries.answer_audio import watch_answers_by_file
 
 RATE = 24000
 TONE = (0.4 * np.sin(np.arange(4 * RATE) / 9)).astype(np.float32)
@@ -33,10 +33,10 @@ TONE = (0.4 * np.sin(np.arange(4 * RATE) / 9)).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def edge() -> Iterator[None]:
-    asgi.instrument()
+    web.instrument()
     watch_answers_by_file()
     yield
-    asgi.uninstrument()
+    web.uninstrument()
     assert guard.faults == {}
 
 
@@ -175,7 +175,7 @@ def test_who_flushes_before_he_answers_does_not_wait_for_himself(world) -> None:
 
 
 def test_after_its_patience_a_record_leaves_without_its_answer(world, monkeypatch) -> None:
-    from otel_tts.emit import waiting
+    from otel_tts.emit.later import waiting
 
     seen, early = world(), []
     monkeypatch.setattr(waiting, "ANSWER_PATIENCE", 0.01)

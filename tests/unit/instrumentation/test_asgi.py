@@ -21,15 +21,16 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from otel_tts import guard, request
-from otel_tts.instrumentation import asgi
+from otel_tts import guard
+from otel_tts.instrumentation.libraries import web
+from otel_tts.recording import request
 
 
 @pytest.fixture(autouse=True)
 def edge() -> Iterator[None]:
-    asgi.instrument()
+    web.instrument()
     yield
-    asgi.uninstrument()
+    web.uninstrument()
 
 
 def http(*headers: tuple[bytes, bytes], path: str = "/", **more: Any) -> dict[str, Any]:
@@ -82,12 +83,12 @@ def test_the_edge_is_a_real_coroutine_function() -> None:
 
 def test_it_is_put_on_once_and_taken_off() -> None:
     edged = Starlette.__call__
-    asgi.instrument()
+    web.instrument()
     assert Starlette.__call__ is edged
-    asgi.uninstrument()
-    asgi.uninstrument()
+    web.uninstrument()
+    web.uninstrument()
     assert ids(call(Plain(answer), http())[0]) == []
-    asgi.instrument()
+    web.instrument()
     assert len(ids(call(Plain(answer), http())[0])) == 1
 
 
@@ -171,7 +172,7 @@ def test_a_fault_in_the_edge_does_not_reach_the_app() -> None:
 def test_server_spans_made_inside_and_outside_get_the_id() -> None:
     memory, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(memory))
-    provider.add_span_processor(asgi.RequestSpans())
+    provider.add_span_processor(web.RequestSpans())
     tracer = provider.get_tracer("test")
     requests: list[Any] = []
 
@@ -219,7 +220,7 @@ def test_telemetry_is_flushed_in_another_thread_before_the_server_hears_of_the_e
         await send({"type": ending})
         order.append("told")
 
-    asgi.instrument(before_end=flush)
+    web.instrument(before_end=flush)
     sent = call(Plain(app), {"type": "lifespan"})
     assert order == ["end", ("flush", False), "told"]
     assert [message["type"] for message in sent] == ["lifespan.startup.complete", ending]

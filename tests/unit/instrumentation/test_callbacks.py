@@ -15,8 +15,8 @@ from opentelemetry import trace
 import otel_tts
 from otel_tts import guard
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry
-from otel_tts.instrumentation import entries
-from otel_tts.instrumentation.hooks import watch
+from otel_tts.instrumentation.calls import entry as entries
+from otel_tts.instrumentation.tables import watch
 
 TONE = (0.5 * np.sin(np.pi * np.arange(12000) / 60)).astype(np.float32)  # half a second at 24 kHz
 

@@ -20,8 +20,11 @@ import pytest
 from opentelemetry import trace
 
 import otel_tts
-from otel_tts import carrier, guard, names, parcel, request
-from otel_tts.synthesis import current
+from otel_tts import guard, names
+from otel_tts.instrumentation.libraries import threads as carrier
+from otel_tts.recording import carried as parcel
+from otel_tts.recording import request
+from otel_tts.recording.synthesis import current
 
 
 @pytest.fixture(autouse=True)
@@ -311,7 +314,7 @@ def test_an_async_batch(world) -> None:
 def test_a_fault_of_ours_in_a_batch_changes_nothing(world, monkeypatch) -> None:
     here = world()
     one = here.synthesis().start()
-    monkeypatch.setattr(sys.modules["otel_tts.batch"], "PlainSpan", None)
+    monkeypatch.setattr(sys.modules["otel_tts.recording.batch"], "PlainSpan", None)
     with otel_tts.batch("model", [one]):
         done = True
     one.finish()

@@ -22,14 +22,15 @@ import pytest
 import soundfile
 
 import otel_tts
-from otel_tts import guard, names, request
+from otel_tts import guard, names
 from otel_tts.audio.files import file as audio_file
-from otel_tts.emit import delivered
+from otel_tts.emit.later import files
 from otel_tts.engines.table import Engine, Entry
-from otel_tts.instrumentation.delivered import note_answer, note_file
-from otel_tts.instrumentation.hooks import unwrap_all, watch
-from otel_tts.instrumentation.postprocess import watch_postprocess
-from otel_tts.request import Request
+from otel_tts.instrumentation.libraries.encoders import watch_postprocess
+from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.recording import request
+from otel_tts.recording.delivered import note_answer, note_file
+from otel_tts.recording.request import Request
 
 RATE = 24000
 SECRET = "what-nobody-may-read"
@@ -395,9 +396,9 @@ def test_outside_of_any_request_nothing_is_opened(world, folder) -> None:
 
 def test_a_disk_that_hangs_delays_no_span_and_no_service(world, folder, monkeypatch) -> None:
     seen, go = world(), threading.Event()
-    read = delivered.read_file
-    monkeypatch.setattr(delivered, "read_file", lambda *arguments: go.wait(30) and read(*arguments))
-    monkeypatch.setattr(delivered, "PATIENCE", 0.05)
+    read = files.read_file
+    monkeypatch.setattr(files, "read_file", lambda *arguments: go.wait(30) and read(*arguments))
+    monkeypatch.setattr(files, "PATIENCE", 0.05)
     with otel_tts.synthesis("m") as synthesis:
         synthesis.audio(TONE, RATE)
         write_wave(folder / "a.wav")
@@ -413,13 +414,13 @@ def test_a_disk_that_hangs_delays_no_span_and_no_service(world, folder, monkeypa
 
 def test_what_waits_is_bounded_and_counted(world, folder, monkeypatch) -> None:
     seen = world()
-    monkeypatch.setattr(delivered, "MAX_FILES", 3)
+    monkeypatch.setattr(files, "MAX_FILES", 3)
     with otel_tts.synthesis("m"):
         for number in range(5):
             write_wave(folder / f"{number}.wav")
     seen.drain()
-    monkeypatch.setattr(delivered, "MAX_FILES", 16)
-    monkeypatch.setattr(delivered, "MAX_OPEN", 2)
+    monkeypatch.setattr(files, "MAX_FILES", 16)
+    monkeypatch.setattr(files, "MAX_OPEN", 2)
     with otel_tts.synthesis("m"):
         for number in range(5):
             write_wave(folder / f"{number}.wav")
@@ -447,7 +448,7 @@ def test_a_writer_that_is_collected_while_another_file_is_taken(world, folder, m
             write_wave(folder / "a.wav")
 
     gc.disable()
-    monkeypatch.setattr(delivered, "count_open", collect_and_count)
+    monkeypatch.setattr(files, "count_open", collect_and_count)
     asked = threading.Thread(target=request, daemon=True)
     asked.start()
     asked.join(20)
@@ -479,7 +480,7 @@ def test_a_file_that_has_changed_is_counted(world, folder, monkeypatch) -> None:
         raise audio_file.Changed
 
     seen = world()
-    monkeypatch.setattr(delivered, "read_file", change)
+    monkeypatch.setattr(files, "read_file", change)
     with otel_tts.synthesis("m"):
         write_wave(folder / "a.wav")
     assert names.AUDIO_FORMAT not in root(seen).attributes
@@ -488,7 +489,7 @@ def test_a_file_that_has_changed_is_counted(world, folder, monkeypatch) -> None:
 
 def test_a_fault_in_reading_is_contained_and_counted(world, folder, monkeypatch) -> None:
     seen = world()
-    monkeypatch.setattr(delivered, "read_file", lambda *_: 1 / 0)
+    monkeypatch.setattr(files, "read_file", lambda *_: 1 / 0)
     with otel_tts.synthesis("m"):
         write_wave(folder / "a.wav")
     assert root(seen).attributes[names.OUTCOME] == "ok"

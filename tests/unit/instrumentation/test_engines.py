@@ -22,10 +22,10 @@ from otel_tts import guard
 from otel_tts.engines import hibari, known, piper
 from otel_tts.engines.known import ENGINES, all_engines
 from otel_tts.engines.table import Engine
-from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
-from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
-from otel_tts.instrumentation.postprocess import watch_postprocess
+from otel_tts.instrumentation.libraries.encoders import watch_postprocess
+from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
+from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
 from otel_tts.settings import Settings
 
 TEXT = "The ship sails at nine. Bring a warm coat, please."

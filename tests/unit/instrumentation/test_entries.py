@@ -20,14 +20,16 @@ import pytest
 from opentelemetry import trace
 
 import otel_tts
-from otel_tts import carrier, guard
+from otel_tts import guard
 from otel_tts.audio.samples.sound import Sound
 from otel_tts.emit.recorder import Recorder
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation import entries, stages
-from otel_tts.instrumentation.hooks import watch
-from otel_tts.stage import Stage
-from otel_tts.synthesis import Synthesis
+from otel_tts.instrumentation.calls import entry as entries
+from otel_tts.instrumentation.calls import seam
+from otel_tts.instrumentation.libraries import threads
+from otel_tts.instrumentation.tables import watch
+from otel_tts.recording.stage import Stage
+from otel_tts.recording.synthesis import Synthesis
 
 HALF_A_SECOND = (0.5 * np.sin(np.pi * np.arange(12000) / 60)).astype(np.float32)  # a tone of 200 Hz at 24 kHz
 
@@ -418,7 +420,7 @@ HOOK_PARTS = [
     (Synthesis, "delivered"), (Synthesis, "close_stage"), (Stage, "__init__"), (Stage, "open"), (Stage, "close"),
     (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Sound, "add"), (Sound, "delivered"),
     (entries, "bind"), (entries, "fact"), (entries, "length"), (entries, "current"),
-    (entries, "_rest_of"), (stages, "current"), (entries._EntryCall, "_facts"),
+    (entries, "_rest_of"), (seam, "current"), (entries._EntryCall, "_facts"),
     (entries._EntryCall, "returned"), (entries._EntryCall, "item"), (entries._EntryCall, "ended"),
 ]  # fmt: skip
 
@@ -653,7 +655,7 @@ def test_samples_given_by_the_caller_replace_the_engines(world, whole_engine) ->
 def test_a_call_that_outlives_its_synthesis_leaves_its_thread_clean(world, hooked) -> None:
     """A pool's thread would carry the finished request into everything that it does afterwards."""
     seen = world()
-    carrier.install()
+    threads.install()
     inside, ended = threading.Event(), threading.Event()
 
     def slow(text):
@@ -673,7 +675,7 @@ def test_a_call_that_outlives_its_synthesis_leaves_its_thread_clean(world, hooke
             left = pool.submit(lambda: (otel_tts.current(), trace.get_current_span().get_span_context().is_valid))
             assert left.result(10) == (None, False)
     finally:
-        carrier.uninstall()
+        threads.uninstall()
 
 
 def test_the_callers_span_is_the_parent_and_stays_current(world, hooked) -> None:

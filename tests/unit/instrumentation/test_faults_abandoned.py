@@ -23,8 +23,8 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from otel_tts.engines.table import Engine, Entry, Seam
-from otel_tts.instrumentation import asgi
-from otel_tts.instrumentation.hooks import watch
+from otel_tts.instrumentation.libraries import web
+from otel_tts.instrumentation.tables import watch
 
 FILL = 1_200
 """Requests after which what is bounded is full, such as the ids of the last ones."""
@@ -194,12 +194,12 @@ def test_streamed_answers_whose_client_has_gone(engine, seen) -> None:
         with contextlib.suppress(OSError, ClientDisconnect):
             await app(dict(scope), receive, send)
 
-    asgi.instrument()
+    web.instrument()
     try:
         with asyncio.Runner() if hasattr(asyncio, "Runner") else _Loop() as loop:
             assert abandon(seen, lambda: loop.run(one())) == EACH
     finally:
-        asgi.uninstrument()
+        web.uninstrument()
 
 
 def test_many_at_once_from_many_threads(engine, seen) -> None:

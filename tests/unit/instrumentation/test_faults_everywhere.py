@@ -36,16 +36,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import otel_tts
-from otel_tts import carrier, guard, request
+from otel_tts import guard
 from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Load, Mark, Seam
-from otel_tts.instrumentation import asgi, fastapi, loguru
-from otel_tts.instrumentation import logging as log_lines
-from otel_tts.instrumentation.answer_audio import watch_answers_by_file
-from otel_tts.instrumentation.compiling import watch_compiling
-from otel_tts.instrumentation.delivered import note_answer
-from otel_tts.instrumentation.hooks import unwrap_all, watch
-from otel_tts.instrumentation.postprocess import watch_postprocess
+from otel_tts.instrumentation.libraries import fastapi, loguru
+from otel_tts.instrumentation.libraries import logging as log_lines
+from otel_tts.instrumentation.libraries import threads as carrier
+from otel_tts.instrumentation.libraries import web as asgi
+from otel_tts.instrumentation.libraries.answer_audio import watch_answers_by_file
+from otel_tts.instrumentation.libraries.encoders import watch_postprocess
+from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
+from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.recording import request
+from otel_tts.recording.delivered import note_answer
 from tests.unit.instrumentation.test_gradio import Function, body, gradio, speak_in, work
 from tests.unit.support.faults import PACKAGE, check, outcome
 
@@ -167,7 +170,7 @@ def test_writing_files(world: Any, encoders: Path, write: Callable[[Path], bytes
             request.current.reset(token)
 
     noted = FILES if write is not fail_in_soundfile else ()
-    check(lambda: [outcome(inside), outcome(after)], only=("postprocess", "delivered.current", *noted))
+    check(lambda: [outcome(inside), outcome(after)], only=("encoders", "delivered.current", *noted))
     seen.drain()
 
 
@@ -202,7 +205,7 @@ def test_encoding_in_memory(world: Any, encoders: Path) -> None:
                 file.writeframes(PCM)
         return buffer.getvalue() + more.getvalue()
 
-    check(lambda: [outcome(encode)], only=("postprocess._written", "delivered._note", "excerpt", "delivered.encode"))
+    check(lambda: [outcome(encode)], only=("encoders._written", "delivered._note", "excerpt", "delivered.encode"))
     seen.drain()
 
 
@@ -285,7 +288,7 @@ def test_loading_a_model(world: Any, module: Callable[[str], str]) -> None:
         lambda: asyncio.run(made.Voice.fetch("a")).path,
         lambda: asyncio.run(made.Voice.fetch("bad")),
     )
-    check(lambda: [outcome(call) for call in calls], only=("loads", "hooks._call_of", "synthesis.mark_cold"))
+    check(lambda: [outcome(call) for call in calls], only=("load", "tables._call_of", "synthesis.mark_cold"))
     seen.drain()
 
 
@@ -349,7 +352,8 @@ def test_compiling_inside_a_request(world: Any, module: Callable[[str], str], mo
             handler().run_start_callbacks()
 
     check(
-        lambda: [outcome(compile_there), outcome(fail)], only=("compiling", "synthesis.mark_cold", "synthesis.current")
+        lambda: [outcome(compile_there), outcome(fail)],
+        only=("torch_compile", "synthesis.mark_cold", "synthesis.current"),
     )
     seen.drain()
 
@@ -421,10 +425,10 @@ def test_importing_what_is_hooked(world: Any, module: Callable[[str], str]) -> N
         unwrap_all()
         return [outcome(import_it)]
 
-    check(run, only=("hooks._w", "hooks._say", "hooks._has", "hooks._place", "hooks.watch", "hooks.spellings",
-                     "hooks.split", "hooks.installed", "workers.place", "workers._can", "workers._exists",
-                     "hooks._is", "hooks.run", "imports.look", "imports._await", "locks.place", "proxies.hook",
-                     "proxies._may"))  # fmt: skip
+    check(run, only=("tables._w", "tables._say", "tables._has", "tables._place", "tables.watch", "tables.spellings",
+                     "tables.split", "tables.installed", "job.place", "job._can", "job._exists",
+                     "tables._is", "tables.run", "imports.look", "imports._await", "lock.place", "callables.hook",
+                     "callables._may"))  # fmt: skip
     seen.drain()
 
 
@@ -482,7 +486,7 @@ def test_jobs_of_a_page(world: Any, gradio: Callable[..., Any]) -> None:
         except asyncio.CancelledError:
             return "cancelled"
 
-    check(lambda: [outcome(serve_in_a_request), outcome(cancel)], only=("gradio", "jobs"))
+    check(lambda: [outcome(serve_in_a_request), outcome(cancel)], only=("gradio", "queued_job"))
     seen.drain()
 
 
@@ -531,7 +535,7 @@ def test_requests_of_a_page(gradio: Callable[..., Any]) -> None:
             asyncio.run(edge(app, scope, None, send))
         return list(sent)
 
-    check(lambda: [outcome(ask)], only=("gradio", "asgi._"))
+    check(lambda: [outcome(ask)], only=("gradio", "web._"))
 
 
 # --- processes and pools ----------------------------------------------------------------------------------------------
@@ -565,7 +569,7 @@ def test_handing_over_to_processes(world: Any) -> None:
             return way(text)
 
     calls = [partial(ask, way, text) for way in (in_an_executor, in_a_process) for text in ("hello", "")]
-    check(lambda: [outcome(call) for call in calls], only=("carrier", "parcel"))
+    check(lambda: [outcome(call) for call in calls], only=("threads", "carried"))
     seen.drain()
 
 
@@ -589,7 +593,7 @@ def test_handing_over_to_pools(world: Any, pools: Any) -> None:
             return pool.map(reverse, texts), list(pool.imap(reverse, texts)), pool.apply(reverse, texts[:1])
 
     calls = [partial(ask, pool, texts) for pool in pools for texts in (["hello", "you"], [""])]
-    check(lambda: [outcome(call) for call in calls], only=("carrier", "parcel"))
+    check(lambda: [outcome(call) for call in calls], only=("threads", "carried"))
     seen.drain()
 
 
@@ -634,7 +638,7 @@ def test_a_page_inside_an_instrumented_app(world: Any, monkeypatch: pytest.Monke
         partial(ask, "/page/fails"),
         partial(ask, "/page/speak", **{asgi.QUIET: True}),
     )
-    check(lambda: [outcome(call) for call in calls], only=("fastapi", "asgi"))
+    check(lambda: [outcome(call) for call in calls], only=("fastapi", "web"))
 
 
 class Lines(logging.Handler):
@@ -750,41 +754,42 @@ def test_importing_a_web_framework_and_a_log_handler(
 
     check(
         lambda: [outcome(import_it)],
-        only=("logging._adopt", "logging._replace", "asgi._patch_class", "asgi._set"),
+        only=("logging._adopt", "logging._replace", "web._patch_class", "web._set"),
     )
 
 
 # --- no hook without a fault ------------------------------------------------------------------------------------------
 
+_ANY_LINE = "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception"
+
 CHECKED = {
-    "batch": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
-    "carrier": "test_faults_everywhere.py::test_handing_over_to_pools",
-    "parcel": "test_faults_everywhere.py::test_handing_over_to_processes",
-    "streaming": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
-    "timing.capture_guard": "test_faults_everywhere.py::test_capturing_a_graph",
-    "instrumentation.answer": "test_faults_injected.py::test_answers_of_a_web_service",
-    "instrumentation.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
-    "instrumentation.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
-    "instrumentation.compiling": "test_faults_everywhere.py::test_compiling_inside_a_request",
-    "instrumentation.delivered": "test_faults_everywhere.py::test_answering_with_files",
-    "instrumentation.entries": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
-    "instrumentation.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
-    "instrumentation.gradio": "test_faults_everywhere.py::test_jobs_of_a_page",
-    "instrumentation.hooks": "test_faults_everywhere.py::test_importing_what_is_hooked",
+    "recording.batch": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
+    "instrumentation.libraries.threads": "test_faults_everywhere.py::test_handing_over_to_pools",
+    "recording.carried": "test_faults_everywhere.py::test_handing_over_to_processes",
+    "recording.streaming": _ANY_LINE,
+    "device.torch.graphs": "test_faults_everywhere.py::test_capturing_a_graph",
+    "instrumentation.libraries.answer": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.libraries.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
+    "instrumentation.libraries.web": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.libraries.torch_compile": "test_faults_everywhere.py::test_compiling_inside_a_request",
+    "recording.delivered": "test_faults_everywhere.py::test_answering_with_files",
+    "instrumentation.calls.entry": _ANY_LINE,
+    "instrumentation.libraries.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
+    "instrumentation.libraries.gradio": "test_faults_everywhere.py::test_jobs_of_a_page",
+    "instrumentation.tables": "test_faults_everywhere.py::test_importing_what_is_hooked",
     "instrumentation.imports": "test_faults_everywhere.py::test_importing_what_is_hooked",
-    "instrumentation.jobs": "test_faults_everywhere.py::test_jobs_of_a_page",
-    "instrumentation.loads": "test_faults_everywhere.py::test_loading_a_model",
-    "instrumentation.locks": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
-    "instrumentation.logging": "test_faults_everywhere.py::test_log_lines",
-    "instrumentation.loguru": "test_faults_everywhere.py::test_log_lines_of_loguru",
-    "instrumentation.onnxruntime": "test_faults_injected.py::test_running_a_session_of_onnxruntime",
-    "instrumentation.postprocess": "test_faults_everywhere.py::test_writing_files",
-    "instrumentation.progress": "test_stage_clock.py::test_a_fault_in_the_clock_changes_no_audio",
-    "instrumentation.proxies": "test_faults_everywhere.py::test_importing_what_is_hooked",
-    "instrumentation.reading": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
-    "instrumentation.seams": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
-    "instrumentation.stages": "test_faults_injected.py::test_a_fault_at_any_line_changes_no_audio_and_no_exception",
-    "instrumentation.workers": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
+    "instrumentation.libraries.queued_job": "test_faults_everywhere.py::test_jobs_of_a_page",
+    "instrumentation.calls.load": "test_faults_everywhere.py::test_loading_a_model",
+    "instrumentation.calls.lock": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
+    "instrumentation.libraries.logging": "test_faults_everywhere.py::test_log_lines",
+    "instrumentation.libraries.loguru": "test_faults_everywhere.py::test_log_lines_of_loguru",
+    "instrumentation.libraries.onnxruntime": "test_faults_injected.py::test_running_a_session_of_onnxruntime",
+    "instrumentation.libraries.encoders": "test_faults_everywhere.py::test_writing_files",
+    "instrumentation.calls.mark": "test_stage_clock.py::test_a_fault_in_the_clock_changes_no_audio",
+    "instrumentation.callables": "test_faults_everywhere.py::test_importing_what_is_hooked",
+    "instrumentation.calls.arguments": _ANY_LINE,
+    "instrumentation.calls.seam": _ANY_LINE,
+    "instrumentation.calls.job": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
 }
 """What stands between the application and its own calls, and where it fails at every line."""
 
@@ -792,7 +797,6 @@ EXEMPT = {
     "distro.distro": "calls no hook but those of other packages, at start or after an import, contained as a whole",
     "distro.shutdown": "works when the process ends; what multiprocessing's import calls is contained as a whole",
     "instrumentation.instrumentor": "sets the hooks of the others, each of them contained",
-    "instrumentation.kinds": "catches what fails in it, and gives what is so of a plain function",
     "engines.form": "reads tables before any hook is set; what fails in it is contained where it is called",
 }
 """What hooks and is in no check of its own, and why that is enough."""
@@ -802,10 +806,10 @@ _SETS_HOOKS = re.compile(r"register_post_import_hook|wrap_function_wrapper|wrap_
 
 def hooking_modules() -> set[str]:
     """The modules that a hook may run through by their place, and all others that set one."""
-    found = {"batch", "carrier", "parcel", "streaming"}
+    found = {"recording.batch", "recording.carried", "recording.streaming", "recording.delivered"}
     for path in Path(PACKAGE).rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        inside = name.startswith("instrumentation.") and path.parent.name == "instrumentation"
+        inside = name.startswith("instrumentation.")
         if path.name != "__init__.py" and (inside or _SETS_HOOKS.search(path.read_text())):
             found.add(name)
     return found

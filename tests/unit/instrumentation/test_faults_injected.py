@@ -20,13 +20,12 @@ from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from otel_tts import carrier
 from otel_tts.engines import hibari, piper
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation import asgi
-from otel_tts.instrumentation.hooks import watch
-from otel_tts.instrumentation.onnxruntime import watch_onnxruntime
-from otel_tts.instrumentation.postprocess import watch_postprocess
+from otel_tts.instrumentation.libraries import threads, web
+from otel_tts.instrumentation.libraries.encoders import watch_postprocess
+from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
+from otel_tts.instrumentation.tables import watch
 from tests.unit.support.faults import Outcome, check, outcome
 
 ENGINE = """
@@ -156,11 +155,11 @@ def test_writing_a_file(engine) -> None:
 
 
 def test_handing_over_to_threads(engine) -> None:
-    carrier.install()
+    threads.install()
     try:
         check(lambda: [outcome(partial(engine.inside, call, engine)) for call in (in_a_thread, in_a_pool)])
     finally:
-        carrier.uninstall()
+        threads.uninstall()
 
 
 def in_a_thread(engine: Any) -> list[bytes]:
@@ -193,7 +192,7 @@ def test_a_generator_of_piper(world, joe) -> None:
     calm = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
     check(
         lambda: [outcome(lambda: [piece.audio_int16_bytes for piece in joe.synthesize("Hi.", calm)])],
-        only=("entries.item", "entries._read_samples", "entries.begin"),
+        only=("entry.item", "entry._read_samples", "entry.begin"),
     )
     seen.drain()
 
@@ -204,11 +203,11 @@ def test_answers_of_a_web_service(engine, monkeypatch) -> None:
         Route("/stream", lambda request: StreamingResponse(piece.tobytes() for piece in engine.stream(TEXT))),
         Route("/fails", lambda request: Response(engine.say("").tobytes())),
     ])  # fmt: skip
-    asgi.instrument()
+    web.instrument()
     try:
         check(lambda: [outcome(partial(answer, app, path)) for path in ("/whole", "/stream", "/fails")])
     finally:
-        asgi.uninstrument()
+        web.uninstrument()
 
 
 def answer(app: Any, path: str) -> list[Any]:
@@ -224,7 +223,7 @@ async def get(app: Any, path: str) -> list[Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Any) -> None:
-        headers = [header for header in message.get("headers", ()) if header[0] != asgi.HEADER]
+        headers = [header for header in message.get("headers", ()) if header[0] != web.HEADER]
         sent.append({**message, "headers": headers})
 
     scope = {

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from otel_tts.engines.table import Engine, Entry, Seam
-from otel_tts.instrumentation.hooks import unwrap_all, watch
+from otel_tts.instrumentation.tables import unwrap_all, watch
 
 SOURCE = """
     import threading

@@ -22,7 +22,7 @@ from opentelemetry import trace
 import otel_tts
 from otel_tts import guard, names
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
+from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
 from tests.unit.support.faults import check, outcome
 
 
@@ -731,7 +731,7 @@ def test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch(world, m
         return sound
 
     try:
-        check(lambda: [outcome(ask)], only=("seams", "workers", "locks", "batch", "entries.item", "entries._look"))
+        check(lambda: [outcome(ask)], only=("seam", "job", "lock", "batch", "entry.item", "entry._look"))
     finally:
         jobs.put(None)
     seen.drain()

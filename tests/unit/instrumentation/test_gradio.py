@@ -20,9 +20,11 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
-from otel_tts import guard, names, request
-from otel_tts.instrumentation import asgi, jobs
-from otel_tts.instrumentation import gradio as hooks
+from otel_tts import guard, names
+from otel_tts.instrumentation.libraries import gradio as hooks
+from otel_tts.instrumentation.libraries import queued_job as jobs
+from otel_tts.instrumentation.libraries import web
+from otel_tts.recording import request
 
 QUEUEING = """
     import asyncio
@@ -355,8 +357,8 @@ def make_page(*pages: str) -> Any:
 def is_quiet(app: Any, path: str, method: str = "GET", **more: Any) -> bool:
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path, **more}
     hooks.look_at(app, scope)
-    assert (scope.get("fastapi.telemetry", "unset") is None) == (asgi.QUIET in scope)
-    return asgi.QUIET in scope
+    assert (scope.get("fastapi.telemetry", "unset") is None) == (web.QUIET in scope)
+    return web.QUIET in scope
 
 
 JOBS = ["queue/join", "call/speak", "call/speak/", "call/v2/speak", "run/speak", "run/speak/", "api/speak"]

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam, installed_version
-from otel_tts.instrumentation.hooks import inspect_engine, unwrap_all, watch
+from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
 
 SOURCE = """
     import numpy

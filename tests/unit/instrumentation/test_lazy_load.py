@@ -11,7 +11,7 @@ import pytest
 
 from otel_tts import guard
 from otel_tts.engines.table import Call, Engine, Entry, Load
-from otel_tts.instrumentation.hooks import inspect_engine, watch
+from otel_tts.instrumentation.tables import inspect_engine, watch
 
 SOURCE = """
     model = None

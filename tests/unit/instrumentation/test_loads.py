@@ -15,7 +15,7 @@ import pytest
 import otel_tts
 from otel_tts import names
 from otel_tts.engines.table import Chunk, Engine, Entry
-from otel_tts.instrumentation.hooks import unwrap_all, watch
+from otel_tts.instrumentation.tables import unwrap_all, watch
 
 SOURCE = """
 import numpy as np

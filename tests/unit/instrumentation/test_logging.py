@@ -13,8 +13,9 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from otel_tts import guard, request
-from otel_tts.instrumentation import logging as log_lines
+from otel_tts import guard
+from otel_tts.instrumentation.libraries import logging as log_lines
+from otel_tts.recording import request
 
 SPAN = NonRecordingSpan(SpanContext(0xABC, 0xDEF, False, TraceFlags(1)))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import otel_tts
-from otel_tts.instrumentation.onnxruntime import _MODULE, _RUNS, watch_onnxruntime
+from otel_tts.instrumentation.libraries.onnxruntime import _MODULE, _RUNS, watch_onnxruntime
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from otel_tts.device.clocks.events import Events
 from otel_tts.device.fallback import sessions
 from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines import hibari, piper
-from otel_tts.instrumentation.hooks import watch
-from otel_tts.instrumentation.onnxruntime import NOT_AWAITED, PROVIDER_WAITS, _run, watch_onnxruntime
+from otel_tts.instrumentation.libraries.onnxruntime import NOT_AWAITED, PROVIDER_WAITS, _run, watch_onnxruntime
+from otel_tts.instrumentation.tables import watch
 from tests.unit.support.fakecuda import FakeCuda
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"

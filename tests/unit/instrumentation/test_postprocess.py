@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 import otel_tts
-from otel_tts import guard, request
-from otel_tts.instrumentation.postprocess import watch_postprocess
-from otel_tts.request import Request
+from otel_tts import guard
+from otel_tts.instrumentation.libraries.encoders import watch_postprocess
+from otel_tts.recording import request
+from otel_tts.recording.request import Request
 
 SAMPLES = (0.5 * np.sin(np.arange(4800) / 20)).astype(np.float32)
 PCM = (SAMPLES * 32767).astype("<i2").tobytes()

@@ -15,7 +15,7 @@ import wrapt
 
 from otel_tts.engines.table import Engine, Entry, Seam
 from otel_tts.instrumentation import imports
-from otel_tts.instrumentation.hooks import unwrap_all, watch
+from otel_tts.instrumentation.tables import unwrap_all, watch
 
 SOURCE = """
     import numpy, threading

@@ -21,7 +21,7 @@ import otel_tts
 from otel_tts import guard, names
 from otel_tts.audio.samples import unread
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry
-from otel_tts.instrumentation.hooks import watch
+from otel_tts.instrumentation.tables import watch
 
 RATE = 24000
 TONE = (0.4 * np.sin(np.arange(RATE) / 9)).astype(np.float32)

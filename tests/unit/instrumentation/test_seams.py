@@ -13,8 +13,8 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard
-from otel_tts.instrumentation.stages import run_stage
-from otel_tts.stage import Stage
+from otel_tts.instrumentation.calls.seam import run_stage
+from otel_tts.recording.stage import Stage
 
 
 def name() -> str:

@@ -18,9 +18,9 @@ from opentelemetry import trace
 import otel_tts
 from otel_tts import guard, names
 from otel_tts.engines.table import Call, Chunk, Engine, Entry, Mark, Seam, Stage
-from otel_tts.instrumentation import progress
-from otel_tts.instrumentation.hooks import unwrap_all, watch
-from otel_tts.stage import Stage as OpenStage
+from otel_tts.instrumentation.calls import mark
+from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.recording.stage import Stage as OpenStage
 
 SOURCE = """
     import numpy as np
@@ -374,8 +374,8 @@ def test_two_requests_at_once_on_one_engine_do_not_meet(world, speaker) -> None:
 
 
 PARTS = [
-    (progress, "move"), (progress, "stop"), (progress, "_enter"), (progress, "_leave"), (progress, "_pass"),
-    (progress, "_is_needless"), (progress, "call_of"), (progress, "current"), (OpenStage, "open"),
+    (mark, "move"), (mark, "stop"), (mark, "_enter"), (mark, "_leave"), (mark, "_pass"),
+    (mark, "_is_needless"), (mark, "call_of"), (mark, "current"), (OpenStage, "open"),
     (OpenStage, "close"),
 ]  # fmt: skip
 

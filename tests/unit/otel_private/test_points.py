@@ -158,7 +158,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_tts.emit.recorder import Recorder
 from otel_tts.otel_private.providers import reset_metric_state_after_fork
 from otel_tts.settings import Settings
-from otel_tts.synthesis import Synthesis
+from otel_tts.recording.synthesis import Synthesis
 
 reader = InMemoryMetricReader()
 meters = MeterProvider([reader])

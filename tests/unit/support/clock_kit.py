@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextvars
-import importlib
 import random
 import sys
 import time
@@ -20,13 +19,11 @@ from otel_tts.device.clocks.clock import HOST
 from otel_tts.device.clocks.events import EVENTS, Events
 from otel_tts.device.clocks.sync import Sync
 from otel_tts.device.torch.graphs import CaptureGuard
-from otel_tts.stage import Stage
-from otel_tts.synthesis import Synthesis
+from otel_tts.recording.stage import Stage
+from otel_tts.recording.synthesis import Synthesis
 from tests.unit.support.fakecuda import MS, FakeCuda, OutOfMemoryError
 from tests.unit.support.faketorch import FakeTorch
-from tests.unit.support.world import World
-
-_WITH_A_CLOCK = ("record", "stage", "synthesis", "streaming", "instrumentation.entries", "instrumentation.stages")
+from tests.unit.support.world import World, put_clock
 
 
 class CheckedEvents(Events):
@@ -129,8 +126,7 @@ class _Graph:
 
 def set_clocks(cuda: FakeCuda, patch: pytest.MonkeyPatch) -> None:
     """Make the device's virtual time the process's."""
-    for module in _WITH_A_CLOCK:
-        patch.setattr(importlib.import_module(f"otel_tts.{module}"), "now", cuda.perf_ns)
+    put_clock(patch, cuda.perf_ns)
     patch.setattr(time, "perf_counter_ns", cuda.perf_ns)
     patch.setattr(time, "time_ns", cuda.wall_ns)
 

@@ -27,24 +27,24 @@ PACKAGE = str(Path(otel_tts.__file__).parent)
 
 PATH = {
     # The frames that call the application: what fails in their own lines cannot be told from the application's error.
-    "entries.call_entry", "entries._run", "entries._await", "entries.hand_over", "entries.__init__",
-    "entries.__enter__", "entries.__exit__",
+    "entry.call_entry", "entry._run", "entry._await", "entry.hand_over", "entry.__init__",
+    "entry.__enter__", "entry.__exit__",
     "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming.rest_of",
-    "stages.run_stage", "stages._await", "stages._stream", "stages._stream_async",
-    "carrier.run", "carrier.once", "postprocess._as_stage", "answer_audio._send_file",
-    "proxies.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
-    "seams.run_seam", "workers.__get__", "workers.__set__", "locks.acquire", "locks.__enter__", "parcel.__call__",
+    "seam.run_stage", "seam._await", "seam._stream", "seam._stream_async",
+    "carried.run", "threads.once", "encoders._as_stage", "answer_audio._send_file",
+    "callables.hooked", "web.__call__", "web.flush_then_send", "answer.send", "answer.receive",
+    "seam.run_seam", "job.__get__", "job.__set__", "lock.acquire", "lock.__enter__", "carried.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
-    "entries.tapped", "loads.call_load", "loads._await", "loads.__init__", "loads.__enter__", "loads.__exit__",
-    "fastapi.__call__", "capture_guard._capture_begin", "capture_guard._capture_end",
+    "entry.tapped", "load.call_load", "load._await", "load.__init__", "load.__enter__", "load.__exit__",
+    "fastapi.__call__", "graphs._capture_begin", "graphs._capture_end",
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
-    "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "kinds.kind_of",
-    "delivered.note_file", "delivered.note_answer", "imports.run", "asgi._patch", "asgi.on_start", "parcel.__reduce__",
+    "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "callables.kind_of",
+    "delivered.note_file", "delivered.note_answer", "imports.run", "web._patch", "web.on_start", "carried.__reduce__",
 }  # fmt: skip
 
-KEEPERS = {"entries._enter", "entries._exit", "stage.__enter__", "stage.__exit__", "carrier.carried", "loads._leave",
-           "parcel.enter", "parcel.leave"}  # fmt: skip
+KEEPERS = {"entry._enter", "entry._exit", "stage.__enter__", "stage.__exit__", "carried.carried", "load._leave",
+           "carried.enter", "carried.leave"}  # fmt: skip
 """Between a context's change and its undoing: a fault in these few lines loses the way back, and nothing else."""
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import pkgutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,10 +22,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
+from otel_tts import instrumentation, record, recording
 from otel_tts.emit import recorder
 from otel_tts.emit.recorder import Recorder
+from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
-from otel_tts.synthesis import Synthesis
 
 EPOCH = 1_700_000_000_000_000_000
 """The time of day at which the set clock starts, ns."""
@@ -53,6 +55,26 @@ class Foreign(SpanProcessor):
         self.started.append((span.name, parent_context))
 
 
+def _modules_on_the_path() -> list[Any]:
+    """Every module of the request's path: all are imported first, so that none binds a test's clock for good."""
+    found = [record]
+    for package in (recording, instrumentation):
+        walked = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        found += [importlib.import_module(module.name) for module in walked]
+    return found
+
+
+_REAL = record.now
+_ON_THE_PATH = _modules_on_the_path()
+
+
+def put_clock(monkeypatch: pytest.MonkeyPatch, read: Callable[[], int]) -> None:
+    """Let every module that has bound the host's clock read this one instead."""
+    for module in _ON_THE_PATH:
+        if getattr(module, "now", None) is _REAL:
+            monkeypatch.setattr(module, "now", read)
+
+
 class SetClock:
     """Host clock and time of day that move only when told to."""
 
@@ -60,16 +82,7 @@ class SetClock:
         self.ns = 5_000_000_000
         self._start = self.ns
         read = self.read
-        for module in (
-            "record",
-            "stage",
-            "synthesis",
-            "streaming",
-            "batch",
-            "instrumentation.entries",
-            "instrumentation.stages",
-        ):
-            monkeypatch.setattr(importlib.import_module(f"otel_tts.{module}"), "now", read)
+        put_clock(monkeypatch, read)
         monkeypatch.setattr(time, "perf_counter_ns", read)
         monkeypatch.setattr(time, "time_ns", lambda: EPOCH + self.ns - self._start)
 

@@ -13,7 +13,7 @@ from opentelemetry.trace import StatusCode
 
 from otel_tts import guard, names
 from otel_tts.device.clocks.events import KEEP, MOST
-from otel_tts.instrumentation.stages import run_stage
+from otel_tts.instrumentation.calls.seam import run_stage
 from tests.unit.support.clock_kit import four_stages, serving
 from tests.unit.support.fakecuda import MS, CudaError, FakeCuda, OutOfMemoryError
 

@@ -1,0 +1,270 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads delivered files on a thread of its own: a disk that hangs then costs their facts, and nothing else.
+
+A file is handed over open (see `open_file`), audio that was never a file as an `Excerpt` of it, and read once its
+synthesis has ended. The finished record waits a moment for it, and for the answer that is still being sent, so that its
+facts get on the span; what is read later leaves as a log record of the same trace.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_tts import names
+from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.audio.files.file import Changed, FileFacts, OpenFile, count_open, open_file, read_excerpt, read_file
+from otel_tts.guard import note_fault
+
+if TYPE_CHECKING:
+    from otel_tts.emit.recorder import Recorder
+    from otel_tts.recording.synthesis import Synthesis
+
+PATIENCE: Final = 2.0
+"""Seconds that a finished request waits for its files to be read."""
+MAX_OPEN: Final = 64
+"""Files that may be held open in the process; further ones are not read."""
+MAX_FILES: Final = 16
+"""Files of one request."""
+MAX_QUEUED: Final = 256
+"""Files and excerpts of the process that may wait to be read."""
+
+
+_Identity = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One file that was read."""
+
+    facts: FileFacts
+    returned: bool
+    """The engine, the page or the server gave this as its answer; the others it only wrote."""
+    part: bool = False
+    """One of several that were encoded in memory: nothing says what all of them together are."""
+    shared: bool = False
+    """It holds the audio of other syntheses, too."""
+
+
+class _Noted(NamedTuple):
+    """A file or excerpt that is to be read."""
+
+    file: OpenFile | Excerpt
+    returned: bool
+    shared: bool = False
+
+
+class Files:
+    """The files of one synthesis. Touched under the reader's lock only."""
+
+    __slots__ = ("emitted", "encoded", "in_memory", "read", "reading", "seen", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[_Noted] = []
+        """Noted while the synthesis runs."""
+        self.in_memory: Excerpt | None = None
+        """What was encoded in memory last."""
+        self.encoded = 0
+        """How often something was."""
+        self.reading = 0
+        self.read: list[Delivered] = []
+        self.seen: dict[_Identity, Delivered] = {}
+        """By device, inode, size and time: one file may be written, returned and delivered."""
+        self.emitted = False
+        """The span has left: what comes now is late."""
+
+    def add(self, identity: _Identity, file: Delivered) -> None:
+        """Take a file that was read for the first time, or again."""
+        before = self.seen.get(identity)
+        if before is None:
+            self.read.append(file)
+        elif before.returned or not file.returned:
+            return
+        else:
+            file = replace(before, returned=True)
+            self.read[self.read.index(before)] = file
+        self.seen[identity] = file
+
+    def parts(self, file: Delivered) -> float:
+        """Seconds in the other files."""
+        return sum(other.facts.duration or 0.0 for other in self.read if other is not file)
+
+    def answer(self) -> Delivered | None:
+        """Return what was delivered: the last that was returned, else the last that was written."""
+        return next((file for file in reversed(self.read) if file.returned), self.read[-1] if self.read else None)
+
+    def encode(self, excerpt: Excerpt) -> bool:
+        """Take what was encoded in memory in place of what was before it; False where it is the same once more."""
+        before, self.in_memory = self.in_memory, excerpt
+        if before is not None and before.is_same(excerpt):
+            return False
+        self.encoded += 1
+        self.waiting = [noted for noted in self.waiting if noted.file is not before]
+        return True
+
+
+class FileReader:
+    """Takes files from any thread; `dropped` counts, by reason, those that it could not read."""
+
+    def __init__(self, kit: Recorder, emit_late: Callable[[Synthesis, Delivered], None]) -> None:
+        self._kit, self._emit_late = kit, emit_late
+        self._renew()
+
+    def after_fork(self) -> None:
+        """Start anew in a child: thread and lock were the parent's. Nobody there would ever let go of its files."""
+        jobs, reading = self._jobs, self._reading
+        while jobs.qsize():
+            jobs.get_nowait()[1].file.close()
+        if reading is not None:
+            reading.close()
+        self._renew()
+
+    def _renew(self) -> None:
+        # A collection in the middle of taking a file may close another one, and a signal's handler may flush.
+        self._lock = threading.RLock()
+        self._jobs: queue.SimpleQueue[tuple[Synthesis, _Noted]] = queue.SimpleQueue()
+        self._idle = threading.Condition(self._lock)
+        self._queued = 0
+        self._reading: OpenFile | Excerpt | None = None
+        self._thread: threading.Thread | None = None
+
+    def note(self, synthesis: Synthesis, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
+        """Take a finished file of `synthesis`, in any thread; False where `path` is no regular file."""
+        try:
+            file = open_file(path)
+        except OSError:
+            self._kit.dropped["file_unreadable"] += 1
+            return False
+        if file is None:
+            return False
+        self._note(synthesis, _Noted(file, returned), count_open() > MAX_OPEN)
+        return True
+
+    def note_excerpt(
+        self, synthesis: Synthesis, excerpt: Excerpt, returned: bool = False, shared: bool = False
+    ) -> None:
+        """Take audio of `synthesis` that was never a file: encoded in memory, or (`returned`) the answer itself."""
+        self._note(synthesis, _Noted(excerpt, returned, shared), self._queued >= MAX_QUEUED)
+
+    def _note(self, synthesis: Synthesis, noted: _Noted, too_many: bool) -> None:
+        file = noted.file
+        with self._lock:
+            files: Files | None = synthesis.files
+            if files is None:
+                files = synthesis.files = Files()
+                files.emitted = synthesis.ctx is None  # pyright: ignore[reportUnnecessaryComparison]
+            if isinstance(file, Excerpt) and not noted.returned and not files.encode(file):
+                return
+            if too_many or len(files.waiting) + len(files.read) + files.reading >= MAX_FILES:
+                self._kit.dropped["file_limit"] += 1
+            elif synthesis.t1 is None:
+                files.waiting.append(noted)
+            else:
+                self._queue(synthesis, files, noted)
+
+    def start(self, synthesis: Synthesis) -> None:
+        """The synthesis has ended: let its files be read."""
+        with self._lock:
+            files: Files | None = synthesis.files
+            if files is not None:
+                waiting, files.waiting = files.waiting, []
+                for noted in waiting:
+                    self._queue(synthesis, files, noted)
+
+    def is_ready(self, synthesis: Synthesis) -> bool:
+        """Whether the files noted by now have been read, or have had their time."""
+        files: Files | None = synthesis.files
+        if files is None or not files.reading:
+            return True
+        return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE * 1e9
+
+    def settle(self, synthesis: Synthesis) -> tuple[Delivered | None, float]:
+        """Return the delivered file, and the seconds in the others. From now on files of this synthesis are late."""
+        with self._lock:
+            files: Files | None = synthesis.files
+            if files is None:
+                synthesis.files = files = Files()
+            files.emitted = True
+            if files.waiting:  # it ended after the reader had closed
+                self._kit.dropped["file_not_read"] += len(files.waiting)
+                files.waiting = []
+            answer = files.answer()
+            return answer, files.parts(answer) if answer is not None else 0.0
+
+    def wait(self, timeout: float) -> None:
+        """Wait until nothing is being read, for at most `timeout` seconds."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._queued, timeout)
+
+    # --- the thread ----------------------------------------------------------------------------------------------
+
+    def _queue(self, synthesis: Synthesis, files: Files, noted: _Noted) -> None:
+        files.reading += 1
+        self._queued += 1
+        self._jobs.put((synthesis, noted))
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, args=(self._jobs,), name="otel-tts-files", daemon=True)
+            thread.start()
+            self._thread = thread  # known once it runs: where no more threads can be had, the next file tries again
+
+    def _run(self, jobs: queue.SimpleQueue[tuple[Synthesis, _Noted]]) -> None:
+        while jobs is self._jobs:
+            job: Any = jobs.get()
+            try:
+                self._take(*job)
+            except Exception as error:
+                self._kit.dropped["fault"] += 1
+                note_fault("files", error)
+            finally:
+                job = None  # an idle thread keeps no request alive
+                with self._idle:
+                    self._queued -= 1
+                    self._idle.notify_all()
+
+    def _take(self, synthesis: Synthesis, noted: _Noted) -> None:
+        files: Any = synthesis.files
+        found = late = None
+        file = self._reading = noted.file
+        try:
+            found = self._read(synthesis, files, noted)
+        finally:
+            self._reading = None
+            file.close()
+            with self._lock:
+                files.reading -= 1
+                if found is not None:
+                    known = file.state in files.seen
+                    files.add(file.state, found)
+                    told = known or (isinstance(file, Excerpt) and not noted.returned)  # a stream's pieces are many
+                    late = None if told or not files.emitted else files.seen[file.state]
+        if late is not None:
+            self._emit_late(synthesis, late)
+
+    def _read(self, synthesis: Synthesis, files: Files, noted: _Noted) -> Delivered | None:
+        file = noted.file
+        if (known := files.seen.get(file.state)) is not None:
+            return Delivered(known.facts, noted.returned)
+        if isinstance(file, Excerpt):
+            facts = read_excerpt(file)
+            if not noted.returned and not facts.duration:  # a header for what is streamed, or nothing that we know
+                return None
+            return Delivered(facts, noted.returned, not noted.returned and files.encoded > 1, noted.shared)
+        try:
+            return Delivered(read_file(file, not _is_heard(synthesis), self._kit.thresholds), noted.returned)
+        except Changed:
+            self._kit.dropped["file_changed"] += 1
+        except OSError:
+            self._kit.dropped["file_unreadable"] += 1
+        return None
+
+
+def _is_heard(synthesis: Synthesis) -> bool:
+    """Whether the engine's own samples were seen: then the file's need not be measured."""
+    recording = synthesis.recording
+    return bool(recording is not None and recording.heard) or names.AUDIO_PEAK in synthesis.attrs

@@ -1,0 +1,252 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A call of a seam: a stage of the current synthesis. Its result, exceptions and kind stay what they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from functools import partial
+from typing import Any, cast
+
+from opentelemetry.context import Context
+
+from otel_tts import names
+from otel_tts.engines.table import Call, Seam
+from otel_tts.guard import contain
+from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
+from otel_tts.instrumentation.calls.arguments import call_of, fact, read
+from otel_tts.instrumentation.calls.job import take as take_job
+from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
+from otel_tts.record import now
+from otel_tts.recording.stage import Stage, Where
+from otel_tts.recording.streaming import rest_of
+from otel_tts.recording.synthesis import Synthesis, current
+
+
+def run_stage(
+    name: str,
+    call: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    synthesis: Synthesis | None = None,
+    fold: bool = False,
+    attributes: Mapping[str, Any] | None = None,
+    device: Where = None,
+    segments: int = 1,
+    last: Callable[[Any], Any] | None = None,
+    context: Context | None = None,
+) -> Any:
+    """Call `call` as a stage of `synthesis` (default: the current one); outside of any, just call it.
+
+    `device` ``"cpu"``: it does nothing on a device, or has waited for it when it returns; else the streams it runs on.
+    `segments`: how many it makes at once. `last` says of a generator's item whether the stage ends with it, `context`
+    where a generator begins if that is not where its first step is taken.
+    """
+    if synthesis is None:
+        synthesis = contain("stage", current)
+        if synthesis is None:
+            return call(*args, **kwargs)
+    kind = kind_of(call)
+    stage = contain("stage", Stage, synthesis, name, dict(attributes) if attributes else None, fold, device)
+    if stage is None:
+        return call(*args, **kwargs)
+    stage.count = segments
+    if kind == GENERATOR:
+        return _stream(stage, call(*args, **kwargs), last, context)
+    if kind == ASYNC_GENERATOR:
+        return _stream_async(stage, call(*args, **kwargs))
+    if kind == COROUTINE:
+        return _await(stage, call(*args, **kwargs))
+    if contain("stage", stage.__enter__) is None:
+        return call(*args, **kwargs)
+    try:
+        result = call(*args, **kwargs)
+    except BaseException as error:
+        contain("stage", stage.__exit__, type(error), error, None)
+        raise
+    contain("stage", stage.__exit__, None, None, None)
+    return result
+
+
+async def _await(stage: Stage, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    if contain("stage", stage.__enter__) is None:
+        return await coroutine
+    try:
+        result = await coroutine
+    except BaseException as error:
+        contain("stage", stage.__exit__, type(error), error, None)
+        raise
+    contain("stage", stage.__exit__, None, None, None)
+    return result
+
+
+def _stream(
+    stage: Stage, source: Generator[Any, Any, Any], last: Callable[[Any], Any] | None, context: Context | None
+) -> Generator[Any, Any, Any]:
+    """A generator as a stage: from its first step to its end, current only while it runs."""
+    if contain("stage", _open_in, stage, context) is None:
+        return (yield from source)
+    busy, error, sent, thrown = 0, None, None, None
+    try:
+        while True:
+            token, began = enter_context(stage.ctx), now()
+            contain("stage", stage.resume)
+            try:
+                if thrown is not None:
+                    item = source.throw(thrown)
+                else:
+                    item = next(source) if sent is None else source.send(sent)
+            finally:
+                contain("stage", stage.pause)
+                busy += now() - began
+                leave_context(stage.ctx, token)
+            if last is not None and contain("stage", last, item):
+                contain("stage", _close, stage, busy)
+                return (yield from rest_of(item, source))
+            thrown = None
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as given:
+                sent, thrown = None, given
+    except StopIteration as end:
+        return end.value
+    except BaseException as left:
+        error = left
+        raise
+    finally:
+        try:
+            if error is not None:
+                source.close()
+        finally:  # closing runs the engine's own clean-up, which may raise
+            if stage.t1 is None:
+                contain("stage", _close, stage, busy, error)
+            error = thrown = None  # with its traceback it holds this frame, and the engine's with their tensors
+
+
+def _open_in(stage: Stage, context: Context | None) -> Stage:
+    if context is None:
+        return stage.open()
+    token = enter_context(context)
+    try:
+        return stage.open()
+    finally:
+        leave_context(context, token)
+
+
+def _close(stage: Stage, busy: int, error: BaseException | None = None) -> None:
+    """Contained as a whole: it stands where the caller's exception is on its way."""
+    stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
+    stage.close(error)
+
+
+async def _stream_async(stage: Stage, source: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+    opened = contain("stage", stage.open)
+    busy, error, sent, thrown = 0, None, None, None
+    try:
+        while True:
+            token = enter_context(stage.ctx) if opened is not None else None
+            began = now()
+            if opened is not None:
+                contain("stage", stage.resume)
+            try:
+                if thrown is not None:
+                    item = await source.athrow(thrown)
+                else:
+                    item = await (source.__anext__() if sent is None else source.asend(sent))
+            finally:
+                if opened is not None:
+                    contain("stage", stage.pause)
+                    leave_context(stage.ctx, token)
+                busy += now() - began
+            thrown = None
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as given:
+                sent, thrown = None, given
+    except StopAsyncIteration:
+        return
+    except BaseException as left:
+        error = left
+        raise
+    finally:
+        try:
+            if error is not None:
+                await source.aclose()
+        finally:
+            if opened is not None:
+                contain("stage", _close, stage, busy, error)
+            error = thrown = None
+
+
+def says_more(seam: Seam) -> bool:
+    """Whether the arguments of each call have to be looked at."""
+    return bool(seam.facts or seam.segments or seam.streams or seam.last or seam.attempts or seam.job)
+
+
+def run_seam(seam: Seam, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call `wrapped` as the stage that `seam` says; outside of a synthesis, just call it."""
+    job = contain("job", take_job, seam.job) if seam.job is not None else None
+    token = contain("job", enter_context, job) if job is not None else None
+    try:
+        plan = contain("stage", _plan, seam, wrapped, instance, args, kwargs)
+        if plan is None:
+            return wrapped(*args, **kwargs)
+        return run_stage(seam.stage, wrapped, args, kwargs, fold=seam.fold, context=job, **plan)
+    finally:
+        if job is not None and token is not None:
+            contain("job", leave_context, job, token)
+
+
+def _plan(
+    seam: Seam, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return what `run_stage` is to be told; None outside of a synthesis."""
+    synthesis = current()
+    if synthesis is None:
+        return None
+    call = call_of(wrapped, instance, args, kwargs)
+    if seam.attempts:
+        _count_attempt(synthesis, seam.stage)
+    segments = _segments(seam, call)
+    return {
+        "synthesis": synthesis,
+        "attributes": _attributes(seam, call, segments),
+        "device": _where(seam, call),
+        "segments": segments,
+        "last": partial(seam.last, call) if seam.last is not None else None,
+    }
+
+
+def _attributes(seam: Seam, call: Call, segments: int) -> dict[str, Any]:
+    found = {name: fact(reader, call) for name, reader in seam.facts.items()}
+    if segments > 1:
+        found[names.STAGE_SEGMENTS] = segments
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _segments(seam: Seam, call: Call) -> int:
+    found = read(seam.segments, call)
+    return found if isinstance(found, int) and found > 0 else 1
+
+
+def _where(seam: Seam, call: Call) -> Where:
+    streams = read(seam.streams, call)
+    if streams is None:
+        return seam.device
+    return tuple(cast("tuple[Any, ...]", streams)) if isinstance(streams, (list, tuple)) else (streams,)
+
+
+def _count_attempt(synthesis: Synthesis, stage: str) -> None:
+    """Of what is called again inside the same span, all but the first are retries."""
+    parent: Any = current_context().get(SPAN_KEY)
+    what = (parent.get_span_context().span_id if parent is not None else None, stage)
+    if synthesis.tried is None:
+        synthesis.tried = set()
+    if what in synthesis.tried:
+        synthesis.attrs[names.RETRIES] = synthesis.attrs.get(names.RETRIES, 0) + 1
+    synthesis.tried.add(what)

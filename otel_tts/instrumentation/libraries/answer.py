@@ -1,0 +1,100 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""One answer of an ASGI app on its way through the edge: the id in its head, and whether somebody took all of it.
+
+"Complete" is not what the application says: a middleware may close the body of an answer whose client has gone
+(Starlette's BaseHTTPMiddleware does), and a plain answer is handed to the server whoever listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter_ns
+from typing import Any, Final
+
+from otel_tts.guard import contain
+from otel_tts.instrumentation.libraries import answer_audio
+from otel_tts.recording.request import Request, is_acceptable
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+HEADER: Final = b"x-request-id"
+
+_LENGTH: Final = b"content-length"
+_GONE: Final = {"uvicorn": "disconnected", "gunicorn": "_closed"}
+"""What the owner of a server's `receive` (uvicorn's cycle, gunicorn's body receiver) says of its connection."""
+
+
+class Answer:
+    """Takes the place of `receive` and `send`; `heads` are the types of messages that carry headers."""
+
+    def __init__(self, current: Request, receive: Receive, send: Send, heads: frozenset[str]) -> None:
+        self._current, self._heads = current, heads
+        self._receive, self._send = receive, send
+        self._left: int | None = None
+        self._server = getattr(receive, "__self__", None)
+        flag = _GONE.get(type(self._server).__module__.partition(".")[0], "")
+        self._flag = flag if isinstance(getattr(self._server, flag, None), bool) else None
+
+    async def receive(self) -> Message:
+        """Receive, and note that the client has gone before its answer was complete."""
+        message = await self._receive()
+        contain("asgi.receive", self._note_received, message)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send, with the request's id in the head, and note when the answer is complete."""
+        message = contain("asgi.header", self._prepare, message) or message
+        contain("asgi.audio", self._look_for_audio, message)
+        await self._send(message)
+        contain("asgi.body", self._note_sent, message)
+
+    def _note_received(self, message: Message) -> None:
+        if message["type"] == "http.disconnect":
+            self._current.end(perf_counter_ns(), left=True)
+
+    def _prepare(self, message: Message) -> Message:
+        if self._flag is not None and getattr(self._server, self._flag):
+            self._current.end(perf_counter_ns(), left=True)
+        return self._settle_id(message) if message["type"] in self._heads else message
+
+    def _look_for_audio(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer_audio.begin(self._current, message)
+        elif self._current.body is not None and message["type"] == "http.response.body":
+            answer_audio.take(self._current, message)
+
+    def _note_sent(self, message: Message) -> None:
+        if self._current.ended is None and self._is_last(message["type"], message):
+            self._current.end(perf_counter_ns())
+
+    def _settle_id(self, message: Message) -> Message:
+        """The application's own id is the one that the client holds; where it gives none, it gets the request's."""
+        headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
+        given = None
+        for name, value in headers:
+            lower = bytes(name).lower()
+            if lower == HEADER and given is None:
+                given = bytes(value)
+            elif lower == _LENGTH and value.isdigit():
+                self._left = int(value)
+        if given is None:
+            headers.append((HEADER, self._current.id.encode()))
+        elif is_acceptable(text := given.decode("latin-1")):
+            self._current.rename(text)
+        return {**message, "headers": headers}
+
+    def _is_last(self, kind: str, message: Message) -> bool:
+        """Whether the answer is complete with `message`: nothing comes after it, or all that was announced is sent."""
+        if kind == "http.response.pathsend":
+            return True
+        if kind != "http.response.body":
+            return False
+        if not message.get("more_body", False):
+            return True
+        if self._left is None:
+            return False
+        self._left -= len(message.get("body", b""))
+        return self._left <= 0

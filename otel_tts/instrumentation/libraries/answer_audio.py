@@ -1,0 +1,85 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Audio that leaves as a web answer: the body's header and size, or the file that Starlette's ``FileResponse`` sends.
+
+Only bodies with an audio type are looked at. Their pieces are counted, and held at the beginning and the end as far as
+a header needs them (`audio.files.excerpt`); nothing is copied before the last one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from otel_tts.audio.files.excerpt import Passing
+from otel_tts.audio.files.file import claim_of_name, claim_of_type
+from otel_tts.guard import contain
+from otel_tts.instrumentation.tables import wrap_after_import
+from otel_tts.recording import request
+from otel_tts.recording.delivered import note_file
+from otel_tts.recording.request import Request
+
+_FILE: Final = object()
+"""A request's `body` once its file has been noted: the body is that file."""
+
+
+def watch_answers_by_file() -> None:
+    """Wrap Starlette's answer by file after its import."""
+    wrap_after_import("starlette.responses", "FileResponse.__call__", _send_file)
+
+
+def _send_file(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    contain("answer_audio", _note_path, instance)
+    return wrapped(*args, **kwargs)
+
+
+def _note_path(response: Any) -> None:
+    web = request.current.get()
+    speaks = is_audio(response.media_type or "") or claim_of_name(str(response.path)) is not None
+    if web is not None and speaks and note_file(web, response.path, returned=True):
+        web.body = _FILE
+
+
+def is_audio(media_type: str) -> bool:
+    """Whether a media type is one of sound."""
+    return media_type.lower().startswith(("audio/", "application/ogg"))
+
+
+def begin(web: Request, start: Any) -> None:
+    """An answer begins: from here on its body is looked at where it is audio, as it was made, and whole."""
+    noted, web.body = web.body, None
+    headers = start.get("headers") or ()
+    for name, value in headers:
+        if name.lower() == b"content-type":
+            if noted is None and is_audio(value.decode("latin-1")) and start.get("status") == 200:
+                web.body = _body(value.decode("latin-1"), {key.lower(): each for key, each in headers})
+            return
+
+
+def _body(media_type: str, headers: dict[bytes, bytes]) -> _Body | None:
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        return None
+    return _Body(claim_of_type(media_type), headers.get(b"content-length", b""))
+
+
+def take(web: Request, body: Any) -> None:
+    """A piece of the body is about to be handed over; with the last one the answer is noted."""
+    answer: _Body = web.body
+    if piece := body.get("body", b""):
+        answer.passing.add(piece)
+    if body.get("more_body", False):
+        return
+    web.body = None
+    synthesis: Any = web.synthesis
+    if synthesis is None or not answer.is_of(answer.passing.size):  # an answer to HEAD has no body
+        return
+    synthesis.kit.files.note_excerpt(synthesis, answer.passing.excerpt(), returned=True, shared=web.syntheses > 1)
+
+
+class _Body:
+    __slots__ = ("_length", "passing")
+
+    def __init__(self, claim: str | None, length: bytes) -> None:
+        self.passing, self._length = Passing(claim), length
+
+    def is_of(self, size: int) -> bool:
+        return self._length in (b"", str(size).encode())

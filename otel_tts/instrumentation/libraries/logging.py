@@ -1,0 +1,140 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The service's own log lines say which request they belong to: ``%(request_id)s`` and ``%(trace_id)s``.
+
+Not by a log record factory: what a factory sets, `logger.info(…, extra={"request_id": …})` may not overwrite, and the
+application's line would raise KeyError. `Logger.makeRecord` comes after `extra`, so what the application says stays.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry import trace
+from wrapt import register_post_import_hook
+
+from otel_tts import names
+from otel_tts.guard import contain, note_fault
+from otel_tts.instrumentation.libraries.loguru import came_from_loguru
+from otel_tts.recording import request
+
+ABSENT: Final = "-"
+"""What a format string shows outside of a request."""
+
+_HANDLER_MODULE: Final = "opentelemetry.instrumentation.logging.handler"
+_originals: Final[list[tuple[Any, str, Any]]] = []
+_active = False
+
+
+def instrument() -> None:
+    """Put ids on every record of the logging module from now on. Doing it again does nothing."""
+    global _active
+    if _active:
+        return
+    _active = True
+    _replace(logging.Logger, "makeRecord", _identifying(logging.Logger.makeRecord))
+    register_post_import_hook(functools.partial(contain, "logging", _adopt_handler), _HANDLER_MODULE)
+
+
+def uninstrument() -> None:
+    """Undo `instrument`."""
+    global _active
+    _active = False
+    while _originals:
+        owner, name, original = _originals.pop()
+        setattr(owner, name, original)
+
+
+def _replace(owner: Any, name: str, replacement: Any) -> None:
+    _originals.append((owner, name, getattr(owner, name)))
+    setattr(owner, name, replacement)
+
+
+def _identifying(original: Any) -> Any:
+    @functools.wraps(original)
+    def makeRecord(self: logging.Logger, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record: logging.LogRecord = original(self, *args, **kwargs)
+        try:
+            _identify(record.__dict__)
+        except Exception as error:
+            note_fault("logging", error)
+        return record
+
+    return makeRecord
+
+
+def _identify(fields: dict[str, Any]) -> None:
+    if "request_id" not in fields:
+        current = request.current.get()
+        fields["request_id"] = ABSENT if current is None else current.id
+        if current is not None and current.offered is not None:
+            fields[names.REQUEST_OFFERED] = current.offered
+    if "trace_id" not in fields:
+        context = trace.get_current_span().get_span_context()
+        fields["trace_id"] = f"{context.trace_id:032x}" if context.is_valid else ABSENT
+
+
+def _adopt_handler(module: Any) -> None:
+    handler = module.LoggingHandler
+    if _active and not any(owner is handler for owner, _, _ in _originals):
+        _replace(handler, "emit", _exporting(handler.emit))
+        _replace(handler, "flush", _flushing(handler.flush))
+
+
+def _exporting(original: Any) -> Any:
+    @functools.wraps(original)
+    def emit(self: logging.Handler, record: logging.LogRecord) -> None:
+        try:
+            if came_from_loguru(record):
+                return
+            record = _for_export(record)
+        except Exception as error:
+            note_fault("logging.export", error)
+        original(self, record)
+
+    return emit
+
+
+_OWN_FIELDS: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
+_PLAIN: Final = (str, bool, int, float, bytes, type(None))
+_DEEPEST: Final = 8
+
+
+def _is_value(value: Any, depth: int = 0) -> bool:
+    """Whether OpenTelemetry takes `value` for an attribute."""
+    if isinstance(value, _PLAIN):
+        return True
+    if depth >= _DEEPEST:
+        return False
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and _is_value(v, depth + 1) for k, v in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return isinstance(value, (list, tuple)) and all(_is_value(v, depth + 1) for v in value)  # pyright: ignore[reportUnknownVariableType]
+
+
+def _flushing(original: Any) -> Any:
+    @functools.wraps(original)
+    def flush(self: logging.Handler) -> None:
+        try:
+            original(self)
+        except RuntimeError:  # it starts a thread, which Python 3.12 refuses at exit; all has been flushed by then
+            pass
+
+    return flush
+
+
+def _for_export(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a copy without what an exported record has by itself (the trace id) or has not (no request).
+
+    And without what cannot be an attribute, of which OpenTelemetry would warn: Django's error pages give the request
+    as an ``extra``.
+    """
+    fields = {name: value for name, value in record.__dict__.items() if name in _OWN_FIELDS or _is_value(value)}
+    fields.pop("trace_id", None)
+    if fields.get("request_id") == ABSENT:
+        del fields["request_id"]
+    copy = record.__class__.__new__(record.__class__)
+    copy.__dict__.update(fields)
+    return copy

@@ -1,0 +1,196 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The web edge: every request of a Starlette or FastAPI app has an id, in its header, on its span and in `request`.
+
+An application that makes ids of its own is offered ours first: where the client gave none, it stands in the request's
+headers. What it answers with is the request's id (see `instrumentation.answer`).
+
+Patched into the applications' ``__call__``: outside every middleware, whenever and however the app was made. A real
+``async def`` and no proxy object: uvicorn decides between ASGI 2 and 3 by asking whether ``__call__`` is a coroutine
+function, and takes an app with a wrapped one for ASGI 2, which answers every request with 500.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextvars import Token
+from time import perf_counter_ns
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span, SpanProcessor
+from opentelemetry.trace import SpanKind
+from wrapt import register_post_import_hook
+
+from otel_tts import names
+from otel_tts.guard import contain, note_fault
+from otel_tts.instrumentation.libraries.answer import HEADER, Answer, Message, Receive, Send
+from otel_tts.recording import request
+
+Scope = MutableMapping[str, Any]
+Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
+
+QUIET: Final = "otel_tts.quiet"
+"""Scope key of requests that leave nothing; `instrumentation.fastapi` keeps the web framework's telemetry from them."""
+MOUNTED: Final = "otel_tts.mounted"
+"""Scope key of requests that a page inside another app answers."""
+MARK: Final = "otel_tts.recording.request"
+"""Scope key that says an outer app has done it: mounted apps are called with the same scope."""
+
+_APPLICATIONS: Final = (("starlette.applications", "Starlette"), ("fastapi.applications", "FastAPI"))
+_ENDS: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+_HEADS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+
+_patched: Final[dict[type, Application]] = {}
+_hooked: Final[set[str]] = set()
+_active = False
+_before_end: Callable[[], object] | None = None
+
+look_at: Callable[[Any, Scope], object] | None = None
+"""Is shown each app's requests and may set QUIET and MOUNTED. Set by the instrumentation of a page server."""
+
+
+class RequestSpans(SpanProcessor):
+    """Puts the request's id on the SERVER span that is made below the edge, whoever makes it."""
+
+    late_safe = True  # never reads a span before or after: late spans of ours may pass it by
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        if span.kind is SpanKind.SERVER and (current := request.current.get()) is not None:
+            contain("asgi.span", _adopt, current, span)
+
+
+def instrument(before_end: Callable[[], object] | None = None) -> None:
+    """Give every Starlette and FastAPI app the edge, now or when it is imported. Doing it again does nothing.
+
+    `before_end` is called, in another thread, when an app has shut down and before the server hears of it: servers end
+    in ways that skip atexit.
+    """
+    global _active, _before_end
+    _active, _before_end = True, before_end or _before_end
+    for module, name in _APPLICATIONS:
+        if module not in _hooked:
+            _hooked.add(module)
+            register_post_import_hook(functools.partial(_patch, name), module)
+    for cls in _patched:
+        _set_edge(cls)
+
+
+def uninstrument() -> None:
+    """Undo `instrument`: apps are called as before."""
+    global _active, _before_end
+    _active, _before_end = False, None
+    for cls, original in _patched.items():
+        if getattr(cls.__dict__.get("__call__"), "_otel_tts_edge", False):
+            cls.__call__ = original  # type: ignore[attr-defined]
+
+
+def _patch(name: str, module: Any) -> None:
+    contain("asgi", _patch_class, name, module)
+
+
+def _patch_class(name: str, module: Any) -> None:
+    cls = getattr(module, name, None)
+    if isinstance(cls, type) and "__call__" in cls.__dict__ and cls not in _patched:
+        _patched[cls] = cls.__dict__["__call__"]
+        if _active:
+            _set_edge(cls)
+
+
+def _set_edge(cls: type) -> None:
+    if not getattr(cls.__dict__.get("__call__"), "_otel_tts_edge", False):
+        _patched[cls] = original = cls.__dict__["__call__"]
+        cls.__call__ = _with_edge(original)  # type: ignore[attr-defined]
+
+
+def _with_edge(original: Application) -> Application:
+    @functools.wraps(original)
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if MARK in scope:
+            await original(self, scope, receive, send)
+            return
+        token = None
+        try:
+            if look_at is not None:
+                contain("asgi.look", look_at, self, scope)
+            token, receive, send = _enter(scope, receive, send)
+        except Exception as error:
+            note_fault("asgi", error)
+        try:
+            await original(self, scope, receive, send)
+        finally:
+            if token is not None:
+                scope[MARK].answers = False  # there will be none
+                contain("asgi", _leave, token)
+                contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
+
+    __call__._otel_tts_edge = True  # type: ignore[attr-defined]
+    return __call__
+
+
+def _enter(scope: Scope, receive: Receive, send: Send) -> tuple[Token[request.Request | None] | None, Receive, Send]:
+    kind = scope["type"]
+    if kind == "lifespan":
+        scope[MARK] = None
+        return None, receive, _flushing(send)
+    if kind not in ("http", "websocket"):
+        return None, receive, send
+    headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+    given = next((value for name, value in headers if name == HEADER), None)
+    current = request.Request(request.accept_id(given), perf_counter_ns())
+    current.given = given is not None and current.id == given.decode("latin-1")
+    if given is None:
+        scope["headers"] = [*headers, (HEADER, current.id.encode())]
+    scope[MARK] = current
+    span = trace.get_current_span()  # a middleware around the whole app has made it already
+    if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
+        _adopt(current, span)
+    heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
+    current.session, current.answers = kind == "websocket", kind == "http"
+    answer = Answer(current, receive, send, heads)
+    return request.current.set(current), answer.receive, answer.send
+
+
+def _leave(token: Token[request.Request | None]) -> None:
+    try:
+        request.current.reset(token)
+    except ValueError:  # closed from another context, as an abandoned coroutine is
+        pass
+
+
+def _end_abandoned_stream(current: request.Request) -> None:
+    """The client went away: its stream will not be stepped again, but its generator may wait long for the collector.
+
+    Of a WebSocket nothing says that a stream is complete; one that has ended is not ended again.
+    """
+    synthesis, complete = current.synthesis, current.ended is not None and not current.left
+    current.end(perf_counter_ns())
+    if not complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
+        synthesis.finish(GeneratorExit())
+
+
+def _adopt(current: request.Request, span: trace.Span) -> None:
+    span.set_attribute(names.REQUEST_ID, current.id)
+    if current.span is None:
+        current.span = span
+
+
+def _may_accept_with_headers(scope: Scope) -> bool:
+    """ASGI's websocket.accept has headers since version 2.1 of its specification."""
+    return str(scope.get("asgi", {}).get("spec_version", "2.0")) >= "2.1"
+
+
+def _flushing(send: Send) -> Send:
+    async def flush_then_send(message: Message) -> None:
+        if message["type"] in _ENDS and (flush := _before_end) is not None:
+            try:
+                from anyio.to_thread import run_sync  # Starlette stands on anyio, so it is there
+
+                await run_sync(contain, "asgi.flush", flush, abandon_on_cancel=True)
+            except Exception as error:
+                note_fault("asgi.lifespan", error)
+        await send(message)
+
+    return flush_then_send

@@ -1,0 +1,85 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hands files that a request wrote or answered with to the reader; only the open file goes on, never its path."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.audio.files.header import sniff
+from otel_tts.guard import contain
+from otel_tts.recording import request
+from otel_tts.recording.request import Request
+from otel_tts.recording.synthesis import Synthesis, current
+
+_HEADER = 4096
+"""Bytes that tell a file's bytes from samples."""
+_MAX_ANSWER = 16
+"""Parts of an answer that are looked at."""
+
+
+def note_file(owner: Synthesis | Request | None, path: object, *, returned: bool = False) -> bool:
+    """Note a finished file of `owner` (default: of the current synthesis or request); True where it is one.
+
+    A request's file belongs to its newest synthesis. Anything that names no regular file is left alone; a buffer in
+    memory is looked at as far as a header needs it. `returned`: it is the answer, which goes before what was only
+    written. Costs a stat and an open; never raises.
+    """
+    return contain("files", _note, owner, path, returned) or False
+
+
+def note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, *, returned: bool = False) -> bool:
+    """Note audio that a call returned as the bytes of a file; True where that is what they are."""
+    return contain("files", _note_encoded, synthesis, data, returned) or False
+
+
+def _note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, returned: bool) -> bool:
+    if sniff(bytes(data[:_HEADER]), complete=False) is None:
+        return False
+    synthesis.kit.files.note_excerpt(synthesis, Excerpt.of(memoryview(data)), returned)
+    return True
+
+
+def note_answer(owner: Synthesis | Request | None, answer: object) -> bool:
+    """Note the files in what a function returned: a path, or paths in a tuple, list or mapping's values."""
+    noted = [note_file(owner, part, returned=True) for part in contain("files", _parts_of, answer) or ()]
+    return True in noted
+
+
+def _parts_of(answer: object) -> list[object]:
+    if isinstance(answer, (tuple, list)):
+        return list(cast("tuple[object, ...]", answer)[:_MAX_ANSWER])
+    if isinstance(answer, Mapping):
+        return list(cast("Mapping[object, object]", answer).values())[:_MAX_ANSWER]
+    return [answer]
+
+
+def current_synthesis() -> Synthesis | None:
+    """Return the open synthesis, else the newest one of the request: services encode after the engine has returned."""
+    inside = current()
+    if inside is not None:
+        return inside
+    web = request.current.get()
+    return web.synthesis if web is not None else None
+
+
+def _note(owner: Synthesis | Request | None, path: object, returned: bool) -> bool:
+    if not isinstance(path, (str, bytes, os.PathLike, io.BytesIO)) or not path:
+        return False
+    synthesis: Any = owner.synthesis if isinstance(owner, Request) else owner or current_synthesis()
+    if synthesis is None:
+        return False
+    if isinstance(path, io.BytesIO):
+        return not path.closed and _note_buffer(synthesis, path, returned)
+    return synthesis.kit.files.note(synthesis, path, returned)
+
+
+def _note_buffer(synthesis: Synthesis, buffer: io.BytesIO, returned: bool) -> bool:
+    with buffer.getbuffer() as data:  # while it is held the buffer cannot grow
+        excerpt = Excerpt.of(data)
+    synthesis.kit.files.note_excerpt(synthesis, excerpt, returned)
+    return True

@@ -1,0 +1,429 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""One synthesis: text in, audio out. A span around its stages, and the facts that are known while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, StatusCode
+
+from otel_tts import names
+from otel_tts.audio.samples.arrays import ENCODINGS
+from otel_tts.audio.samples.sound import Sound
+from otel_tts.audio.samples.unread import is_bytes, say_unread
+from otel_tts.guard import contain, note_fault
+from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
+from otel_tts.record import Event, LateSpan, describe, make_tuple, now, set_item, type_name
+from otel_tts.recording import request
+from otel_tts.recording.stage import Stage
+
+if TYPE_CHECKING:
+    from otel_tts.emit.recorder import Recorder
+    from otel_tts.engines.table import Engine
+
+SYNTHESIS_KEY: Final = "otel_tts-synthesis"
+"""Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
+
+ENTRIES_KEY: Final = "otel_tts-entries"
+"""Key of the number of engines' entries, one inside the other, that the current code of the synthesis is in."""
+
+_MAKERS: Final = (names.Stage.ACOUSTIC_MODEL, names.Stage.MODEL)
+_REFUSALS: Final = (ValueError, TypeError, LookupError)
+"""What engines raise for a request that they do not take; broken code raises the same."""
+
+
+class Synthesis(LateSpan):
+    """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
+
+    __slots__ = (
+        "announced", "busy", "engine", "failed_stage", "files", "first_byte", "folded", "kit", "marked",
+        "open_stages", "overlapping", "parts", "prev", "recording", "rejected", "request", "segments", "silent",
+        "source", "stage_count", "stages", "stuck", "sums", "swallowed", "text_seen", "tried", "wall",
+    )  # fmt: skip
+
+    kit: Recorder
+    engine: Engine | None
+    stages: list[Stage]
+    """Finished and not yet emitted. Whoever removes one emits it."""
+    open_stages: list[Stage]
+    folded: dict[str, Stage]
+    sums: dict[str, int]
+    """Nanoseconds in each stage, nested and parallel repetitions of the same stage counted once."""
+    parts: dict[tuple[str, str], int]
+    """Of these, the nanoseconds in stages that are parts of others: the outer stage's name and their own."""
+    overlapping: bool
+    """Two stages, neither a part of the other, ran at the same time."""
+    segments: int
+    """Repetitions of the stage that makes the audio."""
+    request: request.Request | None
+    silent: bool
+    """There is no SDK, or it has disabled us: the surrounding span stays the current one for everybody else."""
+    wall: int
+    """ns to add to the host clock for the time of day; fixed at the start, so a clock set meanwhile tears no trace."""
+    busy: int
+    """ns inside the engine: without the time suspended at a ``yield``."""
+    first_byte: int | None
+    recording: Sound | None
+    files: Any
+    """Files that were delivered (`otel_tts.emit.later.files.Files`), or None."""
+    source: object | None
+    """Who feeds the samples: the first entry that has some, so that nested entries do not count twice."""
+    text_seen: int
+    """Characters that engines were given inside an own block, one call after the other."""
+    marked: Stage | None
+    """The stage that the engine's last mark said runs (see `otel_tts.engines.table.Mark`)."""
+    tried: set[tuple[Any, str]] | None
+    """Stages that were tried once inside their parent: one more is a retry (see `Seam.attempts`)."""
+    swallowed: Event | None
+    """The exception that left an inner entry, described: whether the outer one lets it out is not known yet."""
+
+    def __init__(self, kit: Recorder, attrs: dict[str, Any], engine: Engine | None = None) -> None:
+        self.kit, self.attrs, self.engine = kit, attrs, engine
+        self.events, self.links = [], ()
+        self.status = self.t1 = self.prev = None
+        self.stages, self.open_stages, self.folded, self.sums, self.parts = [], [], {}, {}, {}
+        self.stage_count = self.segments = self.busy = self.text_seen = self.wall = 0
+        self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
+        self.failed_stage: str | None = None
+        self.announced = self.overlapping = self.rejected = self.silent = self.stuck = False
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, parent: Context | None = None) -> Synthesis:
+        """Begin without making it current; `parent` is the context it belongs to (default: the current one)."""
+        kit, attrs = self.kit, self.attrs
+        current = current_context() if parent is None else parent
+        self.request = web = request.current.get()
+        if names.REQUEST_ID not in attrs:
+            attrs[names.REQUEST_ID] = web.name_utterance() if web is not None else request.new_id()
+        model = attrs.get(names.MODEL)
+        self.name = f"{names.OPERATION} {model}" if model else names.OPERATION
+        attrs[names.OPERATION_NAME] = names.OPERATION
+        attrs[names.OUTPUT_TYPE] = "speech"
+        span: Any = current.get(SPAN_KEY)
+        outer: SpanContext | None = span.get_span_context() if span is not None else None
+        if kit.spans.enabled():
+            trace_id = outer[0] if outer is not None and outer[5] else kit.new_trace_id()
+            flags, state, self.res = kit.sample(current, outer, trace_id, self.name, attrs)
+            self.sc = make_tuple(SpanContext, (trace_id, kit.new_span_id(), False, flags, state, True))
+        else:
+            self.silent, self.res = True, kit.inherited[0]
+            self.sc = outer if outer is not None else INVALID_SPAN_CONTEXT
+        inside = Context(current)
+        set_item(inside, SPAN_KEY, self)
+        set_item(inside, SYNTHESIS_KEY, self)
+        set_item(inside, ENTRIES_KEY, 0)
+        self.parent, self.ctx = current, inside
+        started = now()
+        self.wall = time.time_ns() - started
+        self.t0 = started
+        if web is not None:
+            web.synthesis = self
+            web.syntheses += 1
+            if web.begun is not None:
+                web.begun(self)
+        kit.begin(self)
+        return self
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End once; later calls do nothing. `error` is what left the engine, if anything did."""
+        if self.t1 is not None:
+            return
+        if self.marked is not None:
+            contain("stage", self.marked.close, error)
+            self.marked = None
+        if self.swallowed is not None and self._hides(error):
+            self.fail_unseen()
+        if error is not None and self.attrs.get(names.OUTCOME) != names.Outcome.ERROR:
+            self._classify(error)
+        self.t1 = now()
+        self.kit.finish(self)
+
+    def _hides(self, error: BaseException | None) -> bool:
+        """Whether the engine is one that keeps errors to itself, and has let none out."""
+        hides = self.engine is not None and self.engine.hides_errors
+        return hides and (error is None or isinstance(error, GeneratorExit))
+
+    def swallow(self, error: BaseException) -> None:
+        """Note that `error` left a part of the engine; the whole may yet let it out, make good for it, or hide it."""
+        self.swallowed = ("exception", describe(error), None, now())
+
+    def fail_unseen(self) -> None:
+        """The engine gave nothing where audio was to come: an error, with the exception that it kept to itself."""
+        if self.t1 is not None:
+            return
+        kept = self.swallowed
+        self.attrs[names.OUTCOME] = names.Outcome.ERROR
+        self.attrs[names.ERROR_TYPE] = "_OTHER"
+        if kept is not None:
+            self.events.append(kept)
+            self.attrs[names.ERROR_TYPE] = (kept[1] or {})["exception.type"]
+        self.set_status(StatusCode.ERROR)
+
+    def _classify(self, error: BaseException) -> None:
+        if isinstance(error, (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)):
+            self.attrs[names.OUTCOME] = names.Outcome.CANCELLED
+        elif self.rejected or self._refuses(error):
+            self.attrs[names.OUTCOME] = names.Outcome.REJECTED
+            self.attrs[names.ERROR_TYPE] = type_name(error)
+        else:
+            self.attrs[names.OUTCOME] = names.Outcome.ERROR
+            self.fail(error)
+
+    def _refuses(self, error: BaseException) -> bool:
+        """Whether `error` says that the request is wrong, not the engine broken.
+
+        A client's error (4xx) before any work does. So does one of the usual kinds where the engine has stages and none
+        has begun; where it has none, the same error may come from the middle of its work.
+        """
+        if self.stage_count or self.open_stages or self.recording is not None:
+            return False
+        status: Any = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            return 400 <= status < 500
+        return isinstance(error, _REFUSALS) and self.engine is not None and self.engine.has_stages
+
+    def __enter__(self) -> Synthesis:
+        try:
+            self.start()
+            self.prev = enter_context(self.ctx)
+        except Exception as fault:
+            note_fault("synthesis", fault)
+            self.silent = True
+            self.give_up()
+            self.kit.open.pop(id(self), None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.prev is None:  # it could not be begun
+            return
+        leave_context(self.ctx, self.prev)
+        self.prev = None
+        self.busy += now() - self.t0
+        contain("synthesis", self.finish, error)
+
+    async def __aenter__(self) -> Synthesis:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    # --- stages --------------------------------------------------------------------------------------------------
+
+    def stage(
+        self, stage: str, *, device: str | None = None, streams: Sequence[Any] | None = None, **attributes: Any
+    ) -> Stage:
+        """Return the stage named `stage` (see `otel_tts.Stage`), to be used with ``with`` or ``async with``.
+
+        `device` ``"cpu"``: it does nothing on a device, which its clock cannot find out by itself. `streams`: what it
+        runs on where that is not the thread's current stream.
+        """
+        return Stage(self, stage, attributes, where=streams or device)
+
+    def close_stage(self, stage: Stage) -> None:
+        """Take a finished stage: keep it as a span of its own up to the limit, fold it into one of its kind beyond."""
+        ended = stage.t1 or stage.t0
+        took = ended - stage.t0
+        try:
+            self.open_stages.remove(stage)
+        except ValueError:
+            pass
+        if self.t1 is None:
+            self._add_up(stage, ended)
+            if not stage.nested and stage.stage in _MAKERS:
+                self.segments += stage.count
+        if stage.status is not None and self.failed_stage is None and self.t1 is None:
+            self.failed_stage = stage.stage
+            self.swallowed = next((event for event in stage.events if event[0] == "exception"), self.swallowed)
+        self.stage_count += 1
+        if (stage.fold or self.stage_count > self.kit.max_stage_spans) and self._fold(stage, took):
+            return
+        if self.t1 is None:
+            self.stages.append(stage)  # listed at its end: an open stage is never touched by others
+            if self.t1 is not None:
+                self.kit.finish_late(self, stage)
+        else:
+            self.kit.hold_late(stage)
+
+    def _add_up(self, stage: Stage, ended: int) -> None:
+        """Add to the sums what stages of this kind took together: nested and parallel ones count once."""
+        stage.counted = True
+        for other in self.open_stages:
+            if other.stage == stage.stage:
+                other.since = min(other.since, stage.since)  # the last one to end adds them all
+                return
+            if other.nested is None and stage.nested is None:
+                self.overlapping = True
+        took = ended - stage.since
+        self.sums[stage.stage] = self.sums.get(stage.stage, 0) + took
+        if stage.nested is not None and stage.nested.stage != stage.stage:
+            part = stage.nested.stage, stage.stage
+            self.parts[part] = self.parts.get(part, 0) + took
+
+    def _fold(self, stage: Stage, took: int) -> bool:
+        """Add to the first folded stage of its kind that has not been emitted; False where `stage` is that first."""
+        first = self.folded.get(stage.stage)
+        if first is None or first.ctx is None:  # pyright: ignore[reportUnnecessaryComparison]
+            self.folded[stage.stage] = stage
+            stage.attrs[names.STAGE_HOST_DURATION] = took / 1e9
+            return False
+        if stage.fold:  # shown where the last call was: one span over all of them would overlap what ran between
+            first.t0 = stage.t0
+        first.t1 = stage.t1
+        first.count += stage.count
+        first.attrs[names.STAGE_SEGMENTS] = first.count
+        first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
+        if self.kit.clock is not None and (first.timing is not None or stage.timing is not None):
+            self.kit.clock.fold(first, stage, stage.fold)
+        if self.kit.memory is not None and stage.memory is not None:
+            self.kit.memory.fold(first, stage)
+        stage.unlink()
+        return True
+
+    # --- facts ---------------------------------------------------------------------------------------------------
+
+    def audio(
+        self, samples: Any, sample_rate: int | None = None, *, encoding: str | None = None, source: object = "own"
+    ) -> int | None:
+        """Note samples that were made: an array of int or float, [n], [n, channels] or [channels, n], or bytes.
+
+        Never changes or keeps the array. Floats count full scale as 1.0 unless the engine's table says otherwise; of
+        bytes `encoding` says what is in them (``"pcm16"``, ``"float32"``), and they may be cut anywhere.
+        Nested entries see the same samples again: only the first `source` counts, and the caller's own calls
+        (the default) replace an engine's. Returns the number of frames taken, None when unknown.
+        """
+        if self.t1 is not None:
+            return None
+        try:
+            recording = self.recording
+            if recording is None or self.source is not source:
+                recording = self._listen_to(source, sample_rate)
+            if recording is None:
+                return None
+            if encoding in ENCODINGS and is_bytes(samples):
+                channels = (self.engine.channels if self.engine is not None else None) or 1
+                return recording.add_bytes(samples, encoding, channels, sample_rate)
+            frames = recording.add(samples, sample_rate)
+            if frames is None and source == "own":
+                say_unread("the call of audio() or chunk()", samples)
+            return frames
+        except Exception as error:
+            note_fault("audio", error)
+            return None
+
+    def _listen_to(self, source: object, sample_rate: int | None) -> Sound | None:
+        if self.source == source:
+            return self.recording
+        if self.source is not None and source != "own":
+            return None
+        scale = self.engine.scale if self.engine is not None and source != "own" else None
+        if self.source is not None or self.recording is None:
+            self.recording = Sound(sample_rate, scale, self.kit.thresholds)
+        self.source = source  # without one before, the next engine call of an own block goes on with the recording
+        return self.recording
+
+    def chunk(self, samples: Any, sample_rate: int | None = None, *, encoding: str | None = None) -> None:
+        """Note a chunk of a stream at the moment when it is handed over: as `audio`, and the player's clock."""
+        self.set_attribute(names.STREAM, True)
+        contain("chunk", self.delivered, now(), self.audio(samples, sample_rate, encoding=encoding))
+
+    def delivered(self, at: int, frames: int | None) -> None:
+        """Note that audio left at `at`: the first time is the time to first byte, each feeds the player's model.
+
+        What is made after the end is made for nobody.
+        """
+        if self.t1 is not None:
+            return
+        if self.first_byte is None and frames != 0:
+            self.first_byte = at
+        if self.recording is not None:
+            contain("audio", self.recording.delivered, at, frames)
+
+    def set(self, **facts: Any) -> Synthesis:
+        """Set facts by their short names: ``voice=``, ``language=``, ``text_length=``, ``format=``, ``size=``, …
+
+        An unknown name is left out and said once in the log: this runs in requests, where a slip must not cost one.
+        """
+        for short, value in facts.items():
+            if short in _SHORT:
+                self.set_attribute(_SHORT[short], value)
+            else:
+                _say_unknown(short if short.isidentifier() else "?")
+        return self
+
+    def mark_cold(self, kind: str) -> None:
+        """Note that something is done here for the first time (see `names.COLD_STARTS`)."""
+        attrs = self.attrs
+        attrs[names.COLD_START] = True
+        kinds: tuple[str, ...] = attrs.get(names.COLD_START_KIND, ())
+        if kind not in kinds:
+            attrs[names.COLD_START_KIND] = (*kinds, kind)
+
+    def reject(self) -> None:
+        """Say that the request is refused, for a reason that is not the engine's: its outcome will be ``rejected``."""
+        if self.t1 is None:
+            self.rejected = True
+            self.attrs[names.OUTCOME] = names.Outcome.REJECTED
+
+
+_SHORT: Final = {
+    "voice": names.VOICE,
+    "voice_source": names.VOICE_SOURCE,
+    "language": names.TEXT_LANGUAGE,
+    "text_length": names.TEXT_LENGTH,
+    "segments": names.SEGMENT_COUNT,
+    "emotion": names.EMOTION_MODE,
+    "format": names.AUDIO_FORMAT,
+    "size": names.AUDIO_SIZE,
+    "reference_duration": names.REFERENCE_DURATION,
+    "reference_cache_hit": names.REFERENCE_CACHE_HIT,
+    "stream": names.STREAM,
+}
+
+
+@functools.lru_cache(maxsize=16)
+def _say_unknown(short: str) -> None:
+    logging.getLogger("otel_tts").warning(
+        "otel-tts: Synthesis.set() has no fact %.40s and leaves it out; it has %s", short, ", ".join(_SHORT)
+    )
+
+
+def current() -> Synthesis | None:
+    """Return the open synthesis of this context, or None."""
+    found: Any = current_context().get(SYNTHESIS_KEY)
+    return found if found is not None and found.t1 is None else None
+
+
+def entries_around() -> int:
+    """Return in how many entries of engines' tables, one inside the other, the current code is."""
+    found: Any = current_context().get(ENTRIES_KEY, 0)
+    return found
+
+
+def enter_entry(synthesis: Synthesis, own: bool) -> Context | None:
+    """Return the context of an entry's code: `own` made the synthesis, another one joins it where it is called.
+
+    So calls that run side by side in one synthesis are not inside each other, and the caller's spans are parents of
+    what his calls do. None where the synthesis is over.
+    """
+    outer = synthesis.ctx if own else current_context()
+    if not own and outer.get(SYNTHESIS_KEY) is not synthesis:  # a generator that is iterated somewhere else
+        outer = synthesis.ctx
+    if outer is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return None
+    inside = outer if own else Context(outer)
+    around: Any = 0 if own else outer.get(ENTRIES_KEY, 0)
+    set_item(inside, ENTRIES_KEY, around + 1)
+    return inside
