@@ -22,10 +22,10 @@ from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.engines.table import Engine
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
-from otel_tts.record import Event, LateSpan, describe, now, set_item, type_name
+from otel_tts.record import Event, describe, now, set_item, type_name
 from otel_tts.recording import request
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import Stage, StageOwner
 
 SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 """Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
@@ -38,7 +38,7 @@ _REFUSALS: Final = (ValueError, TypeError, LookupError)
 """What engines raise for a request that they do not take; broken code raises the same."""
 
 
-class Synthesis(LateSpan):
+class Synthesis(StageOwner):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
