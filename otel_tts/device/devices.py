@@ -95,11 +95,11 @@ class Devices:
         if self._allocator is not None:
             contain("gpu.courtesy", peak_statistics.uninstall, self._allocator.torch)
 
-    def before_fork(self) -> None:
+    def hold(self) -> None:
         """Let no child inherit the locks of a driver's library in use."""
         self._held = self.poller if self.poller.hold() else None
 
-    def after_fork_in_parent(self) -> None:
+    def release(self) -> None:
         """Go on."""
         held, self._held = self._held, None
         if held is not None:

@@ -181,7 +181,7 @@ def settle(signal: str, seconds: float) -> None:
         exporter.force_flush(seconds * 1000)
 
 
-def renew_after_fork() -> None:
+def renew() -> None:
     """Forget what the parent had lost: it tells of it itself."""
     _losses.renew()
 

@@ -57,5 +57,5 @@ class Clock(Protocol):
     def adopt_thread(self) -> None:
         """A thread of ours is going to call `resolve`."""
 
-    def after_fork(self, parents: Sequence[object]) -> None:
+    def renew(self, parents: Sequence[object]) -> None:
         """In the child of a fork: what the parent had begun is not ours. `parents` are its records."""

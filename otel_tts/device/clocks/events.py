@@ -361,9 +361,9 @@ class Events:
             self._adopted = threading.get_ident()
             self._backend.adopt_thread()
 
-    def after_fork(self, parents: Sequence[object]) -> None:
+    def renew(self, parents: Sequence[object]) -> None:
         # The device cannot be used here, and its objects not even be freed: they are kept, and never touched.
-        self._guard.after_fork()
+        self._guard.renew()
         self._found = threading.RLock()
         if self._backend is not None:
             self._abandoned += (self._pool, self._clocks, *parents)

@@ -81,7 +81,7 @@ class CaptureGuard:
         finally:
             contain("capture", self.end, graph)
 
-    def after_fork(self) -> None:
+    def renew(self) -> None:
         """In the child: the parent's captures and questions are not ours."""
         self.captures, self._asking = set(), 0
         self._quiet = threading.Condition(threading.RLock())
