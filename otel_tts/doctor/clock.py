@@ -141,7 +141,7 @@ def concurrent(bench: Bench) -> Iterator[Check]:
         counts[mode] = seen.total()
         bench.finish(made)
         stages = list(spans.get_finished_spans())
-        made.close()
+        made.taker.close()
     added = counts["events"] - counts["host"]
     on_device, astray = placed(stages)
     whole = on_device == 2 * (_THREADS * _REQUESTS + 1)
