@@ -141,8 +141,8 @@ def after_import(module: str, call: Callable[[Any], object], group: str) -> None
     def look(loaded: Any) -> None:
         if _undone[group] != since:
             return
-        # What was put over a patch in the module's dictionary went, where the module's code has run again.
-        _forget(lambda patch: again and patch.owner() is loaded and not patch.stands())
+        if again:  # its code has run once more, so that what was put over a patch in its dictionary has gone
+            _forget(lambda patch: patch.owner() is loaded and not patch.stands())
         contain(group, call, loaded)
         _await_the_next(module, run)
 
