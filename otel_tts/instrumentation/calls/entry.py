@@ -18,7 +18,6 @@ from otel_tts import names
 from otel_tts.audio.samples.arrays import rate_of
 from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.device.fallback import kind_of_device
-from otel_tts.emit import recorder
 from otel_tts.engines.table import Call, Callback, Engine, Entry
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
@@ -35,6 +34,7 @@ from otel_tts.instrumentation.calls.arguments import (
 )
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import now
+from otel_tts.recording import recorder
 from otel_tts.recording.delivered import note_encoded, note_file
 from otel_tts.recording.streaming import LAST, Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current, enter_entry, entries_around
