@@ -93,7 +93,7 @@ class Devices:
         self.poller.stop()
         self.ledger.settle(time.perf_counter_ns())
         if self._allocator is not None:
-            contain("gpu.courtesy", peak_statistics.uninstall, self._allocator.torch)
+            contain("gpu.courtesy", peak_statistics.uninstall)
 
     def hold(self) -> None:
         """Let no child inherit the locks of a driver's library in use."""
@@ -108,7 +108,7 @@ class Devices:
     def renew(self) -> None:
         """Begin anew in a forked child: CUDA cannot be used there, and the parent reports what it counted."""
         if self._allocator is not None:
-            contain("gpu.courtesy", peak_statistics.uninstall, self._allocator.torch)
+            contain("gpu.courtesy", peak_statistics.uninstall)
         self._held, self._begun = None, False
         self._renew()
 

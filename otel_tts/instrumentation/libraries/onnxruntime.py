@@ -13,7 +13,7 @@ from otel_tts import names
 from otel_tts.device.fallback import sessions
 from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
-from otel_tts.instrumentation.tables import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import SPAN_KEY, current_context
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis, current
