@@ -16,14 +16,14 @@ _logger = logging.getLogger("otel_tts")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE: Final = 1.0
+PATIENCE_S: Final = 1.0
 """Seconds that one call is waited for."""
 
 
 class Patience:
     """Calls that are waited for a moment each; while one of them hangs, none."""
 
-    def __init__(self, seconds: float = PATIENCE) -> None:
+    def __init__(self, seconds: float = PATIENCE_S) -> None:
         self._seconds = seconds
         self._hanging: threading.Thread | None = None
 

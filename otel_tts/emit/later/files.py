@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from otel_tts.emit.recorder import Recorder
     from otel_tts.recording.synthesis import Synthesis
 
-PATIENCE: Final = 2.0
+PATIENCE_S: Final = 2.0
 """Seconds that a finished request waits for its files to be read."""
 MAX_OPEN: Final = 64
 """Files that may be held open in the process; further ones are not read."""
@@ -182,7 +182,7 @@ class FileReader:
         files: Files | None = synthesis.files
         if files is None or not files.reading:
             return True
-        return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE * 1e9
+        return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE_S * 1e9
 
     def settle(self, synthesis: Synthesis) -> tuple[Delivered | None, float]:
         """Return the delivered file, and the seconds in the others. From now on files of this synthesis are late."""

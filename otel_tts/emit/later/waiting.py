@@ -4,7 +4,7 @@
 answer that they were made for has not been sent.
 
 Nobody waits inside the device's driver: it is asked again at each look, and a record that it holds up, holds up no
-other. What a device has not passed after `DEVICE_PATIENCE` keeps the host's times and says so.
+other. What a device has not passed after `DEVICE_PATIENCE_S` keeps the host's times and says so.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from otel_tts.record import LateSpan
     from otel_tts.recording.stage import Stage
 
-DEVICE_PATIENCE: Final = 30.0
+DEVICE_PATIENCE_S: Final = 30.0
 """Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
 DEVICE_AT_EXIT: Final = 1.0
-"""The same when the process ends or somebody flushes."""
-ANSWER_PATIENCE: Final = 2.0
+"""Seconds that requests wait for their devices when the process ends or somebody flushes."""
+ANSWER_PATIENCE_S: Final = 2.0
 """Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds,
 whether somebody was still there to take it, and what the audio is that left."""
 _REFUSALS: Final = 64
 """Requests that a look at the device asks for in vain at most."""
-_REST: Final = 0.002
+_REST_S: Final = 0.002
 """Seconds between two looks of who waits for them."""
 
 
@@ -76,7 +76,7 @@ class Waiting:
 
     def look(self, give_up: bool = False) -> None:
         """Let go on what a device has passed by now, and what has waited for it too long."""
-        limit = time.perf_counter_ns() - int(DEVICE_PATIENCE * 1e9)
+        limit = time.perf_counter_ns() - int(DEVICE_PATIENCE_S * 1e9)
         refused = 0
         for _ in range(len(self._records)):
             try:
@@ -99,7 +99,7 @@ class Waiting:
                 web.answers = False
         self.look()
         while self._records and time.monotonic() < deadline:
-            time.sleep(_REST)
+            time.sleep(_REST_S)
             self.look()
 
 
@@ -112,7 +112,7 @@ def _is_answered(record: Any) -> bool:
     web = getattr(record, "request", None)
     if web is None or not web.is_answering:
         return True
-    return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE * 1e9
+    return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE_S * 1e9
 
 
 def _stages_of(record: Any) -> list[Stage]:

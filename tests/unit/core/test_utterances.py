@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import otel_tts
-from otel_tts.emit.later.waiting import ANSWER_PATIENCE
+from otel_tts.emit.later.waiting import ANSWER_PATIENCE_S
 from otel_tts.recording import request
 from otel_tts.recording.request import MAX_ID_LENGTH, Request, accept_id
 
@@ -120,10 +120,10 @@ def test_a_finished_request_waits_for_its_answer_a_while(world, clock, request_o
 
     token = request.current.set(Request("late", clock.ns, answers=True))
     with otel_tts.synthesis("m"):
-        clock.tick(ANSWER_PATIENCE)
+        clock.tick(ANSWER_PATIENCE_S)
     seen.drain()
     assert len(seen.spans) == 2
-    clock.tick(ANSWER_PATIENCE + 0.1)
+    clock.tick(ANSWER_PATIENCE_S + 0.1)
     seen.drain()
     request.current.reset(token)
     assert seen.spans[2].attributes["tts.outcome"] == "ok"

@@ -178,7 +178,7 @@ def test_after_its_patience_a_record_leaves_without_its_answer(world, monkeypatc
     from otel_tts.emit.later import waiting
 
     seen, early = world(), []
-    monkeypatch.setattr(waiting, "ANSWER_PATIENCE", 0.01)
+    monkeypatch.setattr(waiting, "ANSWER_PATIENCE_S", 0.01)
 
     async def endpoint(_: Any) -> Response:
         with otel_tts.synthesis("m") as synthesis:

@@ -398,7 +398,7 @@ def test_a_disk_that_hangs_delays_no_span_and_no_service(world, folder, monkeypa
     seen, go = world(), threading.Event()
     read = files.read_file
     monkeypatch.setattr(files, "read_file", lambda *arguments: go.wait(30) and read(*arguments))
-    monkeypatch.setattr(files, "PATIENCE", 0.05)
+    monkeypatch.setattr(files, "PATIENCE_S", 0.05)
     with otel_tts.synthesis("m") as synthesis:
         synthesis.audio(TONE, RATE)
         write_wave(folder / "a.wav")
