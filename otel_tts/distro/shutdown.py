@@ -29,7 +29,7 @@ from otel_tts.distro import hard_exit, losses
 from otel_tts.guard import contain
 from otel_tts.otel_private.pipeline import SIGNALS, Pipeline
 
-_REFILL: Final = 60.0
+_REFILL_S: Final = 60.0
 """Seconds after which a budget that was used up on a dead collector is whole again."""
 _AFTER_ALL_OTHERS: Final = -1000
 """multiprocessing runs finalizers from high to low."""
@@ -46,7 +46,7 @@ class Budget:
 
     def left(self) -> float:
         """Return what may be spent now."""
-        if self._now() - self._last > _REFILL:
+        if self._now() - self._last > _REFILL_S:
             self._spent = 0.0
         return max(0.0, self.seconds - self._spent)
 
@@ -84,7 +84,7 @@ class Exit:
         return done
 
     def leave(self, at_most: float) -> bool:
-        """As `shutdown`, in no more than `at_most` seconds of the budget."""
+        """Flush, then end the providers made here, in no more than `at_most` seconds of the budget."""
         return self.shutdown(min(at_most, self._budget.left()))
 
     def renew(self) -> None:

@@ -23,7 +23,7 @@ from otel_tts.doctor.broken_device import captures, sticky
 from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, Check, attempt
 from otel_tts.doctor.clock import clock, concurrent
 
-_KINETO: Final = 50_000
+_KINETO_NS: Final = 50_000
 """ns by which the profiler's own conversion of clocks may be off."""
 _MIB: Final = 1 << 20
 
@@ -160,7 +160,7 @@ def _profiler(bench: Bench) -> Iterator[Check]:
         )
         return
     start, end = min(span.start_time for span in stages), max(span.end_time for span in stages)
-    claimed = max(span.attributes[names.GPU_CLOCK_UNCERTAINTY] for span in stages) * 1e9 + _KINETO
+    claimed = max(span.attributes[names.GPU_CLOCK_UNCERTAINTY] for span in stages) * 1e9 + _KINETO_NS
     work = [kernel for kernel in kernels if sum(kernel) / 2 < end]  # what follows is the copy to the host
     early, late = start - min(k[0] for k in work), max(k[1] for k in work) - end
     fits = early < claimed and late < claimed
@@ -169,7 +169,8 @@ def _profiler(bench: Bench) -> Iterator[Check]:
         PASS if fits else FAIL,
         (
             f"first kernel {-early / 1e3:.1f} µs after the stages' start, last one over {-late / 1e3:.1f} µs before "
-            f"their end; claimed {(claimed - _KINETO) / 1e3:.1f} µs, and {_KINETO / 1e3:.0f} for the profiler's clock"
+            f"their end; claimed {(claimed - _KINETO_NS) / 1e3:.1f} µs, "
+            f"and {_KINETO_NS / 1e3:.0f} for the profiler's clock"
         ),
     )
 

@@ -20,7 +20,6 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from otel_tts import names
 from otel_tts.audio.files.excerpt import Excerpt
 from otel_tts.audio.samples.sound import pending
-from otel_tts.audio.thresholds import Thresholds
 from otel_tts.device.clocks import choice
 from otel_tts.device.devices import Devices
 from otel_tts.device.memory.readings import StageMemory
@@ -61,13 +60,7 @@ class Recorder:
         self.settings = settings
         self.max_stage_spans = settings.max_stage_spans
         self.clock, self.clock_note = choice.choose(settings.clock)
-        self.thresholds = Thresholds(
-            silence_dbfs=settings.silence_dbfs,
-            clip_ratio=settings.clip_ratio,
-            clicks_per_second=settings.clicks_per_second,
-            dc_offset=settings.dc_offset,
-            underrun=settings.underrun,
-        )
+        self.thresholds = settings.thresholds
         self.identity = Identity(tracer_provider)
         self.new_span_id, self.new_trace_id = self.identity.new_span_id, self.identity.new_trace_id
         self.inherits, self.inherited = self.identity.inherits, self.identity.inherited

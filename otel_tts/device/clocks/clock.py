@@ -35,7 +35,7 @@ class Clock(Protocol):
         """A generator's stage is suspended at a ``yield``."""
 
     def resume(self, stage: StageRecord) -> None:
-        """It goes on."""
+        """A generator's stage goes on after its ``yield``."""
 
     def fold(self, first: StageRecord, stage: StageRecord, restart: bool) -> None:
         """Put `stage`'s marks to those of `first`; `restart`: the span is to stand where `stage` was."""

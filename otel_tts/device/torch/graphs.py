@@ -18,7 +18,7 @@ from otel_tts.guard import contain
 from otel_tts.patches import after_import, undo, wrap
 
 _GROUP: Final = "capture"
-_PATIENCE: Final = 1.0
+_PATIENCE_S: Final = 1.0
 """Seconds that a capture waits at most for questions under way, which take microseconds."""
 
 
@@ -51,7 +51,7 @@ class CaptureGuard:
         """`graph` is about to be captured. A graph that is dropped half way counts no more."""
         with self._quiet:
             self.captures.add(self._key(graph))
-            self._quiet.wait_for(lambda: not self._asking, _PATIENCE)
+            self._quiet.wait_for(lambda: not self._asking, _PATIENCE_S)
 
     def end(self, graph: Any) -> None:
         """The capture of `graph` is over."""
