@@ -731,7 +731,7 @@ def test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch(world, m
         return sound
 
     try:
-        check(lambda: [outcome(ask)], only=("seam", "job", "lock", "batch", "entry.item", "entry._look"))
+        check(lambda: [outcome(ask)], only=("seam", "job", "lock", "batch", "delivery.item", "delivery._look"))
     finally:
         jobs.put(None)
     seen.drain()

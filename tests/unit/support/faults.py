@@ -29,13 +29,13 @@ PATH = {
     # The frames that call the application: what fails in their own lines cannot be told from the application's error.
     "entry.call_entry", "entry._run", "entry._await", "entry.hand_over", "entry.__init__",
     "entry.__enter__", "entry.__exit__",
-    "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming.rest_of",
-    "seam.run_stage", "seam._await", "seam._stream", "seam._stream_async",
+    "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming._rest_of",
+    "seam.run_stage", "seam._await",
     "carried.run", "threads.once", "encoders._as_stage", "answer_audio._send_file",
     "callables.hooked", "web.__call__", "web.flush_then_send", "answer.send", "answer.receive",
     "seam.run_seam", "job.__get__", "job.__set__", "lock.acquire", "lock.__enter__", "carried.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
-    "entry.tapped", "load.call_load", "load._await", "load.__init__", "load.__enter__", "load.__exit__",
+    "delivery.tapped", "load.call_load", "load._await", "load.__init__", "load.__enter__", "load.__exit__",
     "fastapi.__call__", "graphs._capture_begin", "graphs._capture_end",
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
