@@ -11,19 +11,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from opentelemetry import trace
-from opentelemetry._logs import NoOpLoggerProvider
-from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from otel_tts import names
 from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
-from otel_tts.emit import recorder
-from otel_tts.emit.recorder import Recorder
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.otel_private.context import current_context
-from otel_tts.record import LateSpan
-from otel_tts.recording import request
+from otel_tts.recording import recorder, request
 from otel_tts.recording.block import Block
+from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis, current
 from otel_tts.settings import Settings
@@ -199,26 +195,7 @@ def _check_argument(function: Callable[..., Any], argument: str | None) -> None:
         )
 
 
-class _Silent(Recorder):
+@functools.cache
+def _silent() -> Recorder:
     """Stands in while otel-tts is not configured: the blocks work, nothing is made, nothing is kept."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            NoOpTracerProvider(),
-            NoOpMeterProvider(),
-            NoOpLoggerProvider(),
-            Settings(log_format="none", clock="host", nvml_interval=0),
-            interval=None,
-        )
-
-    def begin(self, synthesis: Synthesis) -> None:
-        pass
-
-    def finish(self, record: LateSpan) -> None:
-        pass
-
-    def hold_late(self, stage: Stage) -> None:
-        pass
-
-
-_silent = functools.cache(_Silent)
+    return Recorder(NoOpTracerProvider(), Settings(log_format="none", clock="host", nvml_interval=0))

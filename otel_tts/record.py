@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from numpy import generic
@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode
 
 from otel_tts import names
+from otel_tts.otel_private.context import SPAN_KEY
 
 now = time.perf_counter_ns
 """The host clock of all records: monotonic nanoseconds. `Synthesis.wall` maps them to the time of day."""
@@ -34,6 +35,21 @@ _DROP: Final = SamplingResult(Decision.DROP)
 
 Event = tuple[str, "dict[str, Any] | None", "int | None", int]
 """Name, attributes, the caller's own timestamp (ns since the epoch) or None, and ours (perf_counter_ns)."""
+
+
+class Identifies(Protocol):
+    """Who gives spans their ids and asks the user's sampler: the recorder."""
+
+    identity: Any
+    inherited: tuple[SamplingResult, SamplingResult]
+    new_span_id: Callable[[], int]
+    new_trace_id: Callable[[], int]
+
+    def sample(
+        self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any], /
+    ) -> tuple[Any, Any, SamplingResult]:
+        """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
+        ...
 
 
 class LateSpan(trace.Span):
@@ -113,6 +129,20 @@ class LateSpan(trace.Span):
 
     def end(self, end_time: int | None = None) -> None:
         """Nothing: who opened it ends it, so that a stray ``end()`` of a current span cannot cut it short."""
+
+    def begin(self, recorder: Identifies, outside: Context) -> None:
+        """Take an identity below the span of the context `outside`, and make the context inside."""
+        outer: Any = outside.get(SPAN_KEY)
+        above: SpanContext | None = outer.get_span_context() if outer is not None else None
+        if recorder.identity.enabled():
+            trace_id = above[0] if above is not None and above[5] else recorder.new_trace_id()
+            flags, state, self.res = recorder.sample(outside, above, trace_id, self.name, self.attrs)
+            self.sc = make_tuple(SpanContext, (trace_id, recorder.new_span_id(), False, flags, state, True))
+        else:
+            self.res, self.sc = recorder.inherited[0], above if above is not None else INVALID_SPAN_CONTEXT
+        inside = Context(outside)
+        set_item(inside, SPAN_KEY, self)
+        self.parent, self.ctx = outside, inside
 
     def give_up(self) -> None:
         """Be a span that is not recording and never was: what stays of one that could not be opened."""

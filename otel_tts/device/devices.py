@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.device.fallback import FallbackWatch
+from otel_tts.device.memory import peak_statistics
 from otel_tts.device.memory.out_of_memory import Failures
 from otel_tts.device.memory.readings import MemoryEvent, MemoryReading, StageMemory
 from otel_tts.device.power import ledger
@@ -17,7 +18,6 @@ from otel_tts.device.power.ledger import Ledger, Owner, Span
 from otel_tts.device.power.nvml import Snapshot
 from otel_tts.device.power.poller import Poller
 from otel_tts.device.torch import allocator as devices
-from otel_tts.device.torch import peak_statistics
 from otel_tts.device.torch.allocator import TorchAllocator
 from otel_tts.guard import contain, note_fault
 from otel_tts.record import LateSpan, OpenRequests, StageRecord

@@ -85,10 +85,11 @@ class Configurator(setup.Configurator):
         return global_pipeline(joined, made.left_out)
 
     def _record(self, pipeline: Pipeline, settings: Settings) -> str:
-        from otel_tts.emit import recorder
+        from otel_tts.emit import emitter
+        from otel_tts.recording.recorder import Recorder
 
-        made = recorder.Recorder(*pipeline.all, settings)
-        recorder.install(made)
+        made = Recorder(pipeline.traces, settings)
+        emitter.install(emitter.Emitter(made, *pipeline.all))
         made.devices.allow_polling()
         mode = made.clock.mode if made.clock is not None else "host"
         return f"{mode}({made.clock_note})" if made.clock_note else mode

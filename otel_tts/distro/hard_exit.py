@@ -68,11 +68,11 @@ def _leave(status: int) -> Any:
 
 
 def _has_something_to_send() -> bool:
-    from otel_tts.emit import recorder
+    from otel_tts.emit import emitter
 
     if _pipeline is None:
         return False
-    current = recorder.current()
+    current = emitter.current()
     processors = (*providers.span_processors(_pipeline.traces), *providers.log_processors(_pipeline.logs))
     return (
         (current is not None and current.waiting > 0)

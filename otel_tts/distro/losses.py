@@ -128,7 +128,7 @@ class Losses:
 
     def note(self, reason: str, count: int) -> None:
         """Count under `reason` in otel_tts.dropped."""
-        from otel_tts.emit import recorder
+        from otel_tts.recording import recorder
 
         with self._lock:
             if (current := recorder.current()) is not None:

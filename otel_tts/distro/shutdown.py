@@ -125,9 +125,9 @@ class Exit:
 
 
 def _drain(seconds: float, last: bool) -> None:
-    from otel_tts.emit import recorder
+    from otel_tts.emit import emitter
 
-    if (current := recorder.current()) is not None:
+    if (current := emitter.current()) is not None:
         if last:
             current.close(seconds)
         else:

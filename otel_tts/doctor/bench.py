@@ -50,14 +50,16 @@ class Bench:
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-        from otel_tts.emit.recorder import Recorder
+        from otel_tts.emit.emitter import Emitter
+        from otel_tts.recording.recorder import Recorder
         from otel_tts.settings import Settings
 
         spans = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(spans))
         settings = Settings(clock=clock, memory_events=memory, log_format="none")
-        made = Recorder(provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), settings, interval=None)
+        made = Recorder(provider, settings)
+        Emitter(made, provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), interval=None)
         return made, spans
 
     def request(self, recorder: Any) -> None:
@@ -74,7 +76,7 @@ class Bench:
 
     def finish(self, recorder: Any) -> None:
         """Emit everything that the recorder has, waiting for the device a moment."""
-        recorder.flush(_FLUSH)
+        recorder.taker.flush(_FLUSH)
 
     def launch(self) -> None:
         """Queue a kernel of about a millisecond on the current stream."""

@@ -67,7 +67,7 @@ def _during_capture(bench: Bench, recorder: Any, mode: str) -> None:
     with bench.capture(mode):
         with Synthesis(recorder, {}) as synthesis, synthesis.stage("model"):
             bench.launch()
-        bench.elsewhere(recorder.drain)
+        bench.elsewhere(recorder.taker.drain)
 
 
 def bare_queries(bench: Bench) -> list[str]:

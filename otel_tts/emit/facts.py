@@ -5,18 +5,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.audio.files.comparison import judge_file
+from otel_tts.audio.files.file import FileFacts
 from otel_tts.audio.files.reference import read_reference
 from otel_tts.audio.samples.meter import AudioFacts, judge
+from otel_tts.emit.later.files import Delivered, FileReader
 from otel_tts.emit.voices import VoiceNames
-
-if TYPE_CHECKING:
-    from otel_tts.audio.files.file import FileFacts
-    from otel_tts.emit.later.files import Delivered
-    from otel_tts.recording.synthesis import Synthesis
+from otel_tts.recording.synthesis import Synthesis
 
 _FACTS: Final = (
     (names.AUDIO_DURATION, "duration"),
@@ -33,11 +31,11 @@ _FACTS: Final = (
 )
 
 
-def settle(synthesis: Synthesis) -> None:
+def settle(synthesis: Synthesis, files: FileReader) -> None:
     """Fill in the attributes that only the end knows. Unknown stays absent."""
     attrs = synthesis.attrs
     heard = facts = synthesis.recording.facts() if synthesis.recording is not None else None
-    file, parts = synthesis.kit.files.settle(synthesis)
+    file, parts = files.settle(synthesis)
     if file is not None and not file.part and (heard is None or heard.peak is None):
         facts = _facts_of(file.facts, heard)
     if facts is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -19,12 +19,10 @@ from otel_tts import names
 from otel_tts.emit.console import Console
 from otel_tts.emit.stage_times import WHOLE, stage_times
 from otel_tts.privacy.policy import REDACTED
+from otel_tts.record import LateSpan
+from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
-
-if TYPE_CHECKING:
-    from otel_tts.record import LateSpan
-    from otel_tts.recording.synthesis import Synthesis
 
 _INFO: Final = (SeverityNumber.INFO, "INFO")
 _WARN: Final = (SeverityNumber.WARN, "WARN")

@@ -7,22 +7,20 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from otel_tts import guard, names
 from otel_tts.emit.device_metrics import DeviceMetrics
+from otel_tts.emit.voices import VoiceNames
 from otel_tts.otel_private.points import Points
 from otel_tts.privacy import policy
-from otel_tts.settings import Settings
+from otel_tts.record import PlainSpan
+from otel_tts.recording.recorder import Recorder
+from otel_tts.recording.stage import Stage
+from otel_tts.recording.synthesis import Synthesis
 from otel_tts.version import __version__
-
-if TYPE_CHECKING:
-    from otel_tts.emit.recorder import Recorder
-    from otel_tts.record import PlainSpan
-    from otel_tts.recording.stage import Stage
-    from otel_tts.recording.synthesis import Synthesis
 
 _FROM_ATTRIBUTES: Final = (names.FIRST_BYTE, names.FIRST_AUDIO, names.RTF, names.AUDIO_SECONDS)
 """Histograms of the attribute that has the metric's own name; only audio that was delivered counts."""
@@ -34,9 +32,10 @@ _DELIVERED: Final = frozenset({names.Outcome.OK, names.Outcome.ANOMALOUS})
 class Instruments:
     """One instrument per row of `names.METRICS` that requests feed, and the bounds of their labels."""
 
-    def __init__(self, meter_provider: Any, settings: Settings, recorder: Recorder) -> None:
+    def __init__(self, meter_provider: Any, recorder: Recorder, voices: VoiceNames) -> None:
+        settings = recorder.settings
         self._meter = meter_provider.get_meter(names.SCOPE, __version__)
-        self._recorder = recorder
+        self._recorder, self._voices = recorder, voices
         self._points: list[Points] = []
         self._bounds: dict[str, set[str]] = collections.defaultdict(set)
         self._limit = settings.max_label_values
@@ -65,7 +64,7 @@ class Instruments:
         outcome = attrs[names.OUTCOME]
         engine = self._label(names.ENGINE, attrs.get(names.ENGINE))
         both = {**engine, **self._label(names.MODEL, attrs.get(names.MODEL))}
-        voice = self._label(names.VOICE, self._recorder.voices.label(synthesis))
+        voice = self._label(names.VOICE, self._voices.label(synthesis))
         self._requests.record(1, {**both, **voice, names.OUTCOME: outcome}, context)
         self._duration.record(
             (synthesis.t1 - synthesis.t0) / 1e9, {**both, names.OUTCOME: outcome}, context  # pyright: ignore[reportOptionalOperand]
@@ -110,14 +109,13 @@ class Instruments:
             engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
             self._peak.record(peak, {**engine, **self._label(names.STAGE, stage.stage)}, stage.ctx)
 
-    def record_load(
-        self, engine: str, model: str | None, seconds: float, failed: bool = False, context: Any = None
-    ) -> None:
+    def record_load(self, span: PlainSpan) -> None:
         """Record how long a model took to load, or until that failed."""
+        engine, model = span.attrs.get(names.ENGINE), span.attrs.get(names.MODEL)
         labels = {**self._label(names.ENGINE, engine), **self._label(names.MODEL, model)}
-        if failed:
+        if names.ERROR_TYPE in span.attrs:
             labels[names.OUTCOME] = names.Outcome.ERROR
-        self._load.record(seconds, labels, context)
+        self._load.record(((span.t1 or span.t0) - span.t0) / 1e9, labels, span.ctx)
 
     def _label(self, key: str, value: str | None) -> dict[str, str]:
         """Return the label, `other` beyond the bound, or nothing where the value is unknown."""

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from otel_tts import names
-
-if TYPE_CHECKING:
-    from otel_tts.recording.synthesis import Synthesis
+from otel_tts.recording.synthesis import Synthesis
 
 WHOLE: Final = ("total", "other")
 """What is no stage's time."""

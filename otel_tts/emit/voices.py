@@ -16,15 +16,13 @@ import secrets
 import stat
 import threading
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.emit.patience import Patience
 from otel_tts.privacy.policy import let_voice
+from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
-
-if TYPE_CHECKING:
-    from otel_tts.recording.synthesis import Synthesis
 
 MAX_FILE: Final = 64 * 1024 * 1024
 """Bytes of a reference file that are hashed; of a longer one the beginning and the size."""

@@ -24,12 +24,9 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Any, Final
 
 from otel_tts import settings
-
-if TYPE_CHECKING:
-    from otel_tts.export.own_file import OwnFile
 
 SIGNALS: Final = ("traces", "metrics", "logs")
 PLAIN, PACKED, UNFINISHED = ".jsonl", ".jsonl.gz", ".jsonl.gz.part"
@@ -73,7 +70,8 @@ class Folder:
         """Seconds after which a file is closed though it is small: what is open is never removed."""
         self.note_removed: Callable[[str, int], None] = lambda reason, count: None
         """Is told why and how many files were removed."""
-        self.own: weakref.WeakSet[OwnFile] = weakref.WeakSet()
+        self.own: weakref.WeakSet[Any] = weakref.WeakSet()
+        """The files of this process (`otel_tts.export.own_file.OwnFile`)."""
         self._written = 0
         self._looked = 0.0
 

@@ -54,8 +54,8 @@ class batch(Block):
             return
         facts = {names.STAGE: self._name, names.BATCH_SIZE: len(members)}
         began = now()
-        span = PlainSpan(names.STAGE_PREFIX + self._name, Context(), began, time.time_ns() - began, dict(facts))
-        self._span = members[0].kit.identify(span)
+        name, wall = names.STAGE_PREFIX + self._name, time.time_ns() - began
+        self._span = span = members[0].kit.span(name, Context(), began, wall, dict(facts))
         span.links = tuple(Link(member.sc) for member in members)
         for member in members:
             stage = member.stage(self._name, device=self._device)

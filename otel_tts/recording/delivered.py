@@ -40,8 +40,7 @@ def note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, *, 
 def _note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, returned: bool) -> bool:
     if sniff(bytes(data[:_HEADER]), complete=False) is None:
         return False
-    synthesis.kit.files.note_excerpt(synthesis, Excerpt.of(memoryview(data)), returned)
-    return True
+    return _take_excerpt(synthesis, Excerpt.of(memoryview(data)), returned)
 
 
 def note_answer(owner: Synthesis | Request | None, answer: object) -> bool:
@@ -75,11 +74,18 @@ def _note(owner: Synthesis | Request | None, path: object, returned: bool) -> bo
         return False
     if isinstance(path, io.BytesIO):
         return not path.closed and _note_buffer(synthesis, path, returned)
-    return synthesis.kit.files.note(synthesis, path, returned)
+    taker = synthesis.kit.taker
+    return taker is not None and taker.note_file(synthesis, path, returned)
 
 
 def _note_buffer(synthesis: Synthesis, buffer: io.BytesIO, returned: bool) -> bool:
     with buffer.getbuffer() as data:  # while it is held the buffer cannot grow
         excerpt = Excerpt.of(data)
-    synthesis.kit.files.note_excerpt(synthesis, excerpt, returned)
+    return _take_excerpt(synthesis, excerpt, returned)
+
+
+def _take_excerpt(synthesis: Synthesis, excerpt: Excerpt, returned: bool) -> bool:
+    if (taker := synthesis.kit.taker) is None:
+        return False
+    taker.note_excerpt(synthesis, excerpt, returned)
     return True

@@ -13,13 +13,26 @@ from opentelemetry.trace import SpanContext
 from otel_tts import names
 from otel_tts.guard import note_fault
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
-from otel_tts.record import StageRecord, Where, make_tuple, now, set_item
+from otel_tts.record import LateSpan, StageRecord, Where, make_tuple, now, set_item
 from otel_tts.recording.block import Block
+from otel_tts.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from contextvars import Token
 
-    from otel_tts.recording.synthesis import Synthesis
+
+class StageOwner(LateSpan):
+    """What a stage needs of the synthesis that it belongs to."""
+
+    __slots__ = ()
+
+    kit: Recorder
+    silent: bool
+    open_stages: list[Stage]
+
+    def close_stage(self, stage: Stage) -> None:
+        """Take a finished stage."""
+        raise NotImplementedError
 
 
 class Stage(StageRecord, Block):
@@ -27,12 +40,11 @@ class Stage(StageRecord, Block):
 
     __slots__ = ("prev",)
 
-    root: Synthesis
     prev: Token[Context] | None
 
     def __init__(
         self,
-        root: Synthesis,
+        root: StageOwner,
         stage: str,
         attrs: dict[str, Any] | None = None,
         fold: bool = False,
@@ -48,7 +60,7 @@ class Stage(StageRecord, Block):
 
     def open(self) -> Stage:
         """Begin without making it current: a generator's stage is current only while the generator runs."""
-        root = self.root
+        root: StageOwner = self.root
         current = current_context()
         span: Any = current.get(SPAN_KEY)
         self.nested = span if span.__class__ is Stage else None

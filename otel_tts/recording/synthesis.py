@@ -10,25 +10,23 @@ import logging
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, StatusCode
+from opentelemetry.trace import StatusCode
 
 from otel_tts import names
 from otel_tts.audio.samples.arrays import ENCODINGS
 from otel_tts.audio.samples.sound import Sound
 from otel_tts.audio.samples.unread import is_bytes, say_unread
+from otel_tts.engines.table import Engine
 from otel_tts.guard import contain, note_fault
-from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
-from otel_tts.record import Event, LateSpan, describe, make_tuple, now, set_item, type_name
+from otel_tts.otel_private.context import current_context, enter_context, leave_context
+from otel_tts.record import Event, describe, now, set_item, type_name
 from otel_tts.recording import request
 from otel_tts.recording.block import Block
-from otel_tts.recording.stage import Stage
-
-if TYPE_CHECKING:
-    from otel_tts.emit.recorder import Recorder
-    from otel_tts.engines.table import Engine
+from otel_tts.recording.recorder import Recorder
+from otel_tts.recording.stage import Stage, StageOwner
 
 SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 """Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
@@ -41,7 +39,7 @@ _REFUSALS: Final = (ValueError, TypeError, LookupError)
 """What engines raise for a request that they do not take; broken code raises the same."""
 
 
-class Synthesis(LateSpan, Block):
+class Synthesis(StageOwner, Block):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
@@ -109,20 +107,11 @@ class Synthesis(LateSpan, Block):
         self.name = f"{names.OPERATION} {model}" if model else names.OPERATION
         attrs[names.OPERATION_NAME] = names.OPERATION
         attrs[names.OUTPUT_TYPE] = "speech"
-        span: Any = current.get(SPAN_KEY)
-        outer: SpanContext | None = span.get_span_context() if span is not None else None
-        if kit.spans.enabled():
-            trace_id = outer[0] if outer is not None and outer[5] else kit.new_trace_id()
-            flags, state, self.res = kit.sample(current, outer, trace_id, self.name, attrs)
-            self.sc = make_tuple(SpanContext, (trace_id, kit.new_span_id(), False, flags, state, True))
-        else:
-            self.silent, self.res = True, kit.inherited[0]
-            self.sc = outer if outer is not None else INVALID_SPAN_CONTEXT
-        inside = Context(current)
-        set_item(inside, SPAN_KEY, self)
+        self.silent = not kit.identity.enabled()
+        self.begin(kit, current)
+        inside = self.ctx
         set_item(inside, SYNTHESIS_KEY, self)
         set_item(inside, ENTRIES_KEY, 0)
-        self.parent, self.ctx = current, inside
         started = now()
         self.wall = time.time_ns() - started
         self.t0 = started

@@ -24,11 +24,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_tts.audio.samples.sound import Sound
-from otel_tts.emit import recorder
-from otel_tts.emit.recorder import Recorder
+from otel_tts.emit import emitter
+from otel_tts.emit.emitter import Emitter
 from otel_tts.instrumentation.libraries import web
 from otel_tts.privacy.cleaner import Cleaner
 from otel_tts.privacy.policy import Policy
+from otel_tts.recording.recorder import Recorder
 from otel_tts.settings import Settings
 from tests.bench.content import VOICE
 from tests.bench.ours import request_maker
@@ -43,38 +44,39 @@ def measure() -> dict[str, float]:
     tracers, loggers = TracerProvider(), LoggerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(spans))
     loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
-    kit = Recorder(tracers, MeterProvider(), loggers, Settings(log_format="none", voices=(VOICE,)), interval=None)
-    recorder.install(kit)
+    recorder = Recorder(tracers, Settings(log_format="none", voices=(VOICE,)))
+    made = Emitter(recorder, tracers, MeterProvider(), loggers, interval=None)
+    emitter.install(made)
     request = request_maker()
     return {
-        "record_kb": _memory(request, kit),
-        **_gate(request, kit, spans, logs),
+        "record_kb": _memory(request, made),
+        **_gate(request, made, spans, logs),
         "edge_us": asyncio.run(_edge()),
         **_audio(),
     }
 
 
-def _memory(request: Callable[[], None], kit: Recorder) -> float:
+def _memory(request: Callable[[], None], made: Emitter) -> float:
     request()
-    kit.drain(breathe=False)
+    made.drain(breathe=False)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(_RECORDS):
         request()
     kept = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    kit.drain(breathe=False)
+    made.drain(breathe=False)
     return kept / _RECORDS / 1024
 
 
 def _gate(
-    request: Callable[[], None], kit: Recorder, spans: InMemorySpanExporter, logs: InMemoryLogRecordExporter
+    request: Callable[[], None], made: Emitter, spans: InMemorySpanExporter, logs: InMemoryLogRecordExporter
 ) -> dict[str, float]:
     spans.clear()
     logs.clear()
     for _ in range(100):
         request()
-    kit.drain(breathe=False)
+    made.drain(breathe=False)
     cleaner = Cleaner(Policy(voices=(VOICE,)))
     given, lines = spans.get_finished_spans(), logs.get_finished_logs()
     return {

@@ -29,7 +29,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from otel_tts import names
 from otel_tts.device.clocks.events import Events
 from otel_tts.device.torch.backend import Finder
-from otel_tts.emit.recorder import Recorder
+from otel_tts.emit.emitter import Emitter
+from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
 
@@ -199,7 +200,8 @@ def _ours(clock: str, torch: FreeTorch | None = None, **settings: Any) -> Way:
     provider, queue = TracerProvider(shutdown_on_exit=False), _Queue()
     provider.add_span_processor(queue)
     chosen = Settings(clock=clock, log_format="none", queue_size=100_000, max_stage_spans=1000, **settings)
-    recorder = Recorder(provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), chosen, interval=None)
+    recorder = Recorder(provider, chosen)
+    emitter = Emitter(recorder, provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), interval=None)
     if isinstance(recorder.clock, Events):
         recorder.clock = Events(Finder())  # the process's own would find the first torch for all of them
 
@@ -210,12 +212,12 @@ def _ours(clock: str, torch: FreeTorch | None = None, **settings: Any) -> Way:
                     pass
 
     def after() -> None:
-        recorder.drain(breathe=False)
+        emitter.drain(breathe=False)
         queue.spans.clear()
 
     with _imported(torch):
         request(1)
-    recorder.drain(breathe=False)
+    emitter.drain(breathe=False)
     _check(queue.spans[0], torch is not None, chosen)
     queue.spans.clear()
     return request, after

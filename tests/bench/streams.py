@@ -28,8 +28,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import otel_tts
-from otel_tts.emit import recorder
-from otel_tts.emit.recorder import Recorder
+from otel_tts.emit import emitter
+from otel_tts.emit.emitter import Emitter
+from otel_tts.recording.recorder import Recorder
 from otel_tts.settings import Settings
 
 CHUNK, FEW, CHUNKS, RATE = 480, 10, 1000, 24000
@@ -103,15 +104,16 @@ class _Kept:
         tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         loggers.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
         meters = MeterProvider(metric_readers=[self._metrics])
-        self.recorder = Recorder(tracers, meters, loggers, Settings(log_format="none"), interval=None)
-        recorder.install(self.recorder)
+        recorder = Recorder(tracers, Settings(log_format="none"))
+        self.emitter = Emitter(recorder, tracers, meters, loggers, interval=None)
+        emitter.install(self.emitter)
 
     def count(self, stream: Stream, chunks: int) -> dict[str, int]:
         """What one stream leaves: spans, events, points recorded, log records."""
         self.drain()
         before = self._points()
         _time(stream, chunks)
-        self.recorder.drain(breathe=False)
+        self.emitter.drain(breathe=False)
         spans, logs = self._spans.get_finished_spans(), self._logs.get_finished_logs()
         return {
             "spans": len(spans),
@@ -123,7 +125,7 @@ class _Kept:
     def drain(self) -> float:
         """Empty everything; return the CPU seconds it took to turn what waited into telemetry."""
         cpu = time.process_time()
-        self.recorder.drain(breathe=False)
+        self.emitter.drain(breathe=False)
         cpu = time.process_time() - cpu
         self._spans.clear()
         self._logs.clear()

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from otel_tts import guard
-from otel_tts.emit import recorder
+from otel_tts.emit import emitter
 
 Request = Callable[[], None]
 
@@ -72,13 +72,13 @@ def flood(request: Request, flush: Request, rate: float, seconds: float) -> dict
         request()
     took = time.perf_counter() - began
     flush()
-    kit = recorder.current()
+    made = emitter.current()
     return {
         "sent": total,
         "rate": total / took,
         "latest": late,
         "cores": (time.process_time() - cpu) / took,
-        "dropped": dict(kit.dropped) if kit is not None else {},
+        "dropped": dict(made.recorder.dropped) if made is not None else {},
         "faults": dict(guard.faults),
     }
 
@@ -99,11 +99,11 @@ def stall(request: Request, flush: Request, count: int) -> dict[str, Any]:
         request()
     watcher = threading.Thread(target=watch)
     watcher.start()
-    kit = recorder.current()
+    made = emitter.current()
     deadline = time.monotonic() + 10
-    while kit is not None and kit.waiting and time.monotonic() < deadline:
+    while made is not None and made.waiting and time.monotonic() < deadline:
         time.sleep(0.01)
-    if kit is None:
+    if made is None:
         time.sleep(0.5)
     done.set()
     watcher.join()

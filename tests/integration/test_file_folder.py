@@ -181,7 +181,7 @@ def test_a_full_disk_drops_counts_and_is_said_once_and_so_is_that_it_goes_on(
 def test_all_processes_together_keep_to_the_bound(tmp_path: Path) -> None:
     folder, most = tmp_path / "telemetry", 1_000_000
     source = """
-        from otel_tts.emit import recorder
+        from otel_tts.recording import recorder
         for _ in range(60):
             work(60, 8)
             time.sleep(0.02)

@@ -295,10 +295,10 @@ def test_unconfigured_blocks_work_and_keep_nothing() -> None:
             own.set(voice="a")
             assert otel_tts.current() is own
 
-    kit = api._silent()
+    silent = api._silent()
     for _ in range(50):
         one()
-    assert (len(kit._started), len(kit._finished), len(kit._late), len(kit.open)) == (0, 0, 0, 0)
+    assert (len(silent.started), len(silent.finished), len(silent.late), len(silent.open)) == (0, 0, 0, 0)
     gc.collect()
     from otel_tts.audio.samples.sound import pending
 

@@ -15,16 +15,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from otel_tts import names
 from otel_tts.audio.files.excerpt import Excerpt
 from otel_tts.audio.files.file import Changed, FileFacts, OpenFile, count_open, open_file, read_excerpt, read_file
 from otel_tts.guard import note_fault
-
-if TYPE_CHECKING:
-    from otel_tts.emit.recorder import Recorder
-    from otel_tts.recording.synthesis import Synthesis
+from otel_tts.recording.recorder import Recorder
+from otel_tts.recording.synthesis import Synthesis
 
 PATIENCE: Final = 2.0
 """Seconds that a finished request waits for its files to be read."""
@@ -112,8 +110,8 @@ class Files:
 class FileReader:
     """Takes files from any thread; `dropped` counts, by reason, those that it could not read."""
 
-    def __init__(self, kit: Recorder, emit_late: Callable[[Synthesis, Delivered], None]) -> None:
-        self._kit, self._emit_late = kit, emit_late
+    def __init__(self, recorder: Recorder, emit_late: Callable[[Synthesis, Delivered], None]) -> None:
+        self._recorder, self._emit_late = recorder, emit_late
         self._renew()
 
     def after_fork(self) -> None:
@@ -139,7 +137,7 @@ class FileReader:
         try:
             file = open_file(path)
         except OSError:
-            self._kit.dropped["file_unreadable"] += 1
+            self._recorder.dropped["file_unreadable"] += 1
             return False
         if file is None:
             return False
@@ -162,7 +160,7 @@ class FileReader:
             if isinstance(file, Excerpt) and not noted.returned and not files.encode(file):
                 return
             if too_many or len(files.waiting) + len(files.read) + files.reading >= MAX_FILES:
-                self._kit.dropped["file_limit"] += 1
+                self._recorder.dropped["file_limit"] += 1
             elif synthesis.t1 is None:
                 files.waiting.append(noted)
             else:
@@ -192,7 +190,7 @@ class FileReader:
                 synthesis.files = files = Files()
             files.emitted = True
             if files.waiting:  # it ended after the reader had closed
-                self._kit.dropped["file_not_read"] += len(files.waiting)
+                self._recorder.dropped["file_not_read"] += len(files.waiting)
                 files.waiting = []
             answer = files.answer()
             return answer, files.parts(answer) if answer is not None else 0.0
@@ -219,7 +217,7 @@ class FileReader:
             try:
                 self._take(*job)
             except Exception as error:
-                self._kit.dropped["fault"] += 1
+                self._recorder.dropped["fault"] += 1
                 note_fault("files", error)
             finally:
                 job = None  # an idle thread keeps no request alive
@@ -256,11 +254,11 @@ class FileReader:
                 return None
             return Delivered(facts, noted.returned, not noted.returned and files.encoded > 1, noted.shared)
         try:
-            return Delivered(read_file(file, not _is_heard(synthesis), self._kit.thresholds), noted.returned)
+            return Delivered(read_file(file, not _is_heard(synthesis), self._recorder.thresholds), noted.returned)
         except Changed:
-            self._kit.dropped["file_changed"] += 1
+            self._recorder.dropped["file_changed"] += 1
         except OSError:
-            self._kit.dropped["file_unreadable"] += 1
+            self._recorder.dropped["file_unreadable"] += 1
         return None
 
 

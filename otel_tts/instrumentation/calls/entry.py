@@ -13,7 +13,6 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.emit import recorder
 from otel_tts.engines.table import Call, Engine, Entry
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
@@ -23,6 +22,7 @@ from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.calls.facts import add_up, facts_of, learn
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import now
+from otel_tts.recording import recorder
 from otel_tts.recording.streaming import Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current, enter_entry, entries_around
 

@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Any, Final
 
 from otel_tts import names
-from otel_tts.emit import recorder
 from otel_tts.engines.table import Engine
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import COROUTINE, kind_of
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import PlainSpan, now
+from otel_tts.recording import recorder
 from otel_tts.recording.synthesis import current
 
 _loading: Final[ContextVar[tuple[str, ...]]] = ContextVar("otel_tts_loading", default=())
@@ -71,9 +71,7 @@ class _Load:
         facts = {names.ENGINE: engine.name, names.ENGINE_VERSION: self._version, names.MODEL: engine.model}
         attrs = {name: value for name, value in facts.items() if value is not None}
         began = now()
-        span = PlainSpan(names.SPAN_MODEL_LOAD, current_context(), began, time.time_ns() - began, attrs)
-        kit.identify(span)
-        self._span = span
+        self._span = span = kit.span(names.SPAN_MODEL_LOAD, current_context(), began, time.time_ns() - began, attrs)
         self._loads = _loading.set((*_loading.get(), engine.name))
         self._token = enter_context(span.ctx)
 
@@ -91,6 +89,4 @@ class _Load:
             span.fail(error)
         span.t1 = now()
         if kit is not None:
-            engine, failed = self._engine, error is not None
-            kit.instruments.record_load(engine.name, engine.model, (span.t1 - span.t0) / 1e9, failed, span.ctx)
             kit.finish(span)

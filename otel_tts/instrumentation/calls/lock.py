@@ -16,10 +16,10 @@ import wrapt
 from opentelemetry import trace
 
 from otel_tts import names
-from otel_tts.emit import recorder
 from otel_tts.guard import contain
 from otel_tts.otel_private.context import current_context
-from otel_tts.record import PlainSpan, now
+from otel_tts.record import now
+from otel_tts.recording import recorder
 from otel_tts.recording.synthesis import current
 
 if TYPE_CHECKING:  # generic to the type checker since wrapt 2, never so at run time before
@@ -101,6 +101,6 @@ def _note_waiting(engine: str, began: int) -> None:
         stage.close()
     elif kit is not None and trace.get_current_span(current_context()).get_span_context().is_valid:
         attrs = {names.STAGE: names.Stage.QUEUE, names.ENGINE: engine}
-        waited = PlainSpan(names.SPAN_QUEUE, current_context(), began, time.time_ns() - now(), attrs)
-        kit.identify(waited).t1 = now()
+        waited = kit.span(names.SPAN_QUEUE, current_context(), began, time.time_ns() - now(), attrs)
+        waited.t1 = now()
         kit.finish(waited)

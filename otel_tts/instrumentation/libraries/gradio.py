@@ -23,14 +23,13 @@ from weakref import WeakKeyDictionary
 
 from wrapt import register_post_import_hook
 
-from otel_tts.emit import recorder
 from otel_tts.guard import contain
 from otel_tts.instrumentation.libraries import web as asgi
 from otel_tts.instrumentation.libraries.fastapi import keep_quiet
 from otel_tts.instrumentation.libraries.queued_job import Batch, Job, refuse
 from otel_tts.instrumentation.tables import wrap_after_import
 from otel_tts.otel_private.context import enter_context, leave_context
-from otel_tts.recording import request
+from otel_tts.recording import recorder, request
 from otel_tts.recording.delivered import note_file
 
 _QUEUEING: Final = "gradio.queueing"

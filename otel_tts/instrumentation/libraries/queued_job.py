@@ -19,12 +19,11 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link
 
 from otel_tts import names
-from otel_tts.emit import recorder
 from otel_tts.engines.table import Engine
 from otel_tts.guard import contain
 from otel_tts.otel_private.context import current_context
 from otel_tts.record import PlainSpan, now
-from otel_tts.recording import request
+from otel_tts.recording import recorder, request
 from otel_tts.recording.synthesis import Synthesis
 
 _IDENTITY: Final = (names.ENGINE, names.ENGINE_VERSION, names.PROVIDER, names.MODEL)
@@ -122,8 +121,7 @@ class Job:
         attrs = {names.STAGE: names.Stage.QUEUE}
         if (engine := maker.facts.get(names.ENGINE)) is not None:
             attrs[names.ENGINE] = engine
-        waited = PlainSpan(names.SPAN_QUEUE, span.ctx, self.handed_in, self._wall, attrs)
-        kit.identify(waited)
+        waited = kit.span(names.SPAN_QUEUE, span.ctx, self.handed_in, self._wall, attrs)
         waited.t1 = until
         kit.finish(waited)
 
@@ -132,8 +130,7 @@ class Job:
         if kit is None:
             return None
         name = f"{names.SPAN_JOB} {self._name}" if self._name else names.SPAN_JOB
-        self._span = PlainSpan(name, self.context, self.handed_in, self._wall, {names.REQUEST_ID: self.id})
-        kit.identify(self._span)
+        self._span = kit.span(name, self.context, self.handed_in, self._wall, {names.REQUEST_ID: self.id})
         self.context = self._span.ctx
         return self._span
 

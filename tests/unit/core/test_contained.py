@@ -13,13 +13,15 @@ from opentelemetry import trace
 import otel_tts
 from otel_tts import guard, record
 from otel_tts.audio.samples.sound import Sound
+from otel_tts.emit.emitter import Emitter
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
-from otel_tts.emit.recorder import Recorder
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.recording.identity import Identity
+from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis
 
@@ -135,9 +137,8 @@ def result_of(use) -> str:
 
 
 PLACES = [
-    *((Recorder, name) for name in (
-        "sample", "begin", "finish", "_announce", "_name_voice", "_materialise", "_emit_finished_stages",
-    )),
+    *((Recorder, name) for name in ("sample", "begin", "finish")),
+    *((Emitter, name) for name in ("ends", "_announce", "_name_voice", "_materialise", "_emit_finished_stages")),
     *((Synthesis, name) for name in (
         "start", "finish", "_classify", "close_stage", "_add_up", "_fold", "_listen_to",
     )),
@@ -145,7 +146,8 @@ PLACES = [
     *((Sound, name) for name in (
         "__init__", "add", "delivered", "facts", "playout", "_keep", "_measure", "_join_pieces", "_play",
     )),
-    *((SpanMaker, name) for name in ("sample", "emit", "_hand_over", "enabled")),
+    *((SpanMaker, name) for name in ("emit", "_hand_over")),
+    *((Identity, name) for name in ("sample", "enabled")),
     *((Instruments, name) for name in ("record", "_label")),
     *((Lines, name) for name in ("started", "ended", "_write")),
     (VoiceNames, "name"),
@@ -171,7 +173,7 @@ def test_a_fault_changes_nothing_for_the_application(world, monkeypatch, place, 
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, fault)
         assert result_of(use) == expected
-        here.recorder.drain()
+        here.emitter.drain()
     assert trace.get_current_span() is trace.INVALID_SPAN
     assert otel_tts.current() is None
     assert bool(guard.faults) is bool(called)
@@ -198,7 +200,7 @@ def test_a_clock_that_breaks_changes_nothing(world, at: str, use) -> None:
     expected = result_of(use)
     here.recorder.clock = BrokenClock(at)
     assert result_of(use) == expected
-    here.recorder.drain()
+    here.emitter.drain()
     assert trace.get_current_span() is trace.INVALID_SPAN
     assert not here.recorder.open
     assert guard.faults
@@ -280,7 +282,7 @@ def test_facts_of_any_kind_raise_nothing_in_the_request(world, capsys, fact: str
     with here.synthesis() as synthesis, synthesis.stage("model") as stage:
         synthesis.set(**{fact: value})
         stage.set_attribute("x", value)
-    here.recorder.drain()
+    here.emitter.drain()
     assert not here.recorder.open
     if not isinstance(value, Strange):
         assert here.names() == ["tts.model", "text_to_speech"]

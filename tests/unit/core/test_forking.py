@@ -20,7 +20,7 @@ faulthandler.dump_traceback_later(40, exit=True)
 warnings.simplefilter("ignore", DeprecationWarning)  # that a process with threads forks is the point
 from tests.unit.support.world import World
 here = World(interval=0.0005, queue_size=100_000)
-kit = here.recorder
+recorder, emitter = here.recorder, here.emitter
 
 def one(name):
     with here.synthesis(request_id=name) as synthesis:
@@ -69,23 +69,24 @@ def run(script: str) -> dict:
 
 def test_a_child_sends_nothing_of_its_parents_and_its_own_requests_work() -> None:
     said = run("""
-kit._interval = None; kit._closed = True; kit._wake.set(); time.sleep(0.05); kit._closed = False   # only drain() works
+emitter._interval = None; recorder.closed = True; emitter._wake.set(); time.sleep(0.05)
+recorder.closed = False  # only drain() works
 for number in range(5):
     one(f"parent-{number}")
 still_open = here.synthesis(request_id="open").start()
-kit.dropped["queue_full"] += 1
-waiting = kit.waiting
+recorder.dropped["queue_full"] += 1
+waiting = emitter.waiting
 
 def child():
     from otel_tts.audio.samples.sound import pending
-    before = [kit.waiting, len(kit.open), pending.bytes, dict(kit.dropped)]
+    before = [emitter.waiting, len(recorder.open), pending.bytes, dict(recorder.dropped)]
     one("child")
-    kit.drain()
-    return [before, left(), kit.new_span_id() > 0]
+    emitter.drain()
+    return [before, left(), recorder.new_span_id() > 0]
 
 said, status = in_child(child)
 still_open.finish()
-kit.drain()
+emitter.drain()
 say({"child": said, "status": status, "waiting": waiting, "parent": left()})
 """)
     assert said["status"] == 0
@@ -120,20 +121,20 @@ with tempfile.NamedTemporaryFile(suffix=".raw") as file:
     file.write(bytes(100)); file.flush()
     def deliver(name):
         with here.synthesis(request_id=name) as synthesis:
-            assert kit.files.note(synthesis, file.name)
+            assert emitter.files.note(synthesis, file.name)
     for number in range(3):
         deliver(f"r{number}")
-    while kit.files._reading is None:
+    while emitter.files._reading is None:
         time.sleep(0.01)
     held = count_open()
     def child():
         left_over = count_open()
         go.set()
         deliver("child")
-        return [left_over, kit.flush(10), left(), count_open()]
+        return [left_over, emitter.flush(10), left(), count_open()]
     said, status = in_child(child)
     go.set()
-    say({"held": held, "child": said, "status": status, "parent": kit.flush(10), "left": count_open()})
+    say({"held": held, "child": said, "status": status, "parent": emitter.flush(10), "left": count_open()})
 """)
     assert said == {"held": 3, "child": [0, True, ["child"], 0], "status": 0, "parent": True, "left": 0}
 
@@ -153,14 +154,14 @@ thread = threading.Thread(target=load); thread.start()
 def child():
     here.span_memory.clear()
     one("child")
-    return [kit.drain(timeout=10), left()]
+    return [emitter.drain(timeout=10), left()]
 results = []
 for _ in range(50):
     time.sleep(0.002)
     results.append(in_child(child))
 stop = True; thread.join()
 from otel_tts import guard
-say({"results": results, "made": made, "drained": kit.drain(), "dropped": kit.dropped, "faults": guard.faults})
+say({"results": results, "made": made, "drained": emitter.drain(), "dropped": recorder.dropped, "faults": guard.faults})
 """)
     assert said["results"] == [[[True, ["child"]], 0]] * 50
     assert said["made"] > 50
@@ -181,8 +182,8 @@ for thread in threads: thread.start()
 for number in range(50): one("busy")
 for thread in threads: thread.join()
 one("after")
-drained = kit.drain(timeout=10)
-say({"statuses": statuses, "drained": drained, "left": left(), "free": kit._lock.acquire(timeout=5)})
+drained = emitter.drain(timeout=10)
+say({"statuses": statuses, "drained": drained, "left": left(), "free": emitter._lock.acquire(timeout=5)})
 """)
     assert said == {"statuses": [0] * 30, "drained": True, "left": ["after", "busy"], "free": True}
 
@@ -191,14 +192,14 @@ def test_a_fork_waits_for_a_stuck_exporter_only_a_moment() -> None:
     said = run("""
 held = threading.Event()
 def hold():
-    with kit._lock:
+    with emitter._lock:
         held.set(); time.sleep(30)
 threading.Thread(target=hold, daemon=True).start()
 held.wait()
 def child():
-    kit.drain(timeout=5)
+    emitter.drain(timeout=5)
     one("child")
-    return [kit.drain(timeout=5), left()]
+    return [emitter.drain(timeout=5), left()]
 say(in_child(child))
 """)
     assert said == [[True, ["child"]], 0]

@@ -177,11 +177,11 @@ def test_late_stages_of_a_kind_wait_for_each_other(world, clock) -> None:
     here.drain()
     for _ in range(5):
         run_stage("postprocess", clock.tick, (0.1,), {}, synthesis=synthesis, fold=True)
-        here.recorder.drain(late_after=1.0)
+        here.emitter.drain(late_after=1.0)
         clock.tick(0.05)
     assert here.names() == ["text_to_speech"]
     clock.tick(1.0)
-    here.recorder.drain(late_after=1.0)
+    here.emitter.drain(late_after=1.0)
     stage = here.shown_spans()[-1]
     assert (stage["name"], stage["ms"]) == ("tts.postprocess", (600.0, 700.0))
     assert stage["attributes"]["tts.stage.segments"] == 5

@@ -37,11 +37,11 @@ def test_a_request_that_hangs_is_reported_once_with_its_open_stage(world, clock)
             clock.tick(1)
         with synthesis.stage("acoustic_model"), synthesis.stage("reference_encode") as hanging:
             clock.tick(58)
-            here.recorder.report_stuck()
+            here.emitter.report_stuck()
             assert here.lines() == []
             clock.tick(2)
-            here.recorder.report_stuck()
-            here.recorder.report_stuck()
+            here.emitter.report_stuck()
+            here.emitter.report_stuck()
             assert here.lines() == [
                 "INFO REQ_START request_id=r engine=e",
                 "WARN REQ_STUCK request_id=r engine=e age=61 stage=reference_encode stage_age=60",
@@ -54,7 +54,7 @@ def test_a_request_that_hangs_is_reported_once_with_its_open_stage(world, clock)
             clock.tick(5)
             assert here.points("tts.stage.open_age")[("e", "reference_encode")] == 65.0
     here.drain()
-    here.recorder.report_stuck()
+    here.emitter.report_stuck()
     assert [line.split()[1] for line in here.lines()] == ["REQ_START", "REQ_STUCK", "REQ_SUCCESS", "STAGE_TIME"]
     assert here.names() == ["tts.text_frontend", "tts.reference_encode", "tts.acoustic_model", "text_to_speech"]
     assert "tts.stage.open_age" not in here.all_points()
@@ -67,7 +67,7 @@ def test_a_request_that_hangs_outside_of_any_stage_is_reported_too(world, clock)
     here = world(stuck_after=1)
     with here.synthesis():
         clock.tick(2)
-        here.recorder.report_stuck()
+        here.emitter.report_stuck()
         assert here.lines()[-1] == "WARN REQ_STUCK request_id=r engine=e age=2"
         assert "tts.stage.open_age" not in here.all_points()
     assert not guard.faults
@@ -79,7 +79,7 @@ def test_segments_that_left_early_are_still_counted(world, clock) -> None:
         for _ in range(3):
             with synthesis.stage("model"):
                 clock.tick(1)
-            here.recorder.report_stuck()
+            here.emitter.report_stuck()
     assert here.drain().spans[-1].attributes["tts.segment.count"] == 3
 
 
@@ -90,7 +90,7 @@ def test_stages_that_fold_go_on_folding_after_a_report(world, clock) -> None:
             with synthesis.stage("model"):
                 clock.tick(1)
             if number == 4:
-                here.recorder.report_stuck()
+                here.emitter.report_stuck()
     here.drain()
     spans = [span for span in here.spans if span.name == "tts.model"]
     assert sum(span.attributes.get("tts.stage.segments", 1) for span in spans) == 8

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import otel_tts
-from otel_tts.emit.later.waiting import ANSWER_PATIENCE
+from otel_tts.emit.later.waiting import ANSWER_PATIENCE_S
 from otel_tts.recording import request
 from otel_tts.recording.request import MAX_ID_LENGTH, Request, accept_id
 
@@ -99,7 +99,7 @@ def test_a_line_that_has_left_keeps_the_id_that_was_offered(world, clock, reques
         seen.drain()
         web.rename("theirs")
         clock.tick(2)
-        seen.recorder.report_stuck()
+        seen.emitter.report_stuck()
     seen.drain()
     ids = [line.partition("request_id=")[2].split(" request_id.offered=") for line in seen.lines()]
     assert [[word.split()[0] for word in pair] for pair in ids] == [["web-1"], ["theirs", "web-1"], ["theirs", "web-1"]]
@@ -120,10 +120,10 @@ def test_a_finished_request_waits_for_its_answer_a_while(world, clock, request_o
 
     token = request.current.set(Request("late", clock.ns, answers=True))
     with otel_tts.synthesis("m"):
-        clock.tick(ANSWER_PATIENCE)
+        clock.tick(ANSWER_PATIENCE_S)
     seen.drain()
     assert len(seen.spans) == 2
-    clock.tick(ANSWER_PATIENCE + 0.1)
+    clock.tick(ANSWER_PATIENCE_S + 0.1)
     seen.drain()
     request.current.reset(token)
     assert seen.spans[2].attributes["tts.outcome"] == "ok"
@@ -135,7 +135,7 @@ def test_a_flush_does_not_wait_for_an_answer(world, request_of_an_hour_ago) -> N
     with otel_tts.synthesis("m"):
         pass
     began = time.monotonic()
-    seen.recorder.flush(10)
+    seen.emitter.flush(10)
     assert time.monotonic() - began < 1 and len(seen.spans) == 1
 
 

@@ -39,7 +39,7 @@ def polling(stub: Stub, world: Callable[..., World]) -> Iterator[Callable[..., W
         with here.synthesis():
             pass
         here.drain()
-        here.recorder.look_at_gpu()
+        here.emitter.look_at_gpu()
         deadline = time.monotonic() + 20
         while not here.recorder.devices.poller.snapshots():
             assert time.monotonic() < deadline, here.recorder.devices.poller.reason
@@ -101,18 +101,18 @@ def test_a_mig_instance_names_its_gpu_and_a_lost_one_is_failed(polling, stub: St
 def test_nothing_is_polled_before_the_first_request_nor_without_leave(stub: Stub, world) -> None:
     here = world(nvml_interval=0.01)
     here.recorder.devices.allow_polling()
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     assert not here.recorder.devices.poller.started, "a server's master never speaks"
     other = world(nvml_interval=0.01)
     with other.synthesis():
         pass
-    other.recorder.look_at_gpu()
+    other.emitter.look_at_gpu()
     assert not other.recorder.devices.poller.started
 
 
 def test_a_configured_process_gives_leave() -> None:
     code = (
-        "import otel_tts; otel_tts.configure(); from otel_tts.emit import recorder as r; "
+        "import otel_tts; otel_tts.configure(); from otel_tts.recording import recorder as r; "
         "print(r.current().devices._polls)"
     )
     nowhere = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
@@ -127,7 +127,7 @@ def test_another_exporter_does_it(stub: Stub, world) -> None:
     here.recorder.devices.allow_polling()
     with here.synthesis():
         pass
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     assert not here.recorder.devices.poller.started
     assert not [name for name in here.all_points() if name.startswith("hw.")]
 
@@ -184,10 +184,10 @@ def test_time_energy_and_cost(world, torch: FakeTorch, device: Device, clock: An
         clock.tick(0.5)
         millijoules += 50 * 1000 + 350 * 500  # 50 W idle, 350 W more while it speaks
         here.drain()
-        here.recorder.look_at_gpu()
+        here.emitter.look_at_gpu()
     read()
     clock.tick(10)
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     labels = [("a", "m", "timeshare_host"), ("b", "m", "timeshare_host")]
     assert here.points("tts.gpu.time") == {(m, e, how): 20.0 if e == "a" else 10.0 for e, m, how in labels}
     spent = {key[1]: value for key, value in here.points("tts.gpu.energy").items()}
@@ -221,7 +221,7 @@ def test_requests_at_the_same_time_share_it(world, torch: FakeTorch, device: Dev
         synthesis.finish()
     here.drain()
     clock.tick(10)
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     assert list(here.points("tts.gpu.time").values()) == [4.0], "of the wall's four seconds, not eight"
     assert [span.attributes["tts.cost"] for span in here.spans if span.name.startswith("text")] == [4.0, 2.0], (
         "the first is told before its neighbour is known; the metric has the fair sum"
@@ -233,12 +233,12 @@ def test_an_open_request_holds_the_books_open(here: World, device: Device, clock
     speak(here, device, 2)
     here.drain()
     clock.tick(100)
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     assert here.points("tts.gpu.time") == {}
     waiting.finish()
     here.drain()
     clock.tick(10)
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     assert list(here.points("tts.gpu.time").values()) == [2.0]
 
 
@@ -253,7 +253,7 @@ def test_a_lost_device_does_not_keep_the_books_open(
         raise CudaError("CUDA error: device lost")
 
     monkeypatch.setattr(torch.cuda, "device_count", lost)
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     assert list(here.points("tts.gpu.time").values()) == [2.0]
     guard.faults.clear()
 
@@ -274,14 +274,14 @@ def test_labels_are_bounded_and_their_sum_is_kept(world, torch: FakeTorch, devic
         speak(here, device, 1, f"engine-{number}")
     here.drain()
     clock.tick(10)
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     found = {p.attributes["tts.engine.name"]: p.value for p in here.raw_points("tts.gpu.time")}
     assert found == {"engine-0": 1.0, "engine-1": 1.0, "other": 3.0}
 
 
 def test_what_is_on_the_books_at_the_end_is_shared_out(here: World, device: Device, clock: Any) -> None:
     speak(here, device, 1)
-    here.recorder.close()
+    here.emitter.close()
     assert sum(here.recorder.devices.ledger.time.values()) == S
     assert not here.recorder.devices._spans
 

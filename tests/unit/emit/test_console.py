@@ -73,7 +73,7 @@ def test_a_stderr_that_cannot_be_written_is_no_error(world, monkeypatch, stream,
         patch.setattr(sys, "stderr", stream)
         with here.synthesis() as synthesis, synthesis.stage("módel"):
             pass
-        here.recorder.drain()
+        here.emitter.drain()
     assert len(here.lines()) == 3
     assert here.names() == ["tts.módel", "text_to_speech"]
     assert not guard.faults

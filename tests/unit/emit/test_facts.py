@@ -73,9 +73,9 @@ def test_settling_again_changes_nothing(world) -> None:
     here = world()
     with here.synthesis() as synthesis:
         synthesis.chunk(TONE, RATE)
-    settle(synthesis)
+    settle(synthesis, here.emitter.files)
     once = dict(synthesis.attrs)
-    settle(synthesis)
+    settle(synthesis, here.emitter.files)
     assert synthesis.attrs == once
 
 

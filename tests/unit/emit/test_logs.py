@@ -16,7 +16,7 @@ def test_bodies_are_made_from_the_listed_fields_only(world) -> None:
     whole = here.synthesis(tts__text__length=3, tts__emotion__mode="text")
     with pytest.raises(RuntimeError), whole as synthesis, synthesis.stage("model"):
         synthesis.t0 -= 10**9
-        here.recorder.report_stuck()
+        here.emitter.report_stuck()
         synthesis.set_attribute("secret", "x")
         raise RuntimeError("secret")
     here.drain()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.context import Context
 
 from otel_tts import names
 from otel_tts.privacy import policy
@@ -88,7 +89,7 @@ def test_a_reference_voice_is_the_hash_of_its_file(world, tmp_path) -> None:
         (tmp_path / name).write_bytes(b"the same voice")
         one(here, tts__voice=str(tmp_path / name), tts__voice__source="reference", request_id=name.replace(".", "-"))
         hashes.append(here.spans[-1].attributes["tts.voice"])
-    assert hashes[0] == hashes[1] == here.recorder.voices.hash_file(tmp_path / "a.wav")
+    assert hashes[0] == hashes[1] == here.emitter.voices.hash_file(tmp_path / "a.wav")
     assert str(tmp_path) not in repr(here.shown_spans()) + repr(here.lines())
 
 
@@ -108,10 +109,15 @@ def test_our_own_counters(world) -> None:
         policy.redacted["attribute"] = before
 
 
-def test_loading_a_model(world) -> None:
+def test_loading_a_model(world, clock) -> None:
     here = world()
-    here.recorder.instruments.record_load("e", "m", 1.5)
-    here.recorder.instruments.record_load("e", None, 0.5)
+    for model, seconds in (("m", 1.5), (None, 0.5)):
+        attrs = {names.ENGINE: "e", names.MODEL: model} if model else {names.ENGINE: "e"}
+        span = here.recorder.span(names.SPAN_MODEL_LOAD, Context(), clock.read(), 0, attrs)
+        clock.tick(seconds)
+        span.t1 = clock.read()
+        here.recorder.finish(span)
+    here.drain()
     assert here.points("tts.model.load.duration") == {("m", "e"): (1, 1.5), ("e",): (1, 0.5)}
 
 

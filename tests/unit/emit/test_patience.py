@@ -48,7 +48,7 @@ def test_a_reference_on_a_disk_that_hangs_costs_its_facts_only(
     released = threading.Event()
     monkeypatch.setattr("otel_tts.emit.facts.read_reference", lambda path: released.wait())
     here = world()
-    here.recorder.voices.patience = Patience(seconds=0.05)
+    here.emitter.voices.patience = Patience(seconds=0.05)
     with here.synthesis(**{names.VOICE: "/mnt/gone/ann.wav", names.VOICE_SOURCE: "reference"}):
         pass
     (root,) = [span for span in here.drain().spans if span.name.startswith("text_to_speech")]

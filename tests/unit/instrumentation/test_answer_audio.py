@@ -149,7 +149,7 @@ def test_the_record_waits_for_its_answer(world) -> None:
     async def endpoint(_: Any) -> Response:
         with otel_tts.synthesis("m") as synthesis:
             synthesis.audio(TONE, RATE)
-        seen.recorder.drain()
+        seen.emitter.drain()
         early.extend(seen.names())
         return Response(OPUS[:-4000], media_type="audio/ogg")
 
@@ -164,9 +164,9 @@ def test_who_flushes_before_he_answers_does_not_wait_for_himself(world) -> None:
     async def endpoint(_: Any) -> Response:
         with otel_tts.synthesis("m") as synthesis:
             synthesis.audio(TONE, RATE)
-        seen.recorder.drain()
-        assert seen.recorder.waiting == 1
-        assert seen.recorder.flush(timeout=0.5)
+        seen.emitter.drain()
+        assert seen.emitter.waiting == 1
+        assert seen.emitter.flush(timeout=0.5)
         early.extend(seen.names())
         return Response(OPUS[:-4000], media_type="audio/ogg")
 
@@ -178,13 +178,13 @@ def test_after_its_patience_a_record_leaves_without_its_answer(world, monkeypatc
     from otel_tts.emit.later import waiting
 
     seen, early = world(), []
-    monkeypatch.setattr(waiting, "ANSWER_PATIENCE", 0.01)
+    monkeypatch.setattr(waiting, "ANSWER_PATIENCE_S", 0.01)
 
     async def endpoint(_: Any) -> Response:
         with otel_tts.synthesis("m") as synthesis:
             synthesis.audio(TONE, RATE)
         await asyncio.sleep(0.05)
-        seen.recorder.drain()
+        seen.emitter.drain()
         early.extend(seen.names())
         return Response(OPUS[:-4000], media_type="audio/ogg")
 

@@ -402,9 +402,9 @@ def test_a_disk_that_hangs_delays_no_span_and_no_service(world, folder, monkeypa
     with otel_tts.synthesis("m") as synthesis:
         synthesis.audio(TONE, RATE)
         write_wave(folder / "a.wav")
-    seen.recorder.drain()
+    seen.emitter.drain()
     time.sleep(0.1)
-    assert seen.recorder.drain()
+    assert seen.emitter.drain()
     assert seen.names() == ["tts.postprocess", "text_to_speech m"]
     assert names.AUDIO_FORMAT not in seen.span("text_to_speech m").attributes
     go.set()
@@ -514,7 +514,7 @@ def test_after_the_recorder_has_closed_a_file_is_counted_as_not_read(world, fold
     seen = world()
     with otel_tts.synthesis("m"):
         write_wave(folder / "a.wav")
-        seen.recorder.close()
+        seen.emitter.close()
     assert seen.recorder.dropped == {"file_not_read": 1}
     assert audio_file.count_open() == 0
 

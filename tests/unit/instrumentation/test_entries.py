@@ -22,13 +22,13 @@ from opentelemetry import trace
 import otel_tts
 from otel_tts import guard
 from otel_tts.audio.samples.sound import Sound
-from otel_tts.emit.recorder import Recorder
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation.calls import entry as entries
 from otel_tts.instrumentation.calls import facts, seam
 from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.tables import watch
+from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis
 

@@ -155,7 +155,8 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from otel_tts.emit.recorder import Recorder
+from otel_tts.emit.emitter import Emitter
+from otel_tts.recording.recorder import Recorder
 from otel_tts.otel_private.providers import reset_metric_state_after_fork
 from otel_tts.settings import Settings
 from otel_tts.recording.synthesis import Synthesis
@@ -163,12 +164,14 @@ from otel_tts.recording.synthesis import Synthesis
 reader = InMemoryMetricReader()
 meters = MeterProvider([reader])
 settings = Settings(log_format="none", clock="host", nvml_interval=0)
-recorder = Recorder(TracerProvider(), meters, LoggerProvider(), settings, interval=None)
+tracers = TracerProvider()
+recorder = Recorder(tracers, settings)
+emitter = Emitter(recorder, tracers, meters, LoggerProvider(), interval=None)
 
 def speak():
     with Synthesis(recorder, {"tts.engine.name": "e"}):
         pass
-    recorder.drain()
+    emitter.drain()
 
 def tell(who):
     for part in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics:

@@ -23,8 +23,9 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
 from otel_tts import instrumentation, record, recording
-from otel_tts.emit import recorder
-from otel_tts.emit.recorder import Recorder
+from otel_tts.emit import emitter
+from otel_tts.emit.emitter import Emitter
+from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
 
@@ -121,12 +122,13 @@ class World:
         self.loggers = LoggerProvider(shutdown_on_exit=False)
         self.loggers.add_log_record_processor(SimpleLogRecordProcessor(self.log_memory))
         self.settings = Settings(**{"log_format": "none", "clock": "host", **settings})
-        self.recorder = Recorder(self.tracers, self.meters, self.loggers, self.settings, interval=interval)
-        recorder.install(self.recorder)
+        self.recorder = Recorder(self.tracers, self.settings)
+        self.emitter = Emitter(self.recorder, self.tracers, self.meters, self.loggers, interval=interval)
+        emitter.install(self.emitter)
 
     def close(self) -> None:
-        recorder.uninstall()
-        self.recorder.close(timeout=5)
+        emitter.uninstall()
+        self.emitter.close(timeout=5)
         self.recorder.open.clear()  # what tests left open on purpose; the hooks for forks keep the recorder for ever
         self.meters.shutdown()
 
@@ -136,9 +138,9 @@ class World:
         return Synthesis(self.recorder, {"request_id": "r", "tts.engine.name": "e", **named})
 
     def drain(self) -> World:
-        assert self.recorder.drain()
-        self.recorder.files.wait(10)
-        assert self.recorder.drain()
+        assert self.emitter.drain()
+        self.emitter.files.wait(10)
+        assert self.emitter.drain()
         return self
 
     @property

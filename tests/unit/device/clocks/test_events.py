@@ -130,10 +130,10 @@ def test_a_request_that_does_not_wait_for_its_device_is_told_later() -> None:
         with here.synthesis() as synthesis, synthesis.stage("vocoder"):
             here.cuda.launch(50 * MS, "v")
         here.drain()
-        assert here.world.names() == [] and here.world.recorder.waiting == 1
+        assert here.world.names() == [] and here.world.emitter.waiting == 1
         here.pass_time(60 * MS)
         here.drain()
-        assert here.world.recorder.waiting == 0
+        assert here.world.emitter.waiting == 0
         assert here.took("tts.vocoder") == pytest.approx(50, abs=0.02)
         assert here.ms("tts.vocoder")[1] > here.ms("text_to_speech")[1]  # the device was still at work: that is so
 
@@ -167,7 +167,7 @@ def test_at_the_end_of_the_process_what_the_device_has_not_done_leaves_with_host
     with serving() as here:
         with here.synthesis() as synthesis, synthesis.stage("model"):
             here.cuda.launch(10**6 * MS)
-        assert here.world.recorder.close(timeout=0.05)
+        assert here.world.emitter.close(timeout=0.05)
         assert here.attributes("tts.model")[names.TIMING_STATUS] == "unresolved"
         with here.synthesis() as synthesis, synthesis.stage("vocoder"):
             here.cuda.launch(MS)
@@ -181,7 +181,7 @@ def test_more_waiting_requests_than_are_kept() -> None:
             with here.synthesis() as synthesis, synthesis.stage("model", streams=[hung]):
                 here.cuda.launch(10**6 * MS, stream=hung)
             here.drain()
-        assert here.world.recorder.waiting == 16 and len(here.world.names()) == 8
+        assert here.world.emitter.waiting == 16 and len(here.world.names()) == 8
 
 
 def test_a_stuck_request_shows_the_stages_that_are_over() -> None:
@@ -193,7 +193,7 @@ def test_a_stuck_request_shows_the_stages_that_are_over() -> None:
             with synthesis.stage("vocoder"):
                 here.cuda.launch(10**5 * MS)
                 here.pass_time(20_000 * MS)
-                here.world.recorder.report_stuck()
+                here.world.emitter.report_stuck()
                 assert here.attributes("tts.model")[names.TIMING_MODE] == "events"
         here.settle(10**5 * MS)
         assert here.attributes("tts.vocoder")[names.GPU_ELAPSED] == pytest.approx(100, abs=0.01)
@@ -342,7 +342,7 @@ def test_a_stage_of_more_steps_than_are_kept() -> None:
                 with synthesis.stage("model"):
                     here.cuda.launch(10**5 * MS)
         here.drain()
-        assert here.world.recorder.waiting == 1  # the first, which has a span of its own
+        assert here.world.emitter.waiting == 1  # the first, which has a span of its own
         here.settle(10**9 * MS)
         assert [s.attributes.get(names.TIMING_STATUS) for s in here.world.spans[:2]] == [None, "overflow"]
 
@@ -520,7 +520,7 @@ def test_the_parents_events_are_not_touched_in_a_forked_child() -> None:
             with synthesis.stage("model"):
                 here.cuda.launch(2 * MS)
                 here.cuda.forked = True
-                here.world.recorder._after_fork()
+                here.world.emitter._after_fork()
                 calls = len(here.cuda.calls)
             with synthesis.stage("vocoder"):
                 here.pass_time(MS)

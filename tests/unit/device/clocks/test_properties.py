@@ -31,7 +31,7 @@ def test_ten_thousand_random_requests_in_all(seed: int, memory: bool) -> None:
         here.settle(40_000 * MS)
         assert here.cuda.blocking_calls == 0
         assert not guard.faults and not here.world.recorder.dropped.total()
-        assert here.world.recorder.waiting == 0 and not here.world.recorder.open
+        assert here.world.emitter.waiting == 0 and not here.world.recorder.open
         assert here.world.names().count("text_to_speech") >= requests and traffic.failed
         placed = here.clock.placed
         assert len(placed) > requests / 2

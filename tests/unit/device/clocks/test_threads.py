@@ -105,7 +105,7 @@ def test_eight_threads_and_the_recorders_own(world: Any) -> None:
         worker.join()
     assert not errors
     deadline = time.monotonic() + 10
-    while here.recorder.waiting and time.monotonic() < deadline:
+    while here.emitter.waiting and time.monotonic() < deadline:
         time.sleep(0.01)
     stages = [span for span in here.drain().spans if span.name != "text_to_speech"]
     assert len(stages) == threads * requests * 2 and len({s.context.span_id for s in stages}) == len(stages)
@@ -121,7 +121,7 @@ def test_a_flush_gives_the_device_a_moment_and_the_end_too(world: Any) -> None:
         with here.synthesis() as synthesis, synthesis.stage("vocoder"):
             device.launch(60_000_000)
         assert here.drain().names() == []
-        getattr(here.recorder, finish)(timeout=5)
+        getattr(here.emitter, finish)(timeout=5)
         span = here.span("tts.vocoder")
         assert span.attributes[names.TIMING_MODE] == "events" and span.end_time - span.start_time > 59_000_000
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from otel_tts.device.memory import peaks
+from otel_tts.device.memory import peak_statistics, peaks
 from otel_tts.device.memory.peaks import PeakWindow, PeakWindows
-from otel_tts.device.torch import peak_statistics
 from otel_tts.device.torch.allocator import TorchAllocator
 from tests.unit.support.faketorch import Device, FakeTorch
 

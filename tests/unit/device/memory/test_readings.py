@@ -306,7 +306,7 @@ def test_on_the_devices_clock_the_time_is_the_devices_and_nothing_waits(
     spans = {span.name: (span.end_time - span.start_time) / 1e6 for span in here.spans}
     assert spans["tts.vocoder"] == pytest.approx(15, abs=0.1)
     clock.tick(10)
-    here.recorder.look_at_gpu()
+    here.emitter.look_at_gpu()
     ((labels, seconds),) = here.points("tts.gpu.time").items()
     assert labels == ("m", "e", "timeshare") and seconds == pytest.approx(0.057, abs=0.001)
     assert not guard.faults
@@ -353,7 +353,7 @@ def test_after_the_end_nothing_is_read(here: World, device: Device) -> None:
     with here.synthesis() as synthesis, synthesis.stage("vocoder"):
         device.use_mib(1)
     open_stage = here.synthesis().start().stage("model").open()
-    here.recorder.close()
+    here.emitter.close()
     reads = device.devs[0].mem.reads
     open_stage.close()
     open_stage.root.finish()

@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 from otel_tts import guard
-from otel_tts.emit import recorder
+from otel_tts.emit import emitter
+from otel_tts.recording import recorder
 from tests.unit.support.world import World
 
 
@@ -72,13 +73,13 @@ def test_the_queue_is_bounded_and_what_it_drops_is_counted(stalled) -> None:
     here, stall = stalled
     for number in range(100):
         one(here, f"r{number}")
-    assert here.recorder.waiting == 16
+    assert here.emitter.waiting == 16
     assert here.recorder.dropped == {"queue_full": 84}
-    assert len(here.recorder._started) <= 16
+    assert len(here.recorder.started) <= 16
     assert not here.recorder.open
     assert here.points("otel_tts.dropped") == {("queue_full",): 84}
     stall.go.set()
-    wait_until(lambda: not here.recorder.waiting and stall.exported == 2 * 17)
+    wait_until(lambda: not here.emitter.waiting and stall.exported == 2 * 17)
     here.drain()
     assert here.points("tts.requests") == {("e", "ok"): 17}
     assert sum("REQ_START" in line for line in here.lines()) == 17
@@ -102,11 +103,11 @@ def test_a_drain_beside_a_stalled_one_gives_up_at_its_time(stalled) -> None:
     here, stall = stalled
     one(here)
     began = time.monotonic()
-    assert not here.recorder.drain(timeout=0.05)
+    assert not here.emitter.drain(timeout=0.05)
     assert not here.tracers.force_flush(50)
     assert time.monotonic() - began < 10
     stall.go.set()
-    assert here.recorder.drain(timeout=20)
+    assert here.emitter.drain(timeout=20)
 
 
 def test_a_request_beside_a_stalled_exporter_ends_as_ever(stalled) -> None:
@@ -128,13 +129,13 @@ def test_closing_beside_a_stalled_exporter_keeps_to_its_time(stalled) -> None:
     here, _ = stalled
     one(here)
     began = time.monotonic()
-    assert not here.recorder.close(timeout=0.05)
+    assert not here.emitter.close(timeout=0.05)
     assert time.monotonic() - began < 10
 
 
 def test_a_closed_recorder_handles_records_at_once(world) -> None:
     here = world()
-    assert here.recorder.close()
+    assert here.emitter.close()
     one(here)
     assert here.names() == ["tts.model", "text_to_speech"]
     assert here.points("tts.requests") == {("e", "ok"): 1}
@@ -145,14 +146,14 @@ def test_a_closed_recorder_handles_records_at_once(world) -> None:
     with synthesis.stage("postprocess"):
         pass
     assert here.names()[2:] == ["text_to_speech", "tts.vocoder", "tts.postprocess"]
-    assert not here.recorder.waiting
+    assert not here.emitter.waiting
     assert not here.recorder.open
 
 
 def test_after_the_end_a_request_waits_for_no_exporter_that_hangs(stalled, monkeypatch) -> None:
     here, stall = stalled
-    monkeypatch.setattr(recorder, "_AT_THE_END", 0.05)
-    here.recorder.close(timeout=0.05)
+    monkeypatch.setattr(emitter, "_AT_THE_END_S", 0.05)
+    here.emitter.close(timeout=0.05)
     asked = threading.Thread(target=one, args=(here,), daemon=True)
     asked.start()
     asked.join(20)
@@ -166,7 +167,7 @@ def test_closing_sends_what_waits_late_stages_too(world) -> None:
         pass
     with synthesis.stage("postprocess"):
         pass
-    assert here.recorder.close()
+    assert here.emitter.close()
     assert here.names() == ["text_to_speech", "tts.postprocess"]
 
 
@@ -175,7 +176,7 @@ def test_closing_ends_the_thread(world) -> None:
     here = world(interval=0.001)
     (thread,) = set(threading.enumerate()) - before
     assert (thread.name, thread.daemon) == ("otel-tts", True)
-    here.recorder.close()
+    here.emitter.close()
     thread.join(20)
     assert not thread.is_alive()
 
@@ -193,7 +194,7 @@ def test_records_racing_with_the_end_of_the_recorder_all_leave(world) -> None:
         thread = threading.Thread(target=requests)
         thread.start()
         ready.wait()
-        here.recorder.close()
+        here.emitter.close()
         thread.join()
         assert here.names().count("text_to_speech") == 20
 
@@ -227,7 +228,7 @@ def test_two_drains_at_a_time_double_nothing(world) -> None:
             pass
         with synthesis.stage("postprocess"):
             pass
-    threads = [threading.Thread(target=here.recorder.drain) for _ in range(4)]
+    threads = [threading.Thread(target=here.emitter.drain) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -271,11 +272,12 @@ def test_processors_that_are_added_later_are_served(world) -> None:
     assert started == ["tts.model", "text_to_speech"]
 
 
-def test_the_installed_recorder_is_the_current_one(world) -> None:
+def test_the_installed_emitter_and_its_recorder_are_the_current_ones(world) -> None:
     here = world()
     assert recorder.current() is here.recorder
-    recorder.uninstall()
-    assert recorder.current() is None
+    assert emitter.current() is here.emitter
+    emitter.uninstall()
+    assert recorder.current() is None and emitter.current() is None
 
 
 def test_the_first_synthesis_of_an_engine_is_cold(world) -> None:

@@ -10,28 +10,27 @@ request's end: its REQ_START line, and the report of a request that has been ope
 
 from __future__ import annotations
 
-import collections
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan
 
 from otel_tts import names
+from otel_tts.audio.files.excerpt import Excerpt
 from otel_tts.audio.samples.sound import pending
-from otel_tts.audio.thresholds import Thresholds
 from otel_tts.device.clocks import choice
 from otel_tts.device.clocks.sums import add_up
-from otel_tts.device.devices import Devices
+from otel_tts.device.memory.readings import MemoryEvent
 from otel_tts.emit.facts import facts_of_late_file, note_reference, settle
 from otel_tts.emit.later.files import Delivered, FileReader
-from otel_tts.emit.later.waiting import DEVICE_AT_EXIT, Waiting, with_files
+from otel_tts.emit.later.waiting import DEVICE_AT_EXIT_S, Waiting, with_files
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.spans import SpanMaker
@@ -39,16 +38,13 @@ from otel_tts.emit.voices import VoiceNames
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private import tracing
 from otel_tts.otel_private.context import SPAN_KEY, suppressed_context
-from otel_tts.record import PlainSpan, make_tuple, set_item
-from otel_tts.settings import Settings
+from otel_tts.record import LateSpan, PlainSpan
+from otel_tts.recording import recorder
+from otel_tts.recording.recorder import Recorder
+from otel_tts.recording.stage import Stage
+from otel_tts.recording.synthesis import Synthesis
 
-if TYPE_CHECKING:
-    from otel_tts.device.memory.readings import MemoryEvent, StageMemory
-    from otel_tts.record import LateSpan
-    from otel_tts.recording.stage import Stage
-    from otel_tts.recording.synthesis import Synthesis
-
-INTERVAL: Final = 0.1
+INTERVAL_S: Final = 0.1
 """Seconds between two looks at the queue."""
 _FINISHED_EVERY: Final = 5
 """Looks between two that handle finished requests while there are only a few: a request that runs meanwhile shares the
@@ -56,65 +52,43 @@ interpreter with that work, so it comes seldom and many at once."""
 _FEW: Final = 64
 _STUCK_EVERY: Final = 10
 """Looks between two searches for stuck requests: once a second."""
-_LATE_AFTER: Final = 1.0
+_LATE_AFTER_S: Final = 1.0
 """Seconds that a stage after its synthesis waits for more of its kind: a file may be written chunk by chunk."""
 _MAX_VOICES: Final = 4096
-_AT_THE_END: Final = 1.0
+_AT_THE_END_S: Final = 1.0
 """Seconds that a request waits at most once there is no thread any more."""
 _BREATH_EVERY: Final = 50
 """Records after which a long drain pauses, so that the exporters' own queues are not flooded."""
 
 
-class Recorder:
-    """Everything that lives once per process between the requests and the OpenTelemetry providers."""
+class Emitter:
+    """Takes what a recorder left from the request path and makes telemetry of it with the three providers."""
 
     def __init__(
         self,
+        recorder: Recorder,
         tracer_provider: Any,
         meter_provider: Any,
         logger_provider: Any,
-        settings: Settings | None = None,
         *,
-        interval: float | None = INTERVAL,
+        interval: float | None = INTERVAL_S,
     ) -> None:
         """Join the three providers. `interval` None: no thread, only `drain` works (tests)."""
-        settings = settings or Settings()
-        self.settings = settings
-        self.max_stage_spans = settings.max_stage_spans
-        self.clock, self.clock_note = choice.choose(settings.clock)
-        self.thresholds = Thresholds(
-            silence_dbfs=settings.silence_dbfs,
-            clip_ratio=settings.clip_ratio,
-            clicks_per_second=settings.clicks_per_second,
-            dc_offset=settings.dc_offset,
-            underrun=settings.underrun,
-        )
-        self.spans = SpanMaker(tracer_provider)
-        self.new_span_id, self.new_trace_id = self.spans.new_span_id, self.spans.new_trace_id
-        self.inherits, self.inherited = self.spans.inherits, self.spans.inherited
+        settings = recorder.settings
+        self.recorder, self.settings = recorder, settings
+        self.spans = SpanMaker(recorder.identity, tracer_provider)
         self.voices = VoiceNames(settings)
-        self.dropped: collections.Counter[str] = collections.Counter()
-        self.open: dict[int, Synthesis] = {}
-        self.overlaps = 0
-        """How often a synthesis began while another one was open."""
-        self.devices = Devices(settings, self)
-        self.memory: StageMemory | None = None
-        """What notes the device's memory at a stage's ends; None until the application has initialised CUDA."""
-        self.warm: set[str] = set()
         self._voices: set[tuple[Any, Any]] = set()
         """Engines and the reference voices that they have spoken with."""
-        self._started: collections.deque[Synthesis] = collections.deque()
-        self._finished: collections.deque[LateSpan] = collections.deque()
-        self._late: collections.deque[Stage] = collections.deque()
-        self._on_device = Waiting(self, self._finished.append)
-        self.instruments = Instruments(meter_provider, settings, self)
         self.lines = Lines(logger_provider, settings)
-        self.files = FileReader(self, self._emit_late_file)
+        self.files = FileReader(recorder, self._emit_late_file)
+        self._on_device = Waiting(recorder, self.files, recorder.finished.append)
+        self.instruments = Instruments(meter_provider, recorder, self.voices)
         self._lock = threading.Lock()
-        self._closed = False
         self._interval = interval
         self._wake = threading.Event()
         self._held = False
+        recorder.taker = self
         self._start_thread()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
@@ -122,94 +96,57 @@ class Recorder:
                 after_in_parent=_weakly(self._after_fork_in_parent),
                 after_in_child=_weakly(self._after_fork),
             )
-        tracing.put_first(tracer_provider, _Drain(self))
+        tracing.put_first(tracer_provider, FlushFirst(self))
 
-    # --- on the request's path ---------------------------------------------------------------------------------------
+    # --- asked by the recorder ----------------------------------------------------------------------------------------
 
-    def sample(
-        self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any]
-    ) -> tuple[TraceFlags, Any, Any]:
-        """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
-        return self.spans.sample(context, parent, trace_id, name, attrs)
+    def ends(self, record: LateSpan) -> None:
+        """On the request's path: note what the device has passed already, and let the record's files be read."""
+        self._on_device.ask(record)
+        if (synthesis := with_files(record)) is not None:
+            contain("files", self.files.start, synthesis)
 
-    def identify(self, span: PlainSpan) -> PlainSpan:
-        """Give `span` its identity below the span of its `parent` context, and the context inside; return it."""
-        outer: Any = span.parent.get(SPAN_KEY)
-        above: SpanContext | None = outer.get_span_context() if outer is not None else None
-        if self.spans.enabled():
-            trace_id = above.trace_id if above is not None and above.is_valid else self.new_trace_id()
-            flags, state, span.res = self.sample(span.parent, above, trace_id, span.name, span.attrs)
-            span.sc = make_tuple(SpanContext, (trace_id, self.new_span_id(), False, flags, state, True))
-        else:
-            span.res, span.sc = self.inherited[0], above or INVALID_SPAN_CONTEXT
-        span.ctx = Context(span.parent)
-        set_item(span.ctx, SPAN_KEY, span)
-        return span
-
-    def begin(self, synthesis: Synthesis) -> None:
-        """Take note of an open synthesis; its REQ_START leaves at the next look."""
-        if self._closed:
+    def handle_now(self, record: LateSpan) -> None:
+        """Handle a record on its own thread: there is no other any more."""
+        self._on_device.ask(record)
+        self._on_device.has_times(record, give_up=True)
+        if not self._lock.acquire(
+            timeout=_AT_THE_END_S
+        ):  # an exporter hangs, or a collection in here has ended `record`
+            self.recorder.dropped["closed"] += 1
             return
-        engine = synthesis.attrs.get(names.ENGINE)
-        if engine is not None and engine not in self.warm:
-            self.warm.add(engine)
-            synthesis.mark_cold(names.ColdStart.FIRST_REQUEST)
-        self.open[id(synthesis)] = synthesis
-        if len(self.open) > 1:
-            self.overlaps += 1
-        if self.memory is None:
-            self.memory = self.devices.find_memory()
-        if len(self._started) < self.settings.queue_size:  # beyond it the line leaves with the finished record
-            self._started.append(synthesis)
-
-    def finish(self, record: LateSpan) -> None:
-        """Take a finished synthesis or a stage that outlived its synthesis."""
-        self.open.pop(id(record), None)
-        if self._closed:
-            self._handle_now(record)
-        elif len(self._finished) >= self.settings.queue_size:
-            self.dropped["queue_full"] += 1
-        else:
-            self._on_device.ask(record)
-            if (synthesis := with_files(record)) is not None:
-                contain("files", self.files.start, synthesis)
-            self._finished.append(record)
-            if self._closed:  # meanwhile: nobody else will look
-                self.drain(breathe=False)
-
-    def finish_late(self, synthesis: Synthesis, stage: Stage) -> None:
-        """Take a stage that ended after its synthesis: whoever removes it from the list emits it."""
         try:
-            synthesis.stages.remove(stage)
-        except ValueError:
-            return
-        self.finish(stage)
+            self.spans.look_at_processors()
+            self._safely("record", self._materialise, record)
+        finally:
+            self._lock.release()
 
-    def hold_late(self, stage: Stage) -> None:
-        """Take a stage opened after its synthesis ended; it waits a second for more of its kind to fold into it."""
-        if self._closed:
-            self._handle_now(stage)
-        elif len(self._late) >= self.settings.queue_size:
-            self.dropped["queue_full"] += 1
-        else:
-            self._late.append(stage)
+    def note_file(self, synthesis: Synthesis, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
+        """Take a finished file of `synthesis`, in any thread; False where `path` is no regular file."""
+        return self.files.note(synthesis, path, returned)
+
+    def note_excerpt(
+        self, synthesis: Synthesis, excerpt: Excerpt, returned: bool = False, shared: bool = False
+    ) -> None:
+        """Take audio of `synthesis` that was never a file."""
+        self.files.note_excerpt(synthesis, excerpt, returned, shared)
 
     # --- off the request's path ---------------------------------------------------------------------------------------
 
     def _start_thread(self) -> None:
-        if self._interval is not None and not self._closed:
+        if self._interval is not None and not self.recorder.closed:
             threading.Thread(target=self._run, args=(self._interval,), name="otel-tts", daemon=True).start()
 
     def _run(self, interval: float) -> None:
         looks = 0
         wake = self._wake
-        while not self._closed and wake is self._wake:
+        while not self.recorder.closed and wake is self._wake:
             wake.wait(interval)
-            if self.clock is not None:
-                contain("clock", self.clock.adopt_thread)
+            if self.recorder.clock is not None:
+                contain("clock", self.recorder.clock.adopt_thread)
             looks += 1
-            due = looks % _FINISHED_EVERY == 0 or len(self._finished) > _FEW
-            contain("drain", self.drain, late_after=_LATE_AFTER, finished=due)
+            due = looks % _FINISHED_EVERY == 0 or len(self.recorder.finished) > _FEW
+            contain("drain", self.drain, late_after=_LATE_AFTER_S, finished=due)
             contain("gpu", self.look_at_gpu)
             if looks % _STUCK_EVERY == 0:
                 contain("stuck", self.report_stuck)
@@ -243,14 +180,14 @@ class Recorder:
     def _release_late(self, after: float) -> None:
         limit = time.perf_counter_ns() - int(after * 1e9)
         try:
-            while (self._late[0].t1 or 0) <= limit:
-                self._finished.append(self._late.popleft())
+            while (self.recorder.late[0].t1 or 0) <= limit:
+                self.recorder.finished.append(self.recorder.late.popleft())
         except IndexError:  # empty, or somebody else drains too
             pass
 
     def _take_one(self, finished: bool) -> bool:
         try:
-            opened = self._started.popleft()
+            opened = self.recorder.started.popleft()
         except IndexError:
             pass
         else:
@@ -259,31 +196,19 @@ class Recorder:
         if not finished:
             return False
         try:
-            record = self._finished.popleft()
+            record = self.recorder.finished.popleft()
         except IndexError:
             return False
         if not self._on_device.admit(record):
             self._safely("record", self._materialise, record)
         return True
 
-    def _handle_now(self, record: LateSpan) -> None:
-        self._on_device.ask(record)
-        self._on_device.has_times(record, give_up=True)
-        if not self._lock.acquire(timeout=_AT_THE_END):  # an exporter hangs, or a collection in here has ended `record`
-            self.dropped["closed"] += 1
-            return
-        try:
-            self.spans.look_at_processors()
-            self._safely("record", self._materialise, record)
-        finally:
-            self._lock.release()
-
     def _safely(self, place: str, handle: Any, record: LateSpan) -> None:
         token = context_api.attach(suppressed_context())
         try:
             handle(record)
         except Exception as error:
-            self.dropped["fault"] += 1
+            self.recorder.dropped["fault"] += 1
             note_fault(place, error)
         finally:
             context_api.detach(token)
@@ -337,14 +262,14 @@ class Recorder:
             return
         self._announce(synthesis)
         self._name_voice(synthesis)
-        settle(synthesis)
-        if self.clock is not None and not synthesis.stuck:  # of a stuck one, stages have left already
+        settle(synthesis, self.files)
+        if self.recorder.clock is not None and not synthesis.stuck:  # of a stuck one, stages have left already
             sums, parts = add_up(synthesis.stages)
             synthesis.sums.update(sums)
             synthesis.parts.update(parts)
         self._emit_finished_stages(synthesis)
-        others = [other.t0 for other in list(self.open.values())]
-        self._note_memory(synthesis, synthesis.wall, contain("gpu", self.devices.settle, synthesis, others))
+        others = [other.t0 for other in list(self.recorder.open.values())]
+        self._note_memory(synthesis, synthesis.wall, contain("gpu", self.recorder.devices.settle, synthesis, others))
         self.spans.emit(synthesis, synthesis.wall)
         self.instruments.record(synthesis)
         self.lines.ended(synthesis)
@@ -356,6 +281,8 @@ class Recorder:
         self.spans.emit(span, span.wall)
         if span.name == names.SPAN_QUEUE:
             self.instruments.record_wait(span)
+        elif span.name == names.SPAN_MODEL_LOAD:
+            self.instruments.record_load(span)
         span.unlink()
 
     def _emit_late_file(self, synthesis: Synthesis, file: Delivered) -> None:
@@ -387,7 +314,7 @@ class Recorder:
                 stage = synthesis.stages.pop(0)
             except IndexError:
                 return
-            if not self._on_device.has_times(stage, give_up=self._closed):
+            if not self._on_device.has_times(stage, give_up=self.recorder.closed):
                 self._on_device.append(stage)  # it ended just now, or its request still runs
                 continue
             stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
@@ -399,7 +326,9 @@ class Recorder:
     def _settle_memory(self, stage: Stage, late: bool = False) -> None:
         mark, stage.memory = stage.memory, None
         if mark is not None:
-            self._note_memory(stage, stage.root.wall, contain("gpu", self.devices.settle_stage, stage, mark, late))
+            self._note_memory(
+                stage, stage.root.wall, contain("gpu", self.recorder.devices.settle_stage, stage, mark, late)
+            )
 
     def _note_memory(self, record: LateSpan, wall: int, events: list[MemoryEvent] | None) -> None:
         """Put memory events where OTEL_TTS_MEMORY_EVENTS wants them."""
@@ -413,13 +342,13 @@ class Recorder:
     def look_at_gpu(self) -> None:
         """Let the books of the devices be settled up to the oldest request that is not yet in them."""
         with self._lock:
-            waiting = [*list(self.open.values()), *self._finished.copy(), *self._on_device]
-            self.devices.look([record.t0 for record in waiting])
+            waiting = [*list(self.recorder.open.values()), *self.recorder.finished.copy(), *self._on_device]
+            self.recorder.devices.look([record.t0 for record in waiting])
 
     def report_stuck(self) -> None:
         """Let a request that is open too long be seen: its finished stages leave, one line names the open stage."""
         limit = time.perf_counter_ns() - int(self.settings.stuck_after * 1e9)
-        for synthesis in list(self.open.values()):
+        for synthesis in list(self.recorder.open.values()):
             if synthesis.t0 > limit or synthesis.stuck:
                 continue
             synthesis.stuck = True
@@ -436,27 +365,27 @@ class Recorder:
         """As `drain`, and give devices at work, and files that are being read, a moment."""
         began = time.monotonic()
         self.drain(timeout, breathe=False)
-        self._on_device.wait(min(DEVICE_AT_EXIT, timeout / 2))
-        self.files.wait(min(DEVICE_AT_EXIT, timeout / 4))
+        self._on_device.wait(min(DEVICE_AT_EXIT_S, timeout / 2))
+        self.files.wait(min(DEVICE_AT_EXIT_S, timeout / 4))
         return self.drain(max(0.0, timeout - (time.monotonic() - began)), breathe=False)
 
     def close(self, timeout: float = 3.0) -> bool:
         """Stop the thread after a last drain; what finishes later is handled at once on the caller's thread."""
         deadline = time.monotonic() + timeout
         drained = self.drain(timeout, breathe=False)
-        self._on_device.wait(min(DEVICE_AT_EXIT, timeout / 2))
+        self._on_device.wait(min(DEVICE_AT_EXIT_S, timeout / 2))
         self._on_device.look(give_up=True)
-        contain("files", self.files.wait, max(0.0, min(DEVICE_AT_EXIT, deadline - time.monotonic())))
-        self._closed = True
+        contain("files", self.files.wait, max(0.0, min(DEVICE_AT_EXIT_S, deadline - time.monotonic())))
+        self.recorder.closed = True
         self._wake.set()
-        self.memory = None
-        contain("gpu", self.devices.stop)
+        self.recorder.memory = None
+        contain("gpu", self.recorder.devices.stop)
         return drained and self.drain(max(0.0, deadline - time.monotonic()), breathe=False)
 
     @property
     def waiting(self) -> int:
         """Records that are not yet telemetry."""
-        return len(self._finished) + len(self._on_device)
+        return len(self.recorder.finished) + len(self._on_device)
 
     # --- fork --------------------------------------------------------------------------------
 
@@ -464,45 +393,42 @@ class Recorder:
         # Our thread holds SDK locks only while it holds this one: a child forked meanwhile would wait for ever.
         if self._lock.acquire(timeout=1):  # else: another thread forks, or an exporter is stuck
             self._held = True
-        self.devices.before_fork()
+        self.recorder.devices.before_fork()
 
     def _after_fork_in_parent(self) -> None:
-        self.devices.after_fork_in_parent()
+        self.recorder.devices.after_fork_in_parent()
         if self._held:
             self._held = False
             self._lock.release()
 
     def _after_fork(self) -> None:
         self._lock, self._wake, self._held = threading.Lock(), threading.Event(), False
-        if self.clock is not None:
-            self.clock.after_fork([*self._finished, *self._late, *self._on_device, *self.open.values()])
-        self._started.clear()  # the parent will send these
-        self._finished.clear()
-        self._late.clear()
-        self._on_device.clear()
+        if self.recorder.clock is not None:
+            self.recorder.clock.after_fork(
+                [*self.recorder.finished, *self.recorder.late, *self._on_device, *self.recorder.open.values()]
+            )
+        self._on_device.clear()  # the parent will send these
         contain("files", self.files.after_fork)
-        contain("gpu", self.devices.renew)
+        contain("gpu", self.recorder.devices.renew)
         contain("metrics", self.instruments.renew)
-        self.memory = None
-        self.open.clear()
-        self.dropped.clear()
+        self.recorder.renew()
         pending.renew()
         self._start_thread()
 
 
-class _Drain(SpanProcessor):
+class FlushFirst(SpanProcessor):
     """First in the provider's line: a flush or shutdown of the provider empties our queue before the exporters'."""
 
     late_safe = True
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, emitter: Emitter) -> None:
+        self._emitter = emitter
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._recorder.flush(timeout_millis / 1e3)
+        return self._emitter.flush(timeout_millis / 1e3)
 
     def shutdown(self) -> None:
-        self._recorder.close()
+        self._emitter.close()
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:
@@ -516,21 +442,23 @@ def _weakly(method: Callable[[], None]) -> Callable[[], None]:
     return call
 
 
-_installed: Recorder | None = None
+_installed: Emitter | None = None
 
 
-def current() -> Recorder | None:
-    """Return the process's recorder, or None while otel-tts is not configured."""
+def current() -> Emitter | None:
+    """Return the process's emitter, or None while otel-tts is not configured."""
     return _installed
 
 
-def install(recorder: Recorder) -> None:
-    """Make `recorder` the process's own."""
+def install(emitter: Emitter) -> None:
+    """Make `emitter` and its recorder the process's own."""
     global _installed
-    _installed = recorder
+    _installed = emitter
+    recorder.install(emitter.recorder)
 
 
 def uninstall() -> None:
-    """Forget the process's recorder (tests)."""
+    """Forget the process's emitter and recorder (tests)."""
     global _installed
     _installed = None
+    recorder.uninstall()

@@ -1,0 +1,111 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who a span is, before there is one: its ids from the provider's generator, and the answer of its sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Tracer, TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult, StaticSampler
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, TraceState
+
+from otel_tts import names
+from otel_tts.guard import note_fault
+from otel_tts.otel_private import tracing
+from otel_tts.version import __version__
+
+_DROP: Final = SamplingResult(Decision.DROP)
+_NO_STATE: Final = TraceState()
+_USUAL: Final = (Decision.RECORD_AND_SAMPLE, Decision.DROP)
+
+
+class Identity:
+    """Owns our tracer. Without an SDK provider every decision is "drop"."""
+
+    inherited = (_DROP, SamplingResult(Decision.RECORD_AND_SAMPLE))
+    """A stage's own result by its parent's flag: the root's must not be reused, its attributes would be copied."""
+
+    def __init__(self, provider: Any) -> None:
+        tracer = provider.get_tracer(names.SCOPE, __version__) if isinstance(provider, TracerProvider) else None
+        self.tracer: Any = tracer if isinstance(tracer, Tracer) else None  # OTEL_SDK_DISABLED: neither of them
+        ids: IdGenerator = RandomIdGenerator()
+        self._sampler: Sampler | None = None
+        if self.tracer is not None:
+            ids = self.tracer.id_generator
+            ids = ids.inner if isinstance(ids, Reserved) else ids
+            self._sampler = provider.sampler
+            self.reserved, self.decided = Reserved(ids), Decided()
+            self.tracer.id_generator, self.tracer.sampler = self.reserved, self.decided
+        self.new_span_id: Callable[[], int] = ids.generate_span_id
+        self.new_trace_id: Callable[[], int] = ids.generate_trace_id
+        self._random = 2 if ids.is_trace_id_random() else 0
+        self.inherits = _inherits(self._sampler)
+
+    def sample(
+        self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any]
+    ) -> tuple[TraceFlags, Any, SamplingResult]:
+        """Ask the provider's sampler, once for each span; return flags, trace state and its answer."""
+        random = self._random if parent is None or not parent[5] else parent[3] & 2
+        if self._sampler is None:
+            return TraceFlags(random), _NO_STATE, _DROP
+        try:
+            result = self._sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attrs, ())
+        except Exception as error:
+            note_fault("sampler", error)
+            return TraceFlags(random), _NO_STATE, _DROP
+        flags = TraceFlags((1 if result.decision.is_sampled() else 0) | random)
+        return flags, result.trace_state or _NO_STATE, result
+
+    def enabled(self) -> bool:
+        """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
+        return self.tracer is not None and tracing.is_enabled(self.tracer)
+
+
+class Reserved(IdGenerator):
+    """On our own tracer only: hands out the ids that were given away at the start."""
+
+    trace_id = span_id = 0
+
+    def __init__(self, inner: IdGenerator) -> None:
+        self.inner = inner
+
+    def generate_span_id(self) -> int:
+        return self.span_id
+
+    def generate_trace_id(self) -> int:
+        return self.trace_id
+
+    def is_trace_id_random(self) -> bool:
+        return self.inner.is_trace_id_random()
+
+
+class Decided(Sampler):
+    """On our own tracer only: repeats the decision of the start, since the user's sampler is asked once per span."""
+
+    result: SamplingResult = _DROP
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        return self.result
+
+    def get_description(self) -> str:
+        return "otel_tts: decided at the start"
+
+
+def _inherits(sampler: Sampler | None) -> bool:
+    """Whether a child of a local span always has its parent's decision, so that stages need not ask."""
+    if sampler is None:
+        return True
+    if type(sampler) is StaticSampler:
+        return _static(sampler) in _USUAL
+    return type(sampler) is ParentBased and tuple(_static(local) for local in tracing.local_samplers(sampler)) == _USUAL
+
+
+def _static(sampler: Sampler) -> Decision | None:
+    """Return what a sampler always decides, None for one that looks closer."""
+    if type(sampler) is not StaticSampler:
+        return None
+    return sampler.should_sample(Context(), 0, "").decision

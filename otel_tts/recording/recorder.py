@@ -1,0 +1,175 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the request path needs, once per process: settings, clock, devices, identities, and where to leave a record.
+
+The path appends to a bounded deque and is done. Who takes the records from there is told of nothing: it looks by
+itself, since waking it per request costs more than all the rest (see `otel_tts.emit.emitter`).
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+from typing import Any, Protocol
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import SamplingResult
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from otel_tts import names
+from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.audio.thresholds import Thresholds
+from otel_tts.device.clocks import choice
+from otel_tts.device.devices import Devices
+from otel_tts.device.memory.readings import StageMemory
+from otel_tts.record import LateSpan, PlainSpan, StageRecord
+from otel_tts.recording.identity import Identity
+from otel_tts.settings import Settings
+
+
+class Taker(Protocol):
+    """Who takes what is recorded and makes telemetry of it."""
+
+    def ends(self, record: LateSpan) -> None:
+        """On the request's path, a record is about to be left: note what is known only at this moment."""
+        ...
+
+    def handle_now(self, record: LateSpan) -> None:
+        """Nobody looks any more: handle the record on this thread."""
+        ...
+
+    def drain(self, timeout: float = 30.0, breathe: bool = True) -> bool:
+        """Handle what was left meanwhile."""
+        ...
+
+    def note_file(self, synthesis: Any, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
+        """Take a finished file of a synthesis; False where `path` is no regular file."""
+        ...
+
+    def note_excerpt(self, synthesis: Any, excerpt: Excerpt, returned: bool = False, shared: bool = False) -> None:
+        """Take audio of a synthesis that was never a file."""
+        ...
+
+
+class Recorder:
+    """Everything that lives once per process on the request's path. Without a `taker` it keeps nothing."""
+
+    def __init__(self, tracer_provider: Any, settings: Settings) -> None:
+        self.settings = settings
+        self.max_stage_spans = settings.max_stage_spans
+        self.clock, self.clock_note = choice.choose(settings.clock)
+        self.thresholds = Thresholds(
+            silence_dbfs=settings.silence_dbfs,
+            clip_ratio=settings.clip_ratio,
+            clicks_per_second=settings.clicks_per_second,
+            dc_offset=settings.dc_offset,
+            underrun=settings.underrun,
+        )
+        self.identity = Identity(tracer_provider)
+        self.new_span_id, self.new_trace_id = self.identity.new_span_id, self.identity.new_trace_id
+        self.inherits, self.inherited = self.identity.inherits, self.identity.inherited
+        self.dropped: collections.Counter[str] = collections.Counter()
+        self.open: dict[int, Any] = {}
+        """The open syntheses, by their identity."""
+        self.overlaps = 0
+        """How often a synthesis began while another one was open."""
+        self.devices = Devices(settings, self)
+        self.memory: StageMemory | None = None
+        """What notes the device's memory at a stage's ends; None until the application has initialised CUDA."""
+        self.warm: set[str] = set()
+        """Engines that have spoken here."""
+        self.started: collections.deque[Any] = collections.deque()
+        self.finished: collections.deque[LateSpan] = collections.deque()
+        self.late: collections.deque[StageRecord] = collections.deque()
+        """Stages that were opened after their synthesis had ended."""
+        self.taker: Taker | None = None
+        self.closed = False
+        """Nobody looks at the deques any more."""
+
+    def sample(
+        self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any]
+    ) -> tuple[TraceFlags, Any, SamplingResult]:
+        """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
+        return self.identity.sample(context, parent, trace_id, name, attrs)
+
+    def span(self, name: str, outside: Context, began: int, wall: int, attrs: dict[str, Any]) -> PlainSpan:
+        """Begin a span that is neither a synthesis nor a stage of one; `began` and `wall` as in `Synthesis`."""
+        span = PlainSpan(name, outside, began, wall, attrs)
+        span.begin(self, outside)
+        return span
+
+    def begin(self, synthesis: Any) -> None:
+        """Take note of an open synthesis; its REQ_START leaves at the next look."""
+        if self.closed or self.taker is None:
+            return
+        engine = synthesis.attrs.get(names.ENGINE)
+        if engine is not None and engine not in self.warm:
+            self.warm.add(engine)
+            synthesis.mark_cold(names.ColdStart.FIRST_REQUEST)
+        self.open[id(synthesis)] = synthesis
+        if len(self.open) > 1:
+            self.overlaps += 1
+        if self.memory is None:
+            self.memory = self.devices.find_memory()
+        if len(self.started) < self.settings.queue_size:  # beyond it the line leaves with the finished record
+            self.started.append(synthesis)
+
+    def finish(self, record: LateSpan) -> None:
+        """Take a finished synthesis or a stage that outlived its synthesis."""
+        self.open.pop(id(record), None)
+        if (taker := self.taker) is None:
+            return
+        if self.closed:
+            taker.handle_now(record)
+        elif len(self.finished) >= self.settings.queue_size:
+            self.dropped["queue_full"] += 1
+        else:
+            taker.ends(record)
+            self.finished.append(record)
+            if self.closed:  # meanwhile: nobody else will look
+                taker.drain(breathe=False)
+
+    def finish_late(self, synthesis: Any, stage: StageRecord) -> None:
+        """Take a stage that ended after its synthesis: whoever removes it from the list emits it."""
+        try:
+            synthesis.stages.remove(stage)
+        except ValueError:
+            return
+        self.finish(stage)
+
+    def hold_late(self, stage: StageRecord) -> None:
+        """Take a stage opened after its synthesis ended; it waits a second for more of its kind to fold into it."""
+        if (taker := self.taker) is None:
+            return
+        if self.closed:
+            taker.handle_now(stage)
+        elif len(self.late) >= self.settings.queue_size:
+            self.dropped["queue_full"] += 1
+        else:
+            self.late.append(stage)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: what is open or waits there is the parent's, which will send it."""
+        self.memory = None
+        for waiting in (self.open, self.started, self.finished, self.late, self.dropped):
+            waiting.clear()
+
+
+_installed: Recorder | None = None
+
+
+def current() -> Recorder | None:
+    """Return the process's recorder, or None while otel-tts is not configured."""
+    return _installed
+
+
+def install(recorder: Recorder) -> None:
+    """Make `recorder` the process's own."""
+    global _installed
+    _installed = recorder
+
+
+def uninstall() -> None:
+    """Forget the process's recorder (tests)."""
+    global _installed
+    _installed = None
