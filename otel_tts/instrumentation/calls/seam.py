@@ -15,7 +15,6 @@ from otel_tts.engines.table import Call, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.instrumentation.calls.arguments import call_of, fact, read
-from otel_tts.instrumentation.calls.job import take as take_job
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.recording.stage import Stage, Where
 from otel_tts.recording.streaming import EACH, LAST, NOBODY, Listener, Take, iterate, iterate_async
@@ -130,16 +129,10 @@ def says_more(seam: Seam) -> bool:
 
 def run_seam(seam: Seam, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call `wrapped` as the stage that `seam` says; outside of a synthesis, just call it."""
-    job = contain("job", take_job, seam.job) if seam.job is not None else None
-    token = contain("job", enter_context, job) if job is not None else None
-    try:
-        plan = contain("stage", _plan, seam, wrapped, instance, args, kwargs)
-        if plan is None:
-            return wrapped(*args, **kwargs)
-        return run_stage(seam.stage, wrapped, args, kwargs, fold=seam.fold, context=job, **plan)
-    finally:
-        if job is not None and token is not None:
-            contain("job", leave_context, job, token)
+    plan = contain("stage", _plan, seam, wrapped, instance, args, kwargs)
+    if plan is None:
+        return wrapped(*args, **kwargs)
+    return run_stage(seam.stage, wrapped, args, kwargs, fold=seam.fold, **plan)
 
 
 def _plan(
@@ -159,6 +152,7 @@ def _plan(
         "device": _where(seam, call),
         "segments": segments,
         "last": partial(seam.last, call) if seam.last is not None else None,
+        "context": current_context() if seam.job is not None else None,
     }
 
 
