@@ -18,6 +18,7 @@ from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.otel_private.context import current_context
 from otel_tts.recording import recorder, request
+from otel_tts.recording.block import Block
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis, current
@@ -27,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Opened = TypeVar("Opened", Synthesis, Stage)
 
 
-class synthesis:
+class synthesis(Block):
     """One synthesis of your own code.
 
     As a block: ``with otel_tts.synthesis("my-model", text=text) as s:``. As a decorator of a function, coroutine
@@ -85,14 +86,6 @@ class synthesis:
         if opened is not None:
             opened.__exit__(kind, error, traceback)
 
-    async def __aenter__(self) -> Synthesis:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
-
     def __call__(self, function: F) -> F:
         from otel_tts.instrumentation.calls.entry import call_entry
 
@@ -120,7 +113,7 @@ class synthesis:
         return _like(function, run)
 
 
-class stage:
+class stage(Block):
     """A stage of the current synthesis: ``with otel_tts.stage("vocoder"):`` or ``@otel_tts.stage("vocoder")``.
 
     Outside of a synthesis it does nothing, and ``as`` gives a span that takes everything and keeps nothing. See
@@ -147,14 +140,6 @@ class stage:
         opened = _take_from(self._open)
         if opened is not None:
             opened.__exit__(kind, error, traceback)
-
-    async def __aenter__(self) -> trace.Span:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
 
     def __call__(self, function: F) -> F:
         from otel_tts.instrumentation.calls.seam import run_stage

@@ -61,6 +61,8 @@ def _watch(engine: Engine) -> None:
         wrapper = _seam_wrapper(seam)
         if progress.has_clock(engine):
             wrapper = progress.around(seam, wrapper)
+        if seam.job is not None:
+            wrapper = job.in_context(seam.job, wrapper)
         _place(engine, seam.module, seam.target, wrapper, seam.optional)
         if seam.job is not None:
             for name in spellings(engine, seam.module):

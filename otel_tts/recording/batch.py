@@ -18,11 +18,12 @@ from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import PlainSpan, now
+from otel_tts.recording.block import Block
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis
 
 
-class batch:
+class batch(Block):
     """``with otel_tts.batch("acoustic_model", [job.synthesis for job in jobs]):`` around the call that does them all.
 
     `stage` is the stage's name, `syntheses` what `otel_tts.current()` returned in each request; None and what is over
@@ -46,14 +47,6 @@ class batch:
     ) -> None:
         leave_context(self._context, self._token)
         contain("batch", self._close, error)
-
-    async def __aenter__(self) -> None:
-        self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
 
     def _open(self) -> None:
         members = [member for member in self._syntheses if isinstance(member, Synthesis) and member.t1 is None]

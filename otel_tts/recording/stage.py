@@ -14,6 +14,7 @@ from otel_tts import names
 from otel_tts.guard import note_fault
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.record import LateSpan, StageRecord, Where, make_tuple, now, set_item
+from otel_tts.recording.block import Block
 from otel_tts.recording.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class StageOwner(LateSpan):
         raise NotImplementedError
 
 
-class Stage(StageRecord):
+class Stage(StageRecord, Block):
     """Opened with ``with synthesis.stage("vocoder") as stage:``."""
 
     __slots__ = ("prev",)
@@ -140,11 +141,3 @@ class Stage(StageRecord):
         except Exception as fault:
             note_fault("stage", fault)
             self.t1 = self.t1 or self.t0
-
-    async def __aenter__(self) -> Stage:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)

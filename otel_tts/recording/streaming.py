@@ -1,13 +1,13 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Generators as syntheses: begun at the first step, current only while the generator runs, ended exactly once.
+"""Generators as parts of a request: begun at the first step, current only while the generator runs, ended exactly once.
 
-The wrappers are generators themselves, so ``inspect.isgenerator`` and ``send``, ``throw``, ``close`` work as before.
-A generator that is never started has done nothing and leaves nothing. One that is dropped half way is closed by
-Python's collector; its synthesis then ends as cancelled, as it does when the caller closes it.
+Two loops step them, one for each kind of generator. What such a part is, an engine's entry or a stage, is its `Run`'s
+business. The loops are generators themselves, so ``inspect.isgenerator`` and ``send``, ``throw``, ``close`` work as
+before. A generator that is never started has done nothing and leaves nothing. One that is dropped half way is closed
+by Python's collector; what it is a part of then ends as cancelled, as it does when the caller closes it.
 
-The loops are written out rather than shared: per chunk they may cost two clock reads and little more
-(docs/overhead.md).
+Per chunk they may cost two clock reads and little more (docs/overhead.md).
 """
 
 from __future__ import annotations
@@ -15,44 +15,97 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Final, Protocol, cast
 
+from opentelemetry.context import Context
+
 from otel_tts.audio.samples.sound import Take
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private.context import enter_context, leave_context, restore_context
 from otel_tts.record import now
-from otel_tts.recording.synthesis import Synthesis, enter_entry
 
 _Step = Callable[[Any], Any]
 
 
 class Listener(Protocol):
-    """Who knows the engine's table."""
+    """Who hears of a stream's items: a synthesis, or who stands for one. Read at each item, which spares a call."""
 
-    def begin(self) -> tuple[Synthesis | None, bool]:
-        """Return the synthesis to step in (None: leave the generator alone) and whether it is the stream's own."""
+    @property
+    def t1(self) -> int | None:
+        """When it ended: what comes afterwards is made for nobody."""
         ...
 
-    def item(self, synthesis: Synthesis, item: Any, at: int) -> Take | None:
-        """A chunk is about to be handed to the caller, at `at` (perf_counter_ns).
+    @property
+    def recording(self) -> object | None: ...
 
-        May return how to take the following ones without being asked, where that is all there is to do with them.
-        Not called for chunks after the first delivered one while nobody listens to samples.
+    @property
+    def first_byte(self) -> int | None:
+        """When the first item was delivered: what comes afterwards is heard only where there is a recording."""
+        ...
+
+
+class Run(Protocol):
+    """What a stream is to the request. Each call of these is contained; but for `place` they are read once it began."""
+
+    @property
+    def place(self) -> str:
+        """Where its faults are counted (see `otel_tts.guard`)."""
+        ...
+
+    def begin(self) -> Context | None:
+        """Begin at the first step; return the context to step in. None: the generator is left alone."""
+        ...
+
+    @property
+    def listener(self) -> Listener: ...
+
+    @property
+    def resume(self) -> Callable[[], object] | None:
+        """Called before each step, where anything is to be done then."""
+        ...
+
+    @property
+    def pause(self) -> Callable[[], object] | None:
+        """Called after each step."""
+        ...
+
+    @property
+    def item(self) -> Callable[[Any, int], Take | None]:
+        """Called with a chunk that is about to be handed to the caller, and when (perf_counter_ns).
+
+        May return how to take the following ones without being asked, where that is all there is to do with them, or
+        `LAST`.
         """
         ...
 
-    def ended(self, synthesis: Synthesis) -> None:
-        """The stream came to its end by itself."""
+    @property
+    def ended(self) -> Callable[[], object]:
+        """Called when the stream came to its end by itself."""
         ...
 
-    def left(self, synthesis: Synthesis, error: BaseException) -> None:
-        """`error` left a stream that is a part of another entry's synthesis."""
+    def end(self, error: BaseException | None, busy: int) -> None:
+        """It is over: `error` left the generator, if anything did; it ran for `busy` ns. After `LAST` called twice."""
         ...
 
+
+class _Fixed:
+    """A listener that hears all or nothing."""
+
+    recording: None = None
+    first_byte: None = None
+
+    def __init__(self, t1: int | None) -> None:
+        self.t1 = t1
+
+
+EACH: Final = _Fixed(None)
+"""Hears each item."""
+NOBODY: Final = _Fixed(0)
+"""Hears none."""
 
 _NOTHING: Final = Take(type(None), None, id, id, 0)
 """No short way: each chunk is the listener's."""
 
 LAST: Final = Take(type(None), None, id, id, -1)
-"""A listener's answer: nothing that counts comes after this item, and the synthesis ends with it."""
+"""A run's answer: nothing that counts comes after this item, and it ends with it."""
 
 
 class _Rest:
@@ -69,17 +122,18 @@ class _Rest:
         return self._taken.pop() if self._taken else next(self._source)
 
 
-def rest_of(item: Any, source: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def _rest_of(item: Any, source: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Return `source` as it was before `item` was taken from it, for ``yield from``."""
     return cast("Generator[Any, Any, Any]", _Rest(item, source))
 
 
-def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[Any, Any, Any]:
-    """Step through `source` inside its synthesis; yields and returns what it does, raises what it raises."""
-    synthesis, own = contain("stream", listener.begin) or (None, False)
-    if synthesis is None:
+def iterate(source: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any]:
+    """Step through `source` inside `run`; yields and returns what it does, raises what it raises."""
+    place = run.place
+    inside = contain(place, run.begin)
+    if inside is None:
         return (yield from source)
-    inside = contain("stream", enter_entry, synthesis, own) or synthesis.ctx
+    listener, hear, resume, pause = run.listener, run.item, run.resume, run.pause
     send: _Step = source.send
     step = send
     value: Any = None
@@ -90,38 +144,41 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
         while True:
             token = enter_context(inside)
             began = now()
+            if resume is not None:
+                contain(place, resume)
             try:
                 item = step(value)  # sending None is what next() does
             finally:
+                if pause is not None:
+                    contain(place, pause)
                 at = now()
                 restore_context(token)
                 busy += at - began
             step, value = send, None
             try:
-                if synthesis.t1 is not None:  # its listener has gone: what comes now is made for nobody
-                    room = 0
+                if listener.t1 is not None:
+                    pass
                 elif room and type(item) is kind and item.dtype is dtype and item.ndim == 1:
                     keep(item.tobytes())
                     note(at)
                     room -= 1
-                elif synthesis.recording is not None or synthesis.first_byte is None:
-                    kind, dtype, keep, note, room = listener.item(synthesis, item, at) or _NOTHING
+                elif listener.recording is not None or listener.first_byte is None:
+                    kind, dtype, keep, note, room = hear(item, at) or _NOTHING
+                    if room < 0:
+                        break
             except Exception as fault:
                 note_fault("chunk", fault)
-            if room < 0:
-                room = 0
-                if own:
-                    own, synthesis.busy = False, synthesis.busy + busy
-                    contain("stream", synthesis.finish)
-                    return (yield from rest_of(item, source))
             try:
                 value = yield item
             except GeneratorExit:
                 raise
             except BaseException as given:
                 step, value = source.throw, given
+        contain(place, run.end, None, busy)
+        busy = 0
+        return (yield from _rest_of(item, source))
     except StopIteration as end:
-        contain("stream", listener.ended, synthesis)
+        contain(place, run.ended)
         return end.value
     except BaseException as left:
         error = left
@@ -132,16 +189,12 @@ def iterate(source: Generator[Any, Any, Any], listener: Listener) -> Generator[A
             if error is not None:
                 busy += _close(source, inside)
         finally:  # closing runs the engine's own clean-up, which may raise
-            if own:
-                synthesis.busy += busy
-                contain("stream", synthesis.finish, error)
-            elif error is not None and synthesis.t1 is None:
-                contain("stream", listener.left, synthesis, error)
+            contain(place, run.end, error, busy)
             error = None  # with its traceback it holds this frame, and the engine's with their tensors
 
 
-def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
-    """Close the generator where it stands, so that its cleaning up belongs to the synthesis; return the ns it took."""
+def _close(source: Generator[Any, Any, Any], inside: Context) -> int:
+    """Close the generator where it stands, so that its cleaning up belongs to the run; return the ns it took."""
     token, began = enter_context(inside), now()
     try:
         source.close()
@@ -150,34 +203,36 @@ def _close(source: Generator[Any, Any, Any], inside: Any) -> int:
     return now() - began
 
 
-async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) -> AsyncGenerator[Any, Any]:
-    """As `iterate` for an async generator. One that is dropped is closed by its event loop."""
-    synthesis, own = contain("stream", listener.begin) or (None, False)
-    inside = contain("stream", enter_entry, synthesis, own) if synthesis is not None else None
+async def iterate_async(source: AsyncGenerator[Any, Any], run: Run) -> AsyncGenerator[Any, Any]:
+    """As `iterate` for an async generator, whose steps may end elsewhere than they began. Each item is heard.
+
+    One that is dropped is closed by its event loop.
+    """
+    place = run.place
+    inside = contain(place, run.begin)
+    listener, resume, pause = (run.listener, run.resume, run.pause) if inside is not None else (NOBODY, None, None)
     busy, error, sent, thrown = 0, None, None, None
     try:
         while True:
             token = enter_context(inside) if inside is not None else None
             began = now()
+            if resume is not None:
+                contain(place, resume)
             try:
                 if thrown is not None:
                     item = await source.athrow(thrown)
                 else:
                     item = await (source.__anext__() if sent is None else source.asend(sent))
             finally:
+                if pause is not None:
+                    contain(place, pause)
                 at = now()
                 busy += at - began
                 if inside is not None:
                     leave_context(inside, token)
-            if (
-                synthesis is not None
-                and synthesis.t1 is None  # else its listener has gone
-                and contain("chunk", listener.item, synthesis, item, at) is LAST
-                and own
-            ):
-                synthesis.busy += busy
-                contain("stream", synthesis.finish)
-                own, synthesis, inside = False, None, None
+            if listener.t1 is None and contain("chunk", run.item, item, at) is LAST:
+                contain(place, run.end, None, busy)
+                inside, listener, resume, pause = None, NOBODY, None, None
             thrown = None
             try:
                 sent = yield item
@@ -186,8 +241,8 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
             except BaseException as given:
                 sent, thrown = None, given
     except StopAsyncIteration:
-        if synthesis is not None:
-            contain("stream", listener.ended, synthesis)
+        if inside is not None:
+            contain(place, run.ended)
         return
     except BaseException as left:
         error = left
@@ -197,9 +252,6 @@ async def iterate_async(source: AsyncGenerator[Any, Any], listener: Listener) ->
             if error is not None:
                 await source.aclose()
         finally:
-            if own and synthesis is not None:
-                synthesis.busy += busy
-                contain("stream", synthesis.finish, error)
-            elif error is not None and synthesis is not None:
-                contain("stream", listener.left, synthesis, error)
+            if inside is not None:
+                contain(place, run.end, error, busy)
             error = thrown = None

@@ -24,6 +24,7 @@ from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import Event, describe, now, set_item, type_name
 from otel_tts.recording import request
+from otel_tts.recording.block import Block
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage, StageOwner
 
@@ -38,7 +39,7 @@ _REFUSALS: Final = (ValueError, TypeError, LookupError)
 """What engines raise for a request that they do not take; broken code raises the same."""
 
 
-class Synthesis(StageOwner):
+class Synthesis(StageOwner, Block):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
@@ -200,14 +201,6 @@ class Synthesis(StageOwner):
         self.prev = None
         self.busy += now() - self.t0
         contain("synthesis", self.finish, error)
-
-    async def __aenter__(self) -> Synthesis:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
 
     # --- stages --------------------------------------------------------------------------------------------------
 

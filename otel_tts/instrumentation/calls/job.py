@@ -13,13 +13,14 @@ import inspect
 import logging
 import operator
 import threading
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from opentelemetry.context import Context
 
 from otel_tts.guard import contain
 from otel_tts.instrumentation.wrapping import HOOKS
-from otel_tts.otel_private.context import current_context
+from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.patches import is_patched, put
 from otel_tts.recording.synthesis import current
 
@@ -103,6 +104,21 @@ def take(which: str) -> Context | None:
         return None
     context, _taken.which, _taken.context = _taken.context, None, None
     return context
+
+
+def in_context(which: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the wrapt function `work`, called in the context of the job whose field `which` this thread has read."""
+
+    def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        context = contain("job", take, which)
+        token = contain("job", enter_context, context) if context is not None else None
+        try:
+            return work(wrapped, instance, args, kwargs)
+        finally:
+            if context is not None and token is not None:
+                contain("job", leave_context, context, token)
+
+    return wrapper
 
 
 def place(module: Any, which: str) -> None:

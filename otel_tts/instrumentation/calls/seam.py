@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -15,11 +15,9 @@ from otel_tts.engines.table import Call, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.instrumentation.calls.arguments import call_of, fact, read
-from otel_tts.instrumentation.calls.job import take as take_job
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
-from otel_tts.record import now
 from otel_tts.recording.stage import Stage, Where
-from otel_tts.recording.streaming import rest_of
+from otel_tts.recording.streaming import EACH, LAST, NOBODY, Listener, Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current
 
 
@@ -52,10 +50,11 @@ def run_stage(
     if stage is None:
         return call(*args, **kwargs)
     stage.count = segments
-    if kind == GENERATOR:
-        return _stream(stage, call(*args, **kwargs), last, context)
-    if kind == ASYNC_GENERATOR:
-        return _stream_async(stage, call(*args, **kwargs))
+    if kind in (GENERATOR, ASYNC_GENERATOR):
+        run, source = contain("stage", _StageRun, stage, last, context), call(*args, **kwargs)
+        if run is None:
+            return source
+        return iterate(source, run) if kind == GENERATOR else iterate_async(source, run)
     if kind == COROUTINE:
         return _await(stage, call(*args, **kwargs))
     if contain("stage", stage.__enter__) is None:
@@ -81,106 +80,46 @@ async def _await(stage: Stage, coroutine: Coroutine[Any, Any, Any]) -> Any:
     return result
 
 
-def _stream(
-    stage: Stage, source: Generator[Any, Any, Any], last: Callable[[Any], Any] | None, context: Context | None
-) -> Generator[Any, Any, Any]:
-    """A generator as a stage: from its first step to its end, current only while it runs."""
-    if contain("stage", _open_in, stage, context) is None:
-        return (yield from source)
-    busy, error, sent, thrown = 0, None, None, None
-    try:
-        while True:
-            token, began = enter_context(stage.ctx), now()
-            contain("stage", stage.resume)
+class _StageRun:
+    """A generator as a stage: from its first step to its end, current only while it runs.
+
+    It begins in `context` where that is not the context of its first step, and ends with an item of which `last` says
+    so.
+    """
+
+    place: str = "stage"
+    resume: Callable[[], object] | None = None
+    pause: Callable[[], object] | None = None
+
+    def __init__(self, stage: Stage, last: Callable[[Any], Any] | None, context: Context | None) -> None:
+        self._stage, self._last, self._context = stage, last, context
+        self.listener: Listener = NOBODY if last is None else EACH
+
+    def begin(self) -> Context:
+        stage = self._stage
+        if self._context is None:
+            stage.open()
+        else:
+            token = enter_context(self._context)
             try:
-                if thrown is not None:
-                    item = source.throw(thrown)
-                else:
-                    item = next(source) if sent is None else source.send(sent)
+                stage.open()
             finally:
-                contain("stage", stage.pause)
-                busy += now() - began
-                leave_context(stage.ctx, token)
-            if last is not None and contain("stage", last, item):
-                contain("stage", _close, stage, busy)
-                return (yield from rest_of(item, source))
-            thrown = None
-            try:
-                sent = yield item
-            except GeneratorExit:
-                raise
-            except BaseException as given:
-                sent, thrown = None, given
-    except StopIteration as end:
-        return end.value
-    except BaseException as left:
-        error = left
-        raise
-    finally:
-        try:
-            if error is not None:
-                source.close()
-        finally:  # closing runs the engine's own clean-up, which may raise
-            if stage.t1 is None:
-                contain("stage", _close, stage, busy, error)
-            error = thrown = None  # with its traceback it holds this frame, and the engine's with their tensors
+                leave_context(self._context, token)
+        if stage.timing is not None:
+            self.resume, self.pause = stage.resume, stage.pause
+        return stage.ctx
 
+    def item(self, item: Any, at: int) -> Take | None:
+        return LAST if self._last is not None and contain("stage", self._last, item) else None
 
-def _open_in(stage: Stage, context: Context | None) -> Stage:
-    if context is None:
-        return stage.open()
-    token = enter_context(context)
-    try:
-        return stage.open()
-    finally:
-        leave_context(context, token)
+    def ended(self) -> None:
+        pass
 
-
-def _close(stage: Stage, busy: int, error: BaseException | None = None) -> None:
-    """Contained as a whole: it stands where the caller's exception is on its way."""
-    stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
-    stage.close(error)
-
-
-async def _stream_async(stage: Stage, source: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
-    opened = contain("stage", stage.open)
-    busy, error, sent, thrown = 0, None, None, None
-    try:
-        while True:
-            token = enter_context(stage.ctx) if opened is not None else None
-            began = now()
-            if opened is not None:
-                contain("stage", stage.resume)
-            try:
-                if thrown is not None:
-                    item = await source.athrow(thrown)
-                else:
-                    item = await (source.__anext__() if sent is None else source.asend(sent))
-            finally:
-                if opened is not None:
-                    contain("stage", stage.pause)
-                    leave_context(stage.ctx, token)
-                busy += now() - began
-            thrown = None
-            try:
-                sent = yield item
-            except GeneratorExit:
-                raise
-            except BaseException as given:
-                sent, thrown = None, given
-    except StopAsyncIteration:
-        return
-    except BaseException as left:
-        error = left
-        raise
-    finally:
-        try:
-            if error is not None:
-                await source.aclose()
-        finally:
-            if opened is not None:
-                contain("stage", _close, stage, busy, error)
-            error = thrown = None
+    def end(self, error: BaseException | None, busy: int) -> None:
+        stage = self._stage
+        if stage.t1 is None:
+            stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
+            stage.close(error)
 
 
 def says_more(seam: Seam) -> bool:
@@ -190,16 +129,10 @@ def says_more(seam: Seam) -> bool:
 
 def run_seam(seam: Seam, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call `wrapped` as the stage that `seam` says; outside of a synthesis, just call it."""
-    job = contain("job", take_job, seam.job) if seam.job is not None else None
-    token = contain("job", enter_context, job) if job is not None else None
-    try:
-        plan = contain("stage", _plan, seam, wrapped, instance, args, kwargs)
-        if plan is None:
-            return wrapped(*args, **kwargs)
-        return run_stage(seam.stage, wrapped, args, kwargs, fold=seam.fold, context=job, **plan)
-    finally:
-        if job is not None and token is not None:
-            contain("job", leave_context, job, token)
+    plan = contain("stage", _plan, seam, wrapped, instance, args, kwargs)
+    if plan is None:
+        return wrapped(*args, **kwargs)
+    return run_stage(seam.stage, wrapped, args, kwargs, fold=seam.fold, **plan)
 
 
 def _plan(
@@ -219,6 +152,7 @@ def _plan(
         "device": _where(seam, call),
         "segments": segments,
         "last": partial(seam.last, call) if seam.last is not None else None,
+        "context": current_context() if seam.job is not None else None,
     }
 
 

@@ -15,7 +15,7 @@ from opentelemetry import trace
 import otel_tts
 from otel_tts import guard
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry
-from otel_tts.instrumentation.calls import entry as entries
+from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.tables import watch
 
 TONE = (0.5 * np.sin(np.pi * np.arange(12000) / 60)).astype(np.float32)  # half a second at 24 kHz
@@ -181,6 +181,6 @@ def test_a_fault_of_ours_reaches_neither_the_engine_nor_the_callback(world, hook
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(entries._EntryCall, part, broken)
+    monkeypatch.setattr(Delivery, part, broken)
     samples = hooked()("hello", callback=lambda samples, progress: heard.append(progress) or 1).samples
     assert samples.tobytes() == TONE.tobytes() and heard == [0.25, 0.5, 0.75, 1.0]

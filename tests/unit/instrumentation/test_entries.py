@@ -24,7 +24,8 @@ from otel_tts import guard
 from otel_tts.audio.samples.sound import Sound
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation.calls import entry as entries
-from otel_tts.instrumentation.calls import seam
+from otel_tts.instrumentation.calls import facts, seam
+from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.tables import watch
 from otel_tts.recording.recorder import Recorder
@@ -419,9 +420,9 @@ HOOK_PARTS = [
     (Synthesis, "__init__"), (Synthesis, "start"), (Synthesis, "finish"), (Synthesis, "audio"),
     (Synthesis, "delivered"), (Synthesis, "close_stage"), (Stage, "__init__"), (Stage, "open"), (Stage, "close"),
     (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Sound, "add"), (Sound, "delivered"),
-    (entries, "bind"), (entries, "fact"), (entries, "length"), (entries, "current"),
+    (entries, "bind"), (facts, "fact"), (facts, "length"), (entries, "current"),
     (entries, "_rest_of"), (seam, "current"), (entries._EntryCall, "_facts"),
-    (entries._EntryCall, "returned"), (entries._EntryCall, "item"), (entries._EntryCall, "ended"),
+    (Delivery, "returned"), (Delivery, "item"), (Delivery, "ended"),
 ]  # fmt: skip
 
 

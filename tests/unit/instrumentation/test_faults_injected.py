@@ -192,7 +192,7 @@ def test_a_generator_of_piper(world, joe) -> None:
     calm = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
     check(
         lambda: [outcome(lambda: [piece.audio_int16_bytes for piece in joe.synthesize("Hi.", calm)])],
-        only=("entry.item", "entry._read_samples", "entry.begin"),
+        only=("delivery.item", "delivery._read_samples", "entry.begin"),
     )
     seen.drain()
 

@@ -422,6 +422,20 @@ def test_a_worker_that_was_there_before_works_for_the_request(world, worker) -> 
     assert not guard.faults
 
 
+def test_a_worker_of_an_engine_with_a_stage_clock_works_for_the_request(world, module) -> None:
+    seen = world()
+    generate, embed, vocode = PARTS["seams"]
+    whole = dataclasses.replace(generate, stage="gpt", within="acoustic_model")
+    engine = load(module(WORKER), entries=PARTS["entries"], seams=(whole, embed, vocode))
+    jobs = engine.start()
+    assert [len(chunk) for chunk in engine.speak(jobs, "one three")] == [300, 500]
+    jobs.put(None)
+    root = root_of(seen)
+    outer, inner = seen.span("tts.acoustic_model"), seen.span("tts.gpt")
+    assert (outer.parent.span_id, inner.parent.span_id) == (root.context.span_id, outer.context.span_id)
+    assert not guard.faults
+
+
 def test_requests_that_wait_for_one_worker_each_have_their_own_work(world, worker) -> None:
     seen, ready = world(), threading.Barrier(4)
 
@@ -736,7 +750,7 @@ def test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch(world, m
         return sound
 
     try:
-        check(lambda: [outcome(ask)], only=("seam", "job", "lock", "batch", "entry.item", "entry._look"))
+        check(lambda: [outcome(ask)], only=("seam", "job", "lock", "batch", "delivery.item", "delivery._look"))
     finally:
         jobs.put(None)
     seen.drain()

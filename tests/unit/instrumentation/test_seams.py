@@ -202,3 +202,36 @@ def test_a_stage_inside_another_is_its_child(world) -> None:
         run_stage("acoustic_model", lambda: stage(plain, 1), (), {})
     inner, outer = seen.drain().span("tts.vocoder"), seen.span("tts.acoustic_model")
     assert inner.parent.span_id == outer.context.span_id
+
+
+def test_an_async_stage_ends_with_its_last_item_and_the_rest_is_nobodys(world) -> None:
+    seen = world()
+
+    async def take() -> list[str]:
+        stream = stage(async_generator, 3, last=lambda item: True)
+        first = await stream.__anext__()
+        assert otel_tts.current().open_stages == []
+        return [first, *[item async for item in stream]]
+
+    with otel_tts.synthesis("m"):
+        assert asyncio.run(take()) == ["tts.vocoder", "text_to_speech m", "text_to_speech m"]
+    assert seen.drain().names() == ["tts.vocoder", "text_to_speech m"]
+    assert not guard.faults
+
+
+def test_what_a_stage_cleans_up_is_its_own(world) -> None:
+    seen = world()
+
+    def stream():
+        try:
+            yield 1
+        finally:
+            with otel_tts.stage("postprocess"):
+                pass
+
+    with otel_tts.synthesis("m"):
+        chunks = stage(stream)
+        next(chunks)
+        chunks.close()
+    seen.drain()
+    assert seen.span("tts.postprocess").parent.span_id == seen.span("tts.vocoder").context.span_id
