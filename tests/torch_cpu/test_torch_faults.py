@@ -29,6 +29,6 @@ def test_a_fault_at_any_line(world: Any) -> None:
     model, ids = build()
     wrong = torch.full((1, 4), 99)  # no such letter
     seen = world()
-    ours = ("entries", "reading", "stage", "transformers")  # the rest does not know of torch
+    ours = ("entry", "arguments", "stage", "transformers")  # the rest does not know of torch
     check(lambda: [outcome(lambda: speak(model, ids)), outcome(lambda: speak(model, wrong))], only=ours)
     seen.drain()
