@@ -161,7 +161,7 @@ def _like(function: F, run: Callable[..., Any]) -> F:
 def _take_from(opened: list[Opened | None]) -> Opened | None:
     """Remove and return what a block is to end: it may be entered by many requests at once, and inside itself."""
     inside = current_context()
-    mine = next((each for each in reversed(opened) if getattr(each, "ctx", None) is inside), None)
+    mine = next((each for each in reversed(opened) if getattr(each, "inside", None) is inside), None)
     if mine is None and opened and None not in opened:  # somebody has left a context of his own
         mine = opened[-1]
     try:

@@ -23,7 +23,7 @@ from otel_tts import names
 from otel_tts.otel_private.context import SPAN_KEY
 
 now = time.perf_counter_ns
-"""The host clock of all records: monotonic nanoseconds. `Synthesis.wall` maps them to the time of day."""
+"""The host clock of all records: monotonic nanoseconds. `Synthesis.epoch_offset_ns` maps them to the time of day."""
 
 # Both skip checks that cost half of a stage: Context forbids item assignment once it is shared (ours is still new), and
 # SpanContext() validates ids (ours come from the provider's own generator).
@@ -40,7 +40,7 @@ Event = tuple[str, "dict[str, Any] | None", "int | None", int]
 class Identifies(Protocol):
     """Who gives spans their ids and asks the user's sampler: the recorder."""
 
-    identity: Any
+    identities: Any
     inherited: tuple[SamplingResult, SamplingResult]
     new_span_id: Callable[[], int]
     new_trace_id: Callable[[], int]
@@ -56,16 +56,16 @@ class LateSpan(trace.Span):
     """The span API over plain slots. Every method may be called from any thread; after the end they do nothing."""
 
     __slots__ = (
-        "attrs", "ctx", "events", "links", "name", "parent", "res", "sc", "status", "t0", "t1",
+        "attrs", "events", "identity", "inside", "links", "name", "outside", "sampling", "status", "t0", "t1",
     )  # fmt: skip
 
     kind: Final = SpanKind.INTERNAL
 
     name: str
-    sc: SpanContext
-    parent: Context
+    identity: SpanContext
+    outside: Context
     """The context in which it was opened: its span is the parent."""
-    ctx: Context
+    inside: Context
     """The context inside: this span is current in it."""
     t0: int
     t1: int | None
@@ -73,13 +73,13 @@ class LateSpan(trace.Span):
     events: list[Event]
     links: tuple[trace.Link, ...]
     status: Status | None
-    res: SamplingResult
+    sampling: SamplingResult
 
     def get_span_context(self) -> SpanContext:
-        return self.sc
+        return self.identity
 
     def is_recording(self) -> bool:
-        return self.t1 is None and self.res.decision is not Decision.DROP
+        return self.t1 is None and self.sampling.decision is not Decision.DROP
 
     def set_attribute(self, key: str, value: Any) -> None:
         if self.t1 is None:
@@ -134,24 +134,24 @@ class LateSpan(trace.Span):
         """Take an identity below the span of the context `outside`, and make the context inside."""
         outer: Any = outside.get(SPAN_KEY)
         above: SpanContext | None = outer.get_span_context() if outer is not None else None
-        if recorder.identity.enabled():
+        if recorder.identities.enabled():
             trace_id = above[0] if above is not None and above[5] else recorder.new_trace_id()
-            flags, state, self.res = recorder.sample(outside, above, trace_id, self.name, self.attrs)
-            self.sc = make_tuple(SpanContext, (trace_id, recorder.new_span_id(), False, flags, state, True))
+            flags, state, self.sampling = recorder.sample(outside, above, trace_id, self.name, self.attrs)
+            self.identity = make_tuple(SpanContext, (trace_id, recorder.new_span_id(), False, flags, state, True))
         else:
-            self.res, self.sc = recorder.inherited[0], above if above is not None else INVALID_SPAN_CONTEXT
+            self.sampling, self.identity = recorder.inherited[0], above if above is not None else INVALID_SPAN_CONTEXT
         inside = Context(outside)
         set_item(inside, SPAN_KEY, self)
-        self.parent, self.ctx = outside, inside
+        self.outside, self.inside = outside, inside
 
     def give_up(self) -> None:
         """Be a span that is not recording and never was: what stays of one that could not be opened."""
-        self.sc, self.res = INVALID_SPAN_CONTEXT, _DROP
+        self.identity, self.sampling = INVALID_SPAN_CONTEXT, _DROP
         self.t0 = self.t1 = now()
 
     def unlink(self) -> None:
         """Break the cycle with its contexts, so that nothing is left to the cyclic collector."""
-        self.ctx = self.parent = None  # pyright: ignore[reportAttributeAccessIssue]
+        self.inside = self.outside = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def note(self, name: str, attributes: dict[str, Any]) -> None:
         """Add an event of ours: `attributes` are plain values that nobody changes afterwards."""
@@ -206,16 +206,17 @@ class OpenRequests(Protocol):
 
 
 class PlainSpan(LateSpan):
-    """A span that is neither a synthesis nor a stage of one: a queue's job, its waiting. `wall` as in `Synthesis`."""
+    """A span that is neither a synthesis nor a stage of one: a queue's job, its waiting, a load, a batch."""
 
-    __slots__ = ("wall",)
+    __slots__ = ("epoch_offset_ns",)
 
     stages: Final[tuple[Any, ...]] = ()
 
-    wall: int
+    epoch_offset_ns: int
+    """Nanoseconds to add to the host clock for the time of day, as it was at the start."""
 
-    def __init__(self, name: str, parent: Context, t0: int, wall: int, attrs: dict[str, Any]) -> None:
-        self.name, self.parent, self.t0, self.wall, self.attrs = name, parent, t0, wall, attrs
+    def __init__(self, name: str, outside: Context, t0: int, epoch_offset_ns: int, attrs: dict[str, Any]) -> None:
+        self.name, self.outside, self.t0, self.epoch_offset_ns, self.attrs = name, outside, t0, epoch_offset_ns, attrs
         self.events, self.links, self.status, self.t1 = [], (), None, None
 
 

@@ -160,7 +160,7 @@ class Devices:
         for (device, how), times in spans.items():
             owner: Owner = (attrs.get(names.ENGINE), attrs.get(names.MODEL), how)
             share += self.ledger.share_of(device, times, beside)
-            self.ledger.add(device, synthesis.sc[1], owner, times)
+            self.ledger.add(device, synthesis.identity[1], owner, times)
         if self._settings.gpu_price:
             attrs[names.COST] = share / 3.6e12 * self._settings.gpu_price
             attrs[names.COST_CURRENCY] = self._settings.currency

@@ -76,7 +76,7 @@ class Emitter:
         """Join the three providers. `interval` None: no thread, only `drain` works (tests)."""
         settings = recorder.settings
         self.recorder, self.settings = recorder, settings
-        self.spans = SpanMaker(recorder.identity, tracer_provider)
+        self.spans = SpanMaker(recorder.identities, tracer_provider)
         self.voices = VoiceNames(settings)
         self._voices: set[tuple[Any, Any]] = set()
         """Engines and the reference voices that they have spoken with."""
@@ -263,8 +263,10 @@ class Emitter:
             synthesis.parts.update(parts)
         self._emit_finished_stages(synthesis)
         others = [other.t0 for other in list(self.recorder.open.values())]
-        self._note_memory(synthesis, synthesis.wall, contain("gpu", self.recorder.devices.settle, synthesis, others))
-        self.spans.emit(synthesis, synthesis.wall)
+        self._note_memory(
+            synthesis, synthesis.epoch_offset_ns, contain("gpu", self.recorder.devices.settle, synthesis, others)
+        )
+        self.spans.emit(synthesis, synthesis.epoch_offset_ns)
         self.instruments.record(synthesis)
         self.lines.ended(synthesis)
         synthesis.folded.clear()
@@ -272,7 +274,7 @@ class Emitter:
         synthesis.unlink()
 
     def _emit_plain(self, span: PlainSpan) -> None:
-        self.spans.emit(span, span.wall)
+        self.spans.emit(span, span.epoch_offset_ns)
         if span.name == names.SPAN_QUEUE:
             self.instruments.record_wait(span)
         elif span.name == names.SPAN_MODEL_LOAD:
@@ -282,7 +284,7 @@ class Emitter:
     def _emit_late_file(self, synthesis: Synthesis, file: Delivered) -> None:
         """A file was read after its synthesis's span had left: a log record in its trace, and its anomalies."""
         facts = facts_of_late_file(synthesis, file)
-        context = context_api.set_value(SPAN_KEY, NonRecordingSpan(synthesis.sc), Context())
+        context = context_api.set_value(SPAN_KEY, NonRecordingSpan(synthesis.identity), Context())
         token = context_api.attach(suppressed_context())
         try:
             with self._lock:
@@ -295,7 +297,7 @@ class Emitter:
         root = stage.root
         stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
         self._settle_memory(stage, late=True)
-        self.spans.emit(stage, root.wall)
+        self.spans.emit(stage, root.epoch_offset_ns)
         if not stage.counted:
             self.instruments.record_stage(root, stage)
         if root.folded.get(stage.stage) is stage:
@@ -313,7 +315,7 @@ class Emitter:
                 continue
             stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
             self._settle_memory(stage)
-            self.spans.emit(stage, synthesis.wall)
+            self.spans.emit(stage, synthesis.epoch_offset_ns)
             self.instruments.record_peak(synthesis, stage)
             stage.unlink()
 
@@ -321,17 +323,17 @@ class Emitter:
         mark, stage.memory = stage.memory, None
         if mark is not None:
             self._note_memory(
-                stage, stage.root.wall, contain("gpu", self.recorder.devices.settle_stage, stage, mark, late)
+                stage, stage.root.epoch_offset_ns, contain("gpu", self.recorder.devices.settle_stage, stage, mark, late)
             )
 
-    def _note_memory(self, record: LateSpan, wall: int, events: list[MemoryEvent] | None) -> None:
+    def _note_memory(self, record: LateSpan, offset_ns: int, events: list[MemoryEvent] | None) -> None:
         """Put memory events where OTEL_TTS_MEMORY_EVENTS wants them."""
         where = self.settings.memory_events
         for attributes, at in events or ():
             if where != "logs":
                 record.events.append((names.MEMORY_EVENT, attributes, None, at))
             if where != "span":
-                self.lines.memory(record, wall + at, attributes)
+                self.lines.memory(record, offset_ns + at, attributes)
 
     def look_at_gpu(self) -> None:
         """Let the books of the devices be settled up to the oldest request that is not yet in them."""

@@ -63,7 +63,7 @@ def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:
     engine = synthesis.engine
     anomalies = judge(
         facts,
-        synthesis.kit.thresholds,
+        synthesis.recorder.thresholds,
         expected_rate=engine.sample_rate if engine is not None else None,
         expected_channels=engine.channels if engine is not None else None,
         text_length=attrs.get(names.TEXT_LENGTH) if attrs.get(names.OUTCOME) is None else None,
@@ -151,7 +151,7 @@ def facts_of_late_file(synthesis: Synthesis, file: Delivered) -> dict[str, Any]:
     if heard is None:
         said = judge(
             _facts_of(facts, None),
-            synthesis.kit.thresholds,
+            synthesis.recorder.thresholds,
             text_length=attrs.get(names.TEXT_LENGTH),
             seconds_per_character=engine.seconds_per_character if engine is not None else None,
         )

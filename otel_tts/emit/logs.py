@@ -94,7 +94,7 @@ class Lines:
         """A gpu.memory event as a log record; not on stderr."""
         self._logger.emit(
             LogRecord(
-                timestamp=stamp, observed_timestamp=stamp, context=record.ctx, severity_number=_INFO[0],
+                timestamp=stamp, observed_timestamp=stamp, context=record.inside, severity_number=_INFO[0],
                 severity_text=_INFO[1], body=names.MEMORY_EVENT, event_name=names.MEMORY_EVENT, attributes=attributes,
             )
         )  # fmt: skip
@@ -105,19 +105,19 @@ class Lines:
     ) -> None:  # fmt: skip
         shown = {_word(key): _safe(key, value) for key, value in fields.items() if value is not None}
         stages = {_word(key): spent for key, spent in stages.items()} if stages else {}
-        stamp = synthesis.wall + at
+        stamp = synthesis.epoch_offset_ns + at
         body = " ".join([event, *(f"{key}={_text(value)}" for key, value in (shown | stages).items())])
         if stages:
             whole = {key: stages.pop(key) for key in WHOLE if key in stages}
             shown |= {**whole, "stages": stages}
         self._logger.emit(
             LogRecord(
-                timestamp=stamp, observed_timestamp=stamp, context=context or synthesis.ctx,
+                timestamp=stamp, observed_timestamp=stamp, context=context or synthesis.inside,
                 severity_number=severity[0], severity_text=severity[1], body=body, event_name=event,
                 attributes={_ATTRIBUTE.get(key, key): value for key, value in shown.items() if key in _ATTRIBUTE},
             )
         )  # fmt: skip
-        self._console.write(event, severity[1], stamp, body, shown, synthesis.sc)
+        self._console.write(event, severity[1], stamp, body, shown, synthesis.identity)
 
 
 _ATTRIBUTE: Final = {

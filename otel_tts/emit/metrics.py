@@ -60,7 +60,7 @@ class Instruments:
 
     def record(self, synthesis: Synthesis) -> None:
         """Record every point of a finished synthesis."""
-        attrs, context = synthesis.attrs, synthesis.ctx
+        attrs, context = synthesis.attrs, synthesis.inside
         outcome = attrs[names.OUTCOME]
         engine = self._label(names.ENGINE, attrs.get(names.ENGINE))
         both = {**engine, **self._label(names.MODEL, attrs.get(names.MODEL))}
@@ -96,18 +96,18 @@ class Instruments:
         engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
         labels = {**engine, **self._label(names.STAGE, stage.stage)}
         took: float = (stage.t1 - stage.t0) / 1e9  # pyright: ignore[reportOptionalOperand, reportUnknownVariableType]
-        self._stage_duration.record(stage.attrs.get(names.STAGE_HOST_DURATION, took), labels, stage.ctx)
+        self._stage_duration.record(stage.attrs.get(names.STAGE_HOST_DURATION, took), labels, stage.inside)
 
     def record_wait(self, span: PlainSpan) -> None:
         """Record how long a job waited in its queue before a synthesis."""
         engine = self._label(names.ENGINE, span.attrs.get(names.ENGINE))
-        self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.ctx)
+        self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.inside)
 
     def record_peak(self, synthesis: Synthesis, stage: Stage) -> None:
         """Record a stage's peak of device memory, where it is known."""
         if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None:
             engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
-            self._peak.record(peak, {**engine, **self._label(names.STAGE, stage.stage)}, stage.ctx)
+            self._peak.record(peak, {**engine, **self._label(names.STAGE, stage.stage)}, stage.inside)
 
     def record_load(self, span: PlainSpan) -> None:
         """Record how long a model took to load, or until that failed."""
@@ -115,7 +115,7 @@ class Instruments:
         labels = {**self._label(names.ENGINE, engine), **self._label(names.MODEL, model)}
         if names.ERROR_TYPE in span.attrs:
             labels[names.OUTCOME] = names.Outcome.ERROR
-        self._load.record(((span.t1 or span.t0) - span.t0) / 1e9, labels, span.ctx)
+        self._load.record(((span.t1 or span.t0) - span.t0) / 1e9, labels, span.inside)
 
     def _label(self, key: str, value: str | None) -> dict[str, str]:
         """Return the label, `other` beyond the bound, or nothing where the value is unknown."""

@@ -19,19 +19,19 @@ from opentelemetry.trace import SpanContext, Status, StatusCode
 from otel_tts.otel_private import tracing
 from otel_tts.otel_private.context import SPAN_KEY
 from otel_tts.record import LateSpan
-from otel_tts.recording.identity import Identity
+from otel_tts.recording.identity import Identities
 
 _PLAIN: Final = frozenset((str, int, float, bool))
 _UNSET: Final = Status(StatusCode.UNSET)
 
 
 class SpanMaker:
-    """Makes spans on the tracer of an `Identity`, which gave their ids and decisions away. Without an SDK: nothing."""
+    """Makes spans on the tracer whose ids and decisions were given away at their start. Without an SDK: nothing."""
 
-    def __init__(self, identity: Identity, provider: Any) -> None:
-        self._provider, self._tracer = provider, identity.tracer
+    def __init__(self, identities: Identities, provider: Any) -> None:
+        self._provider, self._tracer = provider, identities.tracer
         if self._tracer is not None:
-            self._reserved, self._decided = identity.reserved, identity.decided
+            self._reserved, self._decided = identities.reserved, identities.decided
         self._straight = False
         self.look_at_processors()
 
@@ -39,43 +39,47 @@ class SpanMaker:
         """Choose the way for the next records; asked again each time, since processors may be added at any time."""
         self._straight = self._tracer is not None and tracing.only_ended_spans_matter(self._provider)
 
-    def emit(self, record: LateSpan, wall: int) -> None:
-        """Make `record` a span; `wall` maps its times to the time of day."""
-        if self._tracer is None or record.res.decision is Decision.DROP or record.t1 is None:
+    def emit(self, record: LateSpan, offset_ns: int) -> None:
+        """Make `record` a span; `offset_ns` maps its times to the time of day."""
+        if self._tracer is None or record.sampling.decision is Decision.DROP or record.t1 is None:
             return
-        sampled: Any = record.res.attributes  # pyright: ignore[reportUnknownVariableType]
+        sampled: Any = record.sampling.attributes  # pyright: ignore[reportUnknownVariableType]
         attrs = {**sampled, **record.attrs} if sampled else record.attrs
         if self._straight and _is_simple(record, attrs, tracing.span_limits(self._tracer)):
-            self._hand_over(record, attrs, wall, record.t1)
+            self._hand_over(record, attrs, offset_ns, record.t1)
         else:
-            self._run_through_sdk(record, attrs, wall, record.t1)
+            self._run_through_sdk(record, attrs, offset_ns, record.t1)
 
-    def _hand_over(self, record: LateSpan, attrs: dict[str, Any], wall: int, end: int) -> None:
+    def _hand_over(self, record: LateSpan, attrs: dict[str, Any], offset_ns: int, end: int) -> None:
         tracer = self._tracer
-        outer: Any = record.parent.get(SPAN_KEY)
+        outer: Any = record.outside.get(SPAN_KEY)
         parent: SpanContext | None = outer.get_span_context() if outer is not None else None
         if parent is not None and not parent.is_valid:
             parent = None
         tracer.span_processor.on_end(
             ReadableSpan(
-                record.name, record.sc, parent, tracer.resource, attrs,
-                [Event(name, attributes, stamp or wall + at) for name, attributes, stamp, at in record.events], (),
-                record.kind, tracer.instrumentation_info, record.status or _UNSET, wall + record.t0, wall + end,
-                tracing.scope_of(tracer),
+                record.name, record.identity, parent, tracer.resource, attrs,
+                [Event(name, attributes, stamp or offset_ns + at) for name, attributes, stamp, at in record.events], (),
+                record.kind, tracer.instrumentation_info, record.status or _UNSET, offset_ns + record.t0,
+                offset_ns + end, tracing.scope_of(tracer),
             )
         )  # fmt: skip
 
-    def _run_through_sdk(self, record: LateSpan, attrs: dict[str, Any], wall: int, end: int) -> None:
-        self._reserved.trace_id, self._reserved.span_id = record.sc[0], record.sc[1]
-        self._decided.result = SamplingResult(record.res.decision, attrs, record.sc[4])
+    def _run_through_sdk(self, record: LateSpan, attrs: dict[str, Any], offset_ns: int, end: int) -> None:
+        self._reserved.trace_id, self._reserved.span_id = record.identity[0], record.identity[1]
+        self._decided.result = SamplingResult(record.sampling.decision, attrs, record.identity[4])
         span = self._tracer.start_span(
-            record.name, context=record.parent, kind=record.kind, links=record.links, start_time=wall + record.t0
+            record.name,
+            context=record.outside,
+            kind=record.kind,
+            links=record.links,
+            start_time=offset_ns + record.t0,
         )
         for name, attributes, stamp, at in record.events:
-            span.add_event(name, attributes, stamp or wall + at)
+            span.add_event(name, attributes, stamp or offset_ns + at)
         if record.status is not None:
             span.set_status(record.status)
-        span.end(wall + end)
+        span.end(offset_ns + end)
 
 
 def _is_simple(record: LateSpan, attrs: dict[str, Any], limits: Any) -> bool:

@@ -39,7 +39,7 @@ class batch(Block):
 
     def __enter__(self) -> None:
         contain("batch", self._open)
-        self._context = current_context() if self._span is None else self._span.ctx
+        self._context = current_context() if self._span is None else self._span.inside
         self._token = enter_context(self._context)
 
     def __exit__(
@@ -54,13 +54,13 @@ class batch(Block):
             return
         facts = {names.STAGE: self._name, names.BATCH_SIZE: len(members)}
         began = now()
-        name, wall = names.STAGE_PREFIX + self._name, time.time_ns() - began
-        self._span = span = members[0].kit.span(name, Context(), began, wall, dict(facts))
-        span.links = tuple(Link(member.sc) for member in members)
+        name, offset = names.STAGE_PREFIX + self._name, time.time_ns() - began
+        self._span = span = members[0].recorder.span(name, Context(), began, offset, dict(facts))
+        span.links = tuple(Link(member.identity) for member in members)
         for member in members:
             stage = member.stage(self._name, device=self._device)
             stage.attrs.update(facts)
-            stage.links = (Link(span.sc),)
+            stage.links = (Link(span.identity),)
             self._stages.append(stage.open())
 
     def _close(self, error: BaseException | None) -> None:
@@ -73,4 +73,4 @@ class batch(Block):
         if error is not None:
             span.fail(error)
         span.t1 = now()
-        self._stages[0].root.kit.finish(span)
+        self._stages[0].root.recorder.finish(span)

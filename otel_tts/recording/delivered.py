@@ -74,7 +74,7 @@ def _note(owner: Synthesis | Request | None, path: object, returned: bool) -> bo
         return False
     if isinstance(path, io.BytesIO):
         return not path.closed and _note_buffer(synthesis, path, returned)
-    taker = synthesis.kit.taker
+    taker = synthesis.recorder.taker
     return taker is not None and taker.note_file(synthesis, path, returned)
 
 
@@ -85,7 +85,7 @@ def _note_buffer(synthesis: Synthesis, buffer: io.BytesIO, returned: bool) -> bo
 
 
 def _take_excerpt(synthesis: Synthesis, excerpt: Excerpt, returned: bool) -> bool:
-    if (taker := synthesis.kit.taker) is None:
+    if (taker := synthesis.recorder.taker) is None:
         return False
     taker.note_excerpt(synthesis, excerpt, returned)
     return True

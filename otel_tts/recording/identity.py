@@ -23,7 +23,7 @@ _NO_STATE: Final = TraceState()
 _USUAL: Final = (Decision.RECORD_AND_SAMPLE, Decision.DROP)
 
 
-class Identity:
+class Identities:
     """Owns our tracer. Without an SDK provider every decision is "drop"."""
 
     inherited = (_DROP, SamplingResult(Decision.RECORD_AND_SAMPLE))

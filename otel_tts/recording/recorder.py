@@ -25,7 +25,7 @@ from otel_tts.device.devices import Devices
 from otel_tts.device.memory.readings import StageMemory
 from otel_tts.guard import contain
 from otel_tts.record import LateSpan, PlainSpan, StageRecord
-from otel_tts.recording.identity import Identity
+from otel_tts.recording.identity import Identities
 from otel_tts.settings import Settings
 
 
@@ -61,9 +61,9 @@ class Recorder:
         self.max_stage_spans = settings.max_stage_spans
         self.clock, self.clock_note = choice.choose(settings.clock)
         self.thresholds = settings.thresholds
-        self.identity = Identity(tracer_provider)
-        self.new_span_id, self.new_trace_id = self.identity.new_span_id, self.identity.new_trace_id
-        self.inherits, self.inherited = self.identity.inherits, self.identity.inherited
+        self.identities = Identities(tracer_provider)
+        self.new_span_id, self.new_trace_id = self.identities.new_span_id, self.identities.new_trace_id
+        self.inherits, self.inherited = self.identities.inherits, self.identities.inherited
         self.dropped: collections.Counter[str] = collections.Counter()
         self.open: dict[int, Any] = {}
         """The open syntheses, by their identity."""
@@ -86,11 +86,11 @@ class Recorder:
         self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any]
     ) -> tuple[TraceFlags, Any, SamplingResult]:
         """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
-        return self.identity.sample(context, parent, trace_id, name, attrs)
+        return self.identities.sample(context, parent, trace_id, name, attrs)
 
-    def span(self, name: str, outside: Context, began: int, wall: int, attrs: dict[str, Any]) -> PlainSpan:
-        """Begin a span that is neither a synthesis nor a stage of one; `began` and `wall` as in `Synthesis`."""
-        span = PlainSpan(name, outside, began, wall, attrs)
+    def span(self, name: str, outside: Context, began: int, epoch_offset_ns: int, attrs: dict[str, Any]) -> PlainSpan:
+        """Begin a span that is neither a synthesis nor a stage of one; `began` is its `t0`."""
+        span = PlainSpan(name, outside, began, epoch_offset_ns, attrs)
         span.begin(self, outside)
         return span
 

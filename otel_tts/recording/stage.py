@@ -26,7 +26,7 @@ class StageOwner(LateSpan):
 
     __slots__ = ()
 
-    kit: Recorder
+    recorder: Recorder
     silent: bool
     open_stages: list[Stage]
 
@@ -66,26 +66,26 @@ class Stage(StageRecord, Block):
         self.nested = span if span.__class__ is Stage else None
         parent: SpanContext | None = None
         if span is root or self.nested is not None:
-            parent = span.sc
+            parent = span.identity
         elif span is not None:
             parent = span.get_span_context()
-        if parent is None or parent[0] != root.sc[0]:  # a thread without our context, or with another request's
-            parent, current, self.nested = root.sc, Context(current), None
+        if parent is None or parent[0] != root.identity[0]:  # a thread without our context, or with another request's
+            parent, current, self.nested = root.identity, Context(current), None
             set_item(current, SPAN_KEY, root)
-        kit = root.kit
+        recorder = root.recorder
         if root.silent:
-            self.res, self.sc = root.res, parent
+            self.sampling, self.identity = root.sampling, parent
         else:
-            if kit.inherits:
+            if recorder.inherits:
                 flags, state = parent[3], parent[4]
-                self.res = kit.inherited[flags & 1]
+                self.sampling = recorder.inherited[flags & 1]
             else:
-                flags, state, self.res = kit.sample(current, parent, parent[0], self.name, self.attrs)
-            self.sc = make_tuple(SpanContext, (parent[0], kit.new_span_id(), False, flags, state, True))
+                flags, state, self.sampling = recorder.sample(current, parent, parent[0], self.name, self.attrs)
+            self.identity = make_tuple(SpanContext, (parent[0], recorder.new_span_id(), False, flags, state, True))
         inside = Context(current)
         set_item(inside, SPAN_KEY, self)
-        self.parent, self.ctx = current, inside
-        clock, memory = kit.clock, kit.memory
+        self.outside, self.inside = current, inside
+        clock, memory = recorder.clock, recorder.memory
         if memory is not None:
             self.memory = memory.begin(self)
         self.t0 = self.since = now()
@@ -98,30 +98,30 @@ class Stage(StageRecord, Block):
         """End; `error` is what left the stage, if anything did."""
         if error is not None and not isinstance(error, GeneratorExit):
             self.fail(error)
-        clock = self.root.kit.clock
+        clock = self.root.recorder.clock
         if clock is not None:
             clock.end(self)
         self.t1 = now()
-        if self.memory is not None and (memory := self.root.kit.memory) is not None:
+        if self.memory is not None and (memory := self.root.recorder.memory) is not None:
             memory.end(self, self.memory)
         self.root.close_stage(self)
 
     def pause(self) -> None:
         """A generator's stage is suspended: what its stream does until `resume` is somebody else's."""
-        clock = self.root.kit.clock
+        clock = self.root.recorder.clock
         if clock is not None and self.timing is not None:
             clock.pause(self)
 
     def resume(self) -> None:
         """Go on after `pause`; nothing where it is not paused."""
-        clock = self.root.kit.clock
+        clock = self.root.recorder.clock
         if clock is not None and self.timing is not None:
             clock.resume(self)
 
     def __enter__(self) -> Stage:
         try:
             self.open()
-            self.prev = enter_context(self.ctx)
+            self.prev = enter_context(self.inside)
         except Exception as fault:
             note_fault("stage", fault)
             self.give_up()
@@ -134,7 +134,7 @@ class Stage(StageRecord, Block):
     ) -> None:
         if self.prev is None:  # it could not be opened
             return
-        leave_context(self.ctx, self.prev)
+        leave_context(self.inside, self.prev)
         self.prev = None
         try:
             self.close(error)

@@ -43,12 +43,12 @@ class Synthesis(StageOwner, Block):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
-        "announced", "busy", "engine", "failed_stage", "files", "first_byte", "folded", "kit", "marked",
-        "open_stages", "overlapping", "parts", "prev", "recording", "rejected", "request", "segments", "silent",
-        "source", "stage_count", "stages", "stuck", "sums", "swallowed", "text_seen", "tried", "wall",
+        "announced", "busy", "engine", "epoch_offset_ns", "failed_stage", "files", "first_byte", "folded", "marked",
+        "open_stages", "overlapping", "parts", "prev", "recorder", "recording", "rejected", "request", "segments",
+        "silent", "source", "stage_count", "stages", "stuck", "sums", "swallowed", "text_seen", "tried",
     )  # fmt: skip
 
-    kit: Recorder
+    recorder: Recorder
     engine: Engine | None
     stages: list[Stage]
     """Finished and not yet emitted. Whoever removes one emits it."""
@@ -65,7 +65,7 @@ class Synthesis(StageOwner, Block):
     request: request.Request | None
     silent: bool
     """There is no SDK, or it has disabled us: the surrounding span stays the current one for everybody else."""
-    wall: int
+    epoch_offset_ns: int
     """ns to add to the host clock for the time of day; fixed at the start, so a clock set meanwhile tears no trace."""
     busy: int
     """ns inside the engine: without the time suspended at a ``yield``."""
@@ -84,12 +84,12 @@ class Synthesis(StageOwner, Block):
     swallowed: Event | None
     """The exception that left an inner entry, described: whether the outer one lets it out is not known yet."""
 
-    def __init__(self, kit: Recorder, attrs: dict[str, Any], engine: Engine | None = None) -> None:
-        self.kit, self.attrs, self.engine = kit, attrs, engine
+    def __init__(self, recorder: Recorder, attrs: dict[str, Any], engine: Engine | None = None) -> None:
+        self.recorder, self.attrs, self.engine = recorder, attrs, engine
         self.events, self.links = [], ()
         self.status = self.t1 = self.prev = None
         self.stages, self.open_stages, self.folded, self.sums, self.parts = [], [], {}, {}, {}
-        self.stage_count = self.segments = self.busy = self.text_seen = self.wall = 0
+        self.stage_count = self.segments = self.busy = self.text_seen = self.epoch_offset_ns = 0
         self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
         self.failed_stage: str | None = None
         self.announced = self.overlapping = self.rejected = self.silent = self.stuck = False
@@ -98,7 +98,7 @@ class Synthesis(StageOwner, Block):
 
     def start(self, parent: Context | None = None) -> Synthesis:
         """Begin without making it current; `parent` is the context it belongs to (default: the current one)."""
-        kit, attrs = self.kit, self.attrs
+        recorder, attrs = self.recorder, self.attrs
         current = current_context() if parent is None else parent
         self.request = web = request.current.get()
         if names.REQUEST_ID not in attrs:
@@ -107,20 +107,20 @@ class Synthesis(StageOwner, Block):
         self.name = f"{names.OPERATION} {model}" if model else names.OPERATION
         attrs[names.OPERATION_NAME] = names.OPERATION
         attrs[names.OUTPUT_TYPE] = "speech"
-        self.silent = not kit.identity.enabled()
-        self.begin(kit, current)
-        inside = self.ctx
+        self.silent = not recorder.identities.enabled()
+        self.begin(recorder, current)
+        inside = self.inside
         set_item(inside, SYNTHESIS_KEY, self)
         set_item(inside, ENTRIES_KEY, 0)
         started = now()
-        self.wall = time.time_ns() - started
+        self.epoch_offset_ns = time.time_ns() - started
         self.t0 = started
         if web is not None:
             web.synthesis = self
             web.syntheses += 1
             if web.begun is not None:
                 web.begun(self)
-        kit.begin(self)
+        recorder.begin(self)
         return self
 
     def finish(self, error: BaseException | None = None) -> None:
@@ -135,7 +135,7 @@ class Synthesis(StageOwner, Block):
         if error is not None and self.attrs.get(names.OUTCOME) != names.Outcome.ERROR:
             self._classify(error)
         self.t1 = now()
-        self.kit.finish(self)
+        self.recorder.finish(self)
 
     def _hides(self, error: BaseException | None) -> bool:
         """Whether the engine is one that keeps errors to itself, and has let none out."""
@@ -184,12 +184,12 @@ class Synthesis(StageOwner, Block):
     def __enter__(self) -> Synthesis:
         try:
             self.start()
-            self.prev = enter_context(self.ctx)
+            self.prev = enter_context(self.inside)
         except Exception as fault:
             note_fault("synthesis", fault)
             self.silent = True
             self.give_up()
-            self.kit.open.pop(id(self), None)
+            self.recorder.open.pop(id(self), None)
         return self
 
     def __exit__(
@@ -197,7 +197,7 @@ class Synthesis(StageOwner, Block):
     ) -> None:
         if self.prev is None:  # it could not be begun
             return
-        leave_context(self.ctx, self.prev)
+        leave_context(self.inside, self.prev)
         self.prev = None
         self.busy += now() - self.t0
         contain("synthesis", self.finish, error)
@@ -230,14 +230,14 @@ class Synthesis(StageOwner, Block):
             self.failed_stage = stage.stage
             self.swallowed = next((event for event in stage.events if event[0] == "exception"), self.swallowed)
         self.stage_count += 1
-        if (stage.fold or self.stage_count > self.kit.max_stage_spans) and self._fold(stage, took):
+        if (stage.fold or self.stage_count > self.recorder.max_stage_spans) and self._fold(stage, took):
             return
         if self.t1 is None:
             self.stages.append(stage)  # listed at its end: an open stage is never touched by others
             if self.t1 is not None:
-                self.kit.finish_late(self, stage)
+                self.recorder.finish_late(self, stage)
         else:
-            self.kit.hold_late(stage)
+            self.recorder.hold_late(stage)
 
     def _add_up(self, stage: Stage, ended: int) -> None:
         """Add to the sums what stages of this kind took together: nested and parallel ones count once."""
@@ -257,7 +257,7 @@ class Synthesis(StageOwner, Block):
     def _fold(self, stage: Stage, took: int) -> bool:
         """Add to the first folded stage of its kind that has not been emitted; False where `stage` is that first."""
         first = self.folded.get(stage.stage)
-        if first is None or first.ctx is None:  # pyright: ignore[reportUnnecessaryComparison]
+        if first is None or first.inside is None:  # pyright: ignore[reportUnnecessaryComparison]
             self.folded[stage.stage] = stage
             stage.attrs[names.STAGE_HOST_DURATION] = took / 1e9
             return False
@@ -267,10 +267,10 @@ class Synthesis(StageOwner, Block):
         first.count += stage.count
         first.attrs[names.STAGE_SEGMENTS] = first.count
         first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
-        if self.kit.clock is not None and (first.timing is not None or stage.timing is not None):
-            self.kit.clock.fold(first, stage, stage.fold)
-        if self.kit.memory is not None and stage.memory is not None:
-            self.kit.memory.fold(first, stage)
+        if self.recorder.clock is not None and (first.timing is not None or stage.timing is not None):
+            self.recorder.clock.fold(first, stage, stage.fold)
+        if self.recorder.memory is not None and stage.memory is not None:
+            self.recorder.memory.fold(first, stage)
         stage.unlink()
         return True
 
@@ -312,7 +312,7 @@ class Synthesis(StageOwner, Block):
             return None
         scale = self.engine.scale if self.engine is not None and source != "own" else None
         if self.source is not None or self.recording is None:
-            self.recording = Sound(sample_rate, scale, self.kit.thresholds)
+            self.recording = Sound(sample_rate, scale, self.recorder.thresholds)
         self.source = source  # without one before, the next engine call of an own block goes on with the recording
         return self.recording
 
@@ -400,9 +400,9 @@ def enter_entry(synthesis: Synthesis, own: bool) -> Context | None:
     So calls that run side by side in one synthesis are not inside each other, and the caller's spans are parents of
     what his calls do. None where the synthesis is over.
     """
-    outer = synthesis.ctx if own else current_context()
+    outer = synthesis.inside if own else current_context()
     if not own and outer.get(SYNTHESIS_KEY) is not synthesis:  # a generator that is iterated somewhere else
-        outer = synthesis.ctx
+        outer = synthesis.inside
     if outer is None:  # pyright: ignore[reportUnnecessaryComparison]
         return None
     inside = outer if own else Context(outer)

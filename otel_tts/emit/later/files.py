@@ -162,7 +162,7 @@ class FileReader:
             files: Files | None = synthesis.files
             if files is None:
                 files = synthesis.files = Files()
-                files.emitted = synthesis.ctx is None  # pyright: ignore[reportUnnecessaryComparison]
+                files.emitted = synthesis.inside is None  # pyright: ignore[reportUnnecessaryComparison]
             if isinstance(file, Excerpt) and not noted.returned and not files.encode(file):
                 return
             if too_many or len(files.waiting) + len(files.read) + files.reading >= MAX_FILES:

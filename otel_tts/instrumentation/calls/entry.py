@@ -22,7 +22,7 @@ from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.calls.facts import add_up, facts_of, learn
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import now
-from otel_tts.recording import recorder
+from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.streaming import Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current, enter_entry, entries_around
 
@@ -37,7 +37,7 @@ def call_entry(
     kwargs: dict[str, Any],
 ) -> Any:
     """Call `wrapped` as one synthesis of `engine`; its result, exceptions and kind stay what they are."""
-    if recorder.current() is None:
+    if current_recorder() is None:
         return wrapped(*args, **kwargs)
     kind = kind_of(wrapped)
     call = contain("entry", _EntryCall, engine, entry, version, wrapped, instance, args, kwargs)
@@ -167,8 +167,8 @@ class _EntryCall:
 
     def begin(self) -> Context | None:
         """Join the open synthesis, or start one that belongs where the call was made; return the context to run in."""
-        kit = recorder.current()
-        if kit is None:
+        recorder = current_recorder()
+        if recorder is None:
             return None
         call = Call(self._instance, bind(self._names(), self._args, self._kwargs))
         if self.entry.outermost and entries_around():
@@ -177,7 +177,7 @@ class _EntryCall:
             return None
         outer = current()
         self.own = outer is None
-        self.synthesis = Synthesis(kit, self._facts(call), self.engine) if outer is None else outer
+        self.synthesis = Synthesis(recorder, self._facts(call), self.engine) if outer is None else outer
         self.listener = self.synthesis
         self.delivery = Delivery(self.engine, self.entry, call, self.synthesis, self.own)
         self.item, self.ended = self.delivery.item, self.delivery.ended
@@ -189,7 +189,7 @@ class _EntryCall:
 
     def enter(self) -> Context | None:
         """Return the context of the code inside, which is one entry deeper."""
-        return contain(self.place, enter_entry, self.synthesis, self.own) or self.synthesis.ctx
+        return contain(self.place, enter_entry, self.synthesis, self.own) or self.synthesis.inside
 
     def _names(self) -> tuple[str, ...]:
         """Names of the arguments that may be given by position."""

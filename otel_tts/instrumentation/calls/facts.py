@@ -42,8 +42,8 @@ def learn(synthesis: Synthesis, engine: Engine, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         if not (named and name in _IDENTITY):
             synthesis.attrs.setdefault(name, value)
-    if not named and engine.name not in synthesis.kit.warm:
-        synthesis.kit.warm.add(engine.name)
+    if not named and engine.name not in synthesis.recorder.warm:
+        synthesis.recorder.warm.add(engine.name)
         synthesis.mark_cold(names.ColdStart.FIRST_REQUEST)
 
 

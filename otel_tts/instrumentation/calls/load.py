@@ -16,7 +16,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import COROUTINE, kind_of
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import PlainSpan, now
-from otel_tts.recording import recorder
+from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.synthesis import current
 
 _loading: Final[ContextVar[tuple[str, ...]]] = ContextVar("otel_tts_loading", default=())
@@ -27,7 +27,7 @@ def call_load(
     engine: Engine, version: str | None, wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call `wrapped`, which loads a model of `engine`; its result, exceptions and kind stay what they are."""
-    if recorder.current() is None or engine.name in _loading.get():
+    if current_recorder() is None or engine.name in _loading.get():
         return wrapped(*args, **kwargs)
     if kind_of(wrapped) == COROUTINE:
         return _await(_Load(engine, version), wrapped(*args, **kwargs))
@@ -61,8 +61,8 @@ class _Load:
         contain("load", self._end, error)
 
     def _begin(self) -> None:
-        kit = recorder.current()
-        if kit is None:
+        recorder = current_recorder()
+        if recorder is None:
             return
         engine = self._engine
         synthesis = current()
@@ -71,22 +71,24 @@ class _Load:
         facts = {names.ENGINE: engine.name, names.ENGINE_VERSION: self._version, names.MODEL: engine.model}
         attrs = {name: value for name, value in facts.items() if value is not None}
         began = now()
-        self._span = span = kit.span(names.SPAN_MODEL_LOAD, current_context(), began, time.time_ns() - began, attrs)
+        self._span = span = recorder.span(
+            names.SPAN_MODEL_LOAD, current_context(), began, time.time_ns() - began, attrs
+        )
         self._loads = _loading.set((*_loading.get(), engine.name))
-        self._token = enter_context(span.ctx)
+        self._token = enter_context(span.inside)
 
     def _leave(self) -> None:
         if self._span is not None and self._token is not None:
-            leave_context(self._span.ctx, self._token)
+            leave_context(self._span.inside, self._token)
         if self._loads is not None:
             _loading.reset(self._loads)
 
     def _end(self, error: BaseException | None) -> None:
-        span, kit = self._span, recorder.current()
+        span, recorder = self._span, current_recorder()
         if span is None:
             return
         if error is not None:
             span.fail(error)
         span.t1 = now()
-        if kit is not None:
-            kit.finish(span)
+        if recorder is not None:
+            recorder.finish(span)

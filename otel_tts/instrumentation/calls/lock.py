@@ -22,7 +22,7 @@ from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.otel_private.context import current_context
 from otel_tts.patches import replace
 from otel_tts.record import now
-from otel_tts.recording import recorder
+from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.synthesis import current
 
 if TYPE_CHECKING:  # generic to the type checker since wrapt 2, never so at run time before
@@ -86,13 +86,13 @@ def _seen(engine: str, lock: Any) -> Any:
 
 def _note_waiting(engine: str, began: int) -> None:
     """Inside a synthesis it is one of its stages; before it, in a request, a span beside it."""
-    kit, synthesis = recorder.current(), current()
+    recorder, synthesis = current_recorder(), current()
     if synthesis is not None:
         stage = synthesis.stage(names.Stage.QUEUE, device="cpu").open()
         stage.t0 = stage.since = began
         stage.close()
-    elif kit is not None and trace.get_current_span(current_context()).get_span_context().is_valid:
+    elif recorder is not None and trace.get_current_span(current_context()).get_span_context().is_valid:
         attrs = {names.STAGE: names.Stage.QUEUE, names.ENGINE: engine}
-        waited = kit.span(names.SPAN_QUEUE, current_context(), began, time.time_ns() - now(), attrs)
+        waited = recorder.span(names.SPAN_QUEUE, current_context(), began, time.time_ns() - now(), attrs)
         waited.t1 = now()
-        kit.finish(waited)
+        recorder.finish(waited)

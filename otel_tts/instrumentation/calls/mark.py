@@ -104,9 +104,9 @@ def _enter(synthesis: Synthesis, within: str | None) -> _Entered | None:
     """Move the clock, and make its stage the parent of what follows unless somebody's own span is between."""
     move(synthesis, within)
     running = synthesis.marked
-    if running is None or current_context().get(SPAN_KEY) is not running.parent.get(SPAN_KEY):
+    if running is None or current_context().get(SPAN_KEY) is not running.outside.get(SPAN_KEY):
         return None
-    return running.ctx, enter_context(running.ctx)
+    return running.inside, enter_context(running.inside)
 
 
 def _leave(synthesis: Synthesis, entered: _Entered | None, then: str | None) -> None:

@@ -107,7 +107,7 @@ class _StageRun:
                 leave_context(self._context, token)
         if stage.timing is not None:
             self.resume, self.pause = stage.resume, stage.pause
-        return stage.ctx
+        return stage.inside
 
     def item(self, item: Any, at: int) -> Take | None:
         return LAST if self._last is not None and contain("stage", self._last, item) else None

@@ -72,7 +72,7 @@ def take(web: Request, body: Any) -> None:
     synthesis: Any = web.synthesis
     if synthesis is None or not answer.is_of(answer.passing.size):  # an answer to HEAD has no body
         return
-    if (taker := synthesis.kit.taker) is not None:
+    if (taker := synthesis.recorder.taker) is not None:
         taker.note_excerpt(synthesis, answer.passing.excerpt(), returned=True, shared=web.syntheses > 1)
 
 

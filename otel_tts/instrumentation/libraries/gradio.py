@@ -26,8 +26,9 @@ from otel_tts.instrumentation.libraries import web as asgi
 from otel_tts.instrumentation.libraries.queued_job import Batch, Job, refuse
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import enter_context, leave_context
-from otel_tts.recording import recorder, request
+from otel_tts.recording import request
 from otel_tts.recording.delivered import note_file
+from otel_tts.recording.recorder import current as current_recorder
 
 _QUEUEING: Final = "gradio.queueing"
 _JOB: Final = "_otel_tts_job"
@@ -198,8 +199,8 @@ def _show_id(wrapped: Any, queue: Any, args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _with_id(event_id: Any = None, bars: Any = None, *more: Any) -> tuple[Any, ...] | None:
-    kit, web = recorder.current(), request.current.get()
-    if kit is None or web is None or not kit.settings.gradio_progress or not bars:
+    recorder, web = current_recorder(), request.current.get()
+    if recorder is None or web is None or not recorder.settings.gradio_progress or not bars:
         return None
     last = copy.copy(bars[-1])
     last.desc = f"{last.desc} · {web.id}" if last.desc else web.id

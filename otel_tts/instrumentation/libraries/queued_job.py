@@ -23,7 +23,9 @@ from otel_tts.engines.table import Engine
 from otel_tts.guard import contain
 from otel_tts.otel_private.context import current_context
 from otel_tts.record import PlainSpan, now
-from otel_tts.recording import recorder, request
+from otel_tts.recording import request
+from otel_tts.recording.recorder import Recorder
+from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.synthesis import Synthesis
 
 _IDENTITY: Final = (names.ENGINE, names.ENGINE_VERSION, names.PROVIDER, names.MODEL)
@@ -103,8 +105,8 @@ class Job:
         self._ended = True
         for synthesis in self._made[-1:]:  # by now it knows its engine, whoever began it
             _learn(self._function, synthesis)
-        maker, kit = _makers.get(self._function), recorder.current()
-        if maker is None or kit is None:
+        maker, recorder = _makers.get(self._function), current_recorder()
+        if maker is None or recorder is None:
             return
         span = self._span or self._open_span()
         failed = span is not None and span.status is not None
@@ -113,33 +115,33 @@ class Job:
         if self.cancelled or failed:
             span.attrs[names.OUTCOME] = names.Outcome.CANCELLED if self.cancelled else names.Outcome.ERROR
         ended = now() if self.cancelled or self._answered is None else self._answered  # then its queue tidies up
-        self._note_waiting(kit, span, maker, self._picked_up or ended)
+        self._note_waiting(recorder, span, maker, self._picked_up or ended)
         span.t1 = ended
-        kit.finish(span)
+        recorder.finish(span)
 
-    def _note_waiting(self, kit: recorder.Recorder, span: PlainSpan, maker: _Maker, until: int) -> None:
+    def _note_waiting(self, recorder: Recorder, span: PlainSpan, maker: _Maker, until: int) -> None:
         attrs = {names.STAGE: names.Stage.QUEUE}
         if (engine := maker.facts.get(names.ENGINE)) is not None:
             attrs[names.ENGINE] = engine
-        waited = kit.span(names.SPAN_QUEUE, span.ctx, self.handed_in, self._wall, attrs)
+        waited = recorder.span(names.SPAN_QUEUE, span.inside, self.handed_in, self._wall, attrs)
         waited.t1 = until
-        kit.finish(waited)
+        recorder.finish(waited)
 
     def _open_span(self) -> PlainSpan | None:
-        kit = recorder.current()
-        if kit is None:
+        recorder = current_recorder()
+        if recorder is None:
             return None
         name = f"{names.SPAN_JOB} {self._name}" if self._name else names.SPAN_JOB
-        self._span = kit.span(name, self.context, self.handed_in, self._wall, {names.REQUEST_ID: self.id})
-        self.context = self._span.ctx
+        self._span = recorder.span(name, self.context, self.handed_in, self._wall, {names.REQUEST_ID: self.id})
+        self.context = self._span.inside
         return self._span
 
     def link_to(self, synthesis: Synthesis) -> None:
         """One synthesis serves several jobs: say so on both sides, since a span has one parent only."""
         if self._span is not None:
             self._remember(synthesis)
-            self._span.add_link(synthesis.sc)
-            synthesis.links = (*synthesis.links, Link(self._span.sc))
+            self._span.add_link(synthesis.identity)
+            synthesis.links = (*synthesis.links, Link(self._span.identity))
             _learn(self._function, synthesis)
 
 
@@ -179,9 +181,9 @@ class Batch:
 
 def refuse(function: Any) -> None:
     """A full queue has refused a job of `function`: a synthesis that was rejected, where it would have made one."""
-    kit, maker = recorder.current(), _makers.get(function)
-    if kit is not None and maker is not None:
-        refused = Synthesis(kit, dict(maker.facts), maker.engine).start()
+    recorder, maker = current_recorder(), _makers.get(function)
+    if recorder is not None and maker is not None:
+        refused = Synthesis(recorder, dict(maker.facts), maker.engine).start()
         refused.reject()
         refused.finish()
 

@@ -20,7 +20,7 @@ from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
-from otel_tts.recording.identity import Identity
+from otel_tts.recording.identity import Identities
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis
@@ -147,7 +147,7 @@ PLACES = [
         "__init__", "add", "delivered", "facts", "playout", "_keep", "_measure", "_join_pieces", "_play",
     )),
     *((SpanMaker, name) for name in ("emit", "_hand_over")),
-    *((Identity, name) for name in ("sample", "enabled")),
+    *((Identities, name) for name in ("sample", "enabled")),
     *((Instruments, name) for name in ("record", "_label")),
     *((Lines, name) for name in ("started", "ended", "_write")),
     (VoiceNames, "name"),

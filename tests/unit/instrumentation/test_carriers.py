@@ -167,7 +167,7 @@ def test_a_child_has_the_callers_span_as_a_remote_parent(world, way) -> None:
             seen = way()
     finally:
         request.current.reset(token)
-    assert seen == (synthesis.sc.trace_id, stage.sc.span_id, True, (None, "web-1"))
+    assert seen == (synthesis.identity.trace_id, stage.identity.span_id, True, (None, "web-1"))
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
@@ -179,10 +179,10 @@ def test_a_pools_processes_forget_the_request_that_made_them(world) -> None:
     here = world()
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
         with here.synthesis() as first:
-            assert pool.submit(seen_by_a_child).result()[0] == first.sc.trace_id
+            assert pool.submit(seen_by_a_child).result()[0] == first.identity.trace_id
         assert pool.submit(seen_by_a_child).result() == (0, 0, False, (None, None))
         with here.synthesis() as second:
-            assert next(iter(pool.map(partial(look_after, 1), [2])))[0] == second.sc.trace_id
+            assert next(iter(pool.map(partial(look_after, 1), [2])))[0] == second.identity.trace_id
         assert pool.submit(seen_by_a_child).result()[0] == 0
 
 
@@ -226,9 +226,9 @@ def test_a_batch_is_a_span_with_links_and_a_stage_in_each_request(world, clock) 
     (batch,) = [span for span in spans if span.parent is None]
     shares = [span for span in spans if span.parent is not None]
     assert len(shares) == 3
-    assert {span.parent.span_id for span in shares} == {one.sc.span_id for one in requests}
-    assert {link.context.span_id for link in batch.links} == {one.sc.span_id for one in requests}
-    assert batch.context.trace_id not in {one.sc.trace_id for one in requests}
+    assert {span.parent.span_id for span in shares} == {one.identity.span_id for one in requests}
+    assert {link.context.span_id for link in batch.links} == {one.identity.span_id for one in requests}
+    assert batch.context.trace_id not in {one.identity.trace_id for one in requests}
     for span in shares:
         assert [link.context.span_id for link in span.links] == [batch.context.span_id]
         assert (span.start_time, span.end_time) == (batch.start_time, batch.end_time)
