@@ -210,8 +210,6 @@ class PlainSpan(LateSpan):
 
     __slots__ = ("wall",)
 
-    stages: Final[tuple[Any, ...]] = ()
-
     wall: int
 
     def __init__(self, name: str, parent: Context, t0: int, wall: int, attrs: dict[str, Any]) -> None:

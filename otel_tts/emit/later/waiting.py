@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from otel_tts.emit.later.files import FileReader
 from otel_tts.guard import contain
-from otel_tts.record import LateSpan
+from otel_tts.record import LateSpan, StageRecord
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageOwner
 
 DEVICE_PATIENCE_S: Final = 30.0
 """Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
@@ -114,6 +114,8 @@ def _is_answered(record: Any) -> bool:
     return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE_S * 1e9
 
 
-def _stages_of(record: Any) -> list[Stage]:
+def _stages_of(record: LateSpan) -> list[StageRecord]:
     """Return the finished stages of a synthesis, or the stage itself that outlived its own."""
-    return [record] if hasattr(record, "root") else record.stages
+    if isinstance(record, StageOwner):
+        return record.stages.finished
+    return [record] if isinstance(record, StageRecord) else []
