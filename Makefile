@@ -50,7 +50,7 @@ lint: $(DEV) ## ruff, pyright, layers between the modules, generated documents
 bench: $(DEV) ## measure what a request costs
 	$(BIN)/python -m tests.bench
 
-docs: $(DEMO) ## write docs/settings.md and docs/names.md from the tables in otel_tts
+docs: $(DEMO) ## write the pages of docs/ that are made from the tables in otel_tts
 	$(BIN)/python docs/generate.py
 
 dashboards: $(DEV) ## write dashboards/generated from the builders

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/settings.md, its Chinese twin, names.md and engines.md from otel_tts; with --check compare them."""
+"""Write the pages of docs/ that are made from otel_tts (`PAGES` lists them); with --check compare them."""
 
 from __future__ import annotations
 
@@ -170,6 +170,10 @@ def engines_page() -> str:
     return runpy.run_path(str(Path(__file__).with_name("engines_page.py")))["page"](NOTE)
 
 
+def engine_fields_page() -> str:
+    return runpy.run_path(str(Path(__file__).with_name("engine_fields_page.py")))["page"](NOTE, table)
+
+
 def settings_page_zh() -> str:
     return runpy.run_path(str(Path(__file__).with_name("settings_zh.py")))["page"](NOTE, table, default)
 
@@ -179,6 +183,7 @@ PAGES = {
     "zh-CN/settings.md": settings_page_zh,
     "names.md": names_page,
     "engines.md": engines_page,
+    "engine-fields.md": engine_fields_page,
 }
 
 

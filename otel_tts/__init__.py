@@ -3,8 +3,8 @@
 """otel-tts: an OpenTelemetry distribution for speech synthesis.
 
 A service is started with ``opentelemetry-instrument`` (or ``otel-tts run``) and needs none of this. For code of your
-own: `synthesis`, `stage`, `current`, `carried`, `batch`; for an engine of your own a table: `Engine`, `Entry`, `Seam`,
-`Chunk`.
+own: `synthesis`, `stage`, `current`, `carried`, `batch`; for an engine of your own a table: `Engine` of `Entry`, `Seam`
+and what they hold, which `watch` or an entry point brings into force.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from otel_tts import variables as _variables  # pyright: ignore[reportUnusedImport]  # noqa: F401  # the first import
 from otel_tts.api import stage, synthesis
-from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam
+from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Load, Mark, Seam
 from otel_tts.names import Stage
 from otel_tts.recording.batch import batch
 from otel_tts.recording.carried import carried
@@ -31,11 +31,25 @@ def configure(**options: Any) -> None:
     run(**options)
 
 
+def watch(engine: Engine) -> None:
+    """Hook `engine`'s callables as soon as their modules are imported, or now where they are.
+
+    For a table that no entry point in the group ``otel_tts_engine`` names. Never raises: a table of the wrong form is
+    said in the log, and nothing of it is used.
+    """
+    from otel_tts.instrumentation import tables
+
+    tables.watch(engine)
+
+
 __all__ = [
     "Call",
+    "Callback",
     "Chunk",
     "Engine",
     "Entry",
+    "Load",
+    "Mark",
     "Seam",
     "Stage",
     "__version__",
@@ -45,4 +59,5 @@ __all__ = [
     "current",
     "stage",
     "synthesis",
+    "watch",
 ]

@@ -188,7 +188,7 @@ class StageRecord(LateSpan):
     timing: Any
     """What the clock has noted between its ends."""
     memory: Any
-    """As `timing`, of the device's memory."""
+    """What was noted of the device's memory between its ends."""
     where: Where
 
     def unlink(self) -> None:

@@ -137,7 +137,7 @@ def down(state: StateOption = None) -> None:
 
 @contextmanager
 def _explained() -> Generator[None]:
-    """As `explained`, and say what an interrupt has left."""
+    """Turn a `Trouble` into its message and exit status; after an interrupt, say how to go on."""
     try:
         with explained():
             yield

@@ -20,8 +20,8 @@ from otel_tts.trouble import Trouble
 
 APP: Final = "otel_tts.demo.service:app"
 HOST: Final = "127.0.0.1"
-READY_WITHIN: Final = 90.0  # seconds; a first import on a slow disk takes tens of them
-ENDED_WITHIN: Final = 30.0
+READY_WITHIN_S: Final = 90.0  # a first import on a slow disk takes tens of them
+ENDED_WITHIN_S: Final = 30.0
 _TAIL: Final = 15  # lines of the log shown when something went wrong
 
 
@@ -46,7 +46,7 @@ def serve(environ: Mapping[str, str], log: Path) -> Generator[str]:
             raise
         code = _end(process)
     if code is None:
-        raise Trouble(f"The service did not end within {ENDED_WITHIN:.0f} s of SIGTERM and was killed.\n{_tail(log)}")
+        raise Trouble(f"The service did not end within {ENDED_WITHIN_S:.0f} s of SIGTERM and was killed.\n{_tail(log)}")
     if code not in _GOOD_EXITS:
         raise Trouble(f"The service ended with status {code}.\n{_tail(log)}")
 
@@ -70,13 +70,13 @@ def _free_port() -> int:
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     # By connecting, not by GET /health: that would be the first request in everyone's telemetry.
-    deadline = time.monotonic() + READY_WITHIN
+    deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
         _check_still_there(process, log)
         with suppress(OSError), socket.create_connection((HOST, port), timeout=1.0):
             return
         time.sleep(0.1)
-    raise Trouble(f"The service was not ready within {READY_WITHIN:.0f} s.\n{_tail(log)}")
+    raise Trouble(f"The service was not ready within {READY_WITHIN_S:.0f} s.\n{_tail(log)}")
 
 
 def _check_still_there(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -90,7 +90,7 @@ def _end(process: subprocess.Popen[bytes]) -> int | None:
     if process.poll() is None:
         process.terminate()
     try:
-        return process.wait(ENDED_WITHIN)
+        return process.wait(ENDED_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -23,9 +23,9 @@ from otel_tts.guard import contain, note_fault
 from otel_tts.record import LateSpan, OpenRequests, StageRecord
 from otel_tts.settings import Settings
 
-_SETTLE_AFTER: Final = 2_000_000_000
-"""ns: times of a device become known a little after their request's end."""
-_LOOK_EVERY: Final = 1_000_000_000
+_SETTLE_AFTER_NS: Final = 2_000_000_000
+"""Times of a device become known a little after their request's end."""
+_LOOK_EVERY_NS: Final = 1_000_000_000
 _MOST_OPEN: Final = 20_000
 _DEVICE_CLOCKS: Final = frozenset({"events", "sync"})
 
@@ -78,28 +78,28 @@ class Devices:
     def look(self, open_since: Iterable[int]) -> None:
         """Do what is due now and then; `open_since` are the starts of the requests that are not yet settled."""
         now = time.perf_counter_ns()
-        if now - self._looked < _LOOK_EVERY:
+        if now - self._looked < _LOOK_EVERY_NS:
             return
         self._looked = now
         if self._begun and self._polls and not self.poller.started:
             self.poller.start()
         if self.memory is not None:
             contain("gpu.memory", self.memory.look)  # a lost device must not keep the books open
-        until = min((now - _SETTLE_AFTER, *open_since))
-        self.ledger.settle(max(until, now - ledger.LONGEST_WAIT))
+        until = min((now - _SETTLE_AFTER_NS, *open_since))
+        self.ledger.settle(max(until, now - ledger.LONGEST_WAIT_NS))
 
     def stop(self) -> None:
         """End the NVML thread and share out what is on the books."""
         self.poller.stop()
         self.ledger.settle(time.perf_counter_ns())
         if self._allocator is not None:
-            contain("gpu.courtesy", peak_statistics.uninstall, self._allocator.torch)
+            contain("gpu.courtesy", peak_statistics.uninstall)
 
-    def before_fork(self) -> None:
+    def hold(self) -> None:
         """Let no child inherit the locks of a driver's library in use."""
         self._held = self.poller if self.poller.hold() else None
 
-    def after_fork_in_parent(self) -> None:
+    def release(self) -> None:
         """Go on."""
         held, self._held = self._held, None
         if held is not None:
@@ -108,7 +108,7 @@ class Devices:
     def renew(self) -> None:
         """Begin anew in a forked child: CUDA cannot be used there, and the parent reports what it counted."""
         if self._allocator is not None:
-            contain("gpu.courtesy", peak_statistics.uninstall, self._allocator.torch)
+            contain("gpu.courtesy", peak_statistics.uninstall)
         self._held, self._begun = None, False
         self._renew()
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from otel_tts import settings as table
 from otel_tts import variables
+from otel_tts.device.torch import graphs
 from otel_tts.distro import console_warnings, defaults, fork, losses, propagation, shutdown, start_line
 from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
@@ -124,6 +125,7 @@ def forget() -> None:
     web.uninstrument()
     log_lines.uninstrument()
     loguru.uninstrument()
+    graphs.unwatch_torch()
     console_warnings.uninstall()
 
 

@@ -8,10 +8,10 @@ counted: with a new instance id they would be counted twice. gunicorn --preload 
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
+from otel_tts import forking
 from otel_tts.distro import losses, shutdown
 from otel_tts.distro.resource import process_attributes
 from otel_tts.guard import contain, faults
@@ -23,12 +23,12 @@ _registered = False
 
 
 def install(pipeline: Pipeline) -> None:
-    """Renew what a child inherits. os.register_at_fork cannot be undone, so it is asked once."""
+    """Renew what a child inherits."""
     global _pipeline, _registered
     _pipeline = pipeline
     if not _registered:
         _registered = True
-        os.register_at_fork(after_in_child=_renew)
+        forking.register("fork", renew=_renew)
 
 
 def uninstall() -> None:
@@ -40,13 +40,13 @@ def uninstall() -> None:
 def _renew() -> None:
     if _pipeline is None:
         return
-    contain("fork.losses", losses.renew_after_fork)
+    contain("fork.losses", losses.renew)
     contain("fork.connections", _open_own_connections, _pipeline)
     contain("fork.resource", providers.add_to_resource, _pipeline, process_attributes())
     contain("fork.metrics", _forget_parents_counts, _pipeline.metrics)
     contain("fork.process", _measure_this_process)
     contain("fork.gate", _forget_counts)
-    contain("fork.threads", shutdown.renew_after_fork)  # the last: before it a signal finds nothing to flush
+    contain("fork.threads", shutdown.renew)  # the last: before it a signal finds nothing to flush
 
 
 def _open_own_connections(pipeline: Pipeline) -> None:

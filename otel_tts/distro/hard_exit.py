@@ -17,7 +17,7 @@ from otel_tts.guard import contain
 from otel_tts.otel_private import providers
 from otel_tts.otel_private.pipeline import Pipeline
 
-PATIENCE: Final = 1.0
+PATIENCE_S: Final = 1.0
 """Seconds that such an end may take longer."""
 
 _original: Final[Callable[[int], Any]] = os._exit
@@ -62,7 +62,7 @@ def _leave(status: int) -> Any:
     armed, _armed = _armed, False
     try:
         if armed and _flush is not None and contain("exit", _has_something_to_send):
-            contain("exit", _flush, PATIENCE)
+            contain("exit", _flush, PATIENCE_S)
     finally:
         _original(status)
 

@@ -56,7 +56,7 @@ class Watched:
 
 
 class Counted(Watched):
-    """The same for spans and log records, which are counted on their way and where they did not arrive."""
+    """An exporter of spans or log records, which are counted on their way and where they did not arrive."""
 
     def export(self, batch: Sequence[Any], **kwargs: Any) -> Any:
         """Export `batch` and count it where the answer is not SUCCESS."""
@@ -181,7 +181,7 @@ def settle(signal: str, seconds: float) -> None:
         exporter.force_flush(seconds * 1000)
 
 
-def renew_after_fork() -> None:
+def renew() -> None:
     """Forget what the parent had lost: it tells of it itself."""
     _losses.renew()
 

@@ -17,19 +17,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
 from typing import Any, Final
 
 from wrapt import register_post_import_hook
 
+from otel_tts.background import Worker, run_beside
 from otel_tts.distro import hard_exit, losses
-from otel_tts.distro.crew import Crew
 from otel_tts.guard import contain
 from otel_tts.otel_private.pipeline import SIGNALS, Pipeline
 
-_REFILL: Final = 60.0
+_REFILL_S: Final = 60.0
 """Seconds after which a budget that was used up on a dead collector is whole again."""
 _AFTER_ALL_OTHERS: Final = -1000
 """multiprocessing runs finalizers from high to low."""
@@ -46,7 +46,7 @@ class Budget:
 
     def left(self) -> float:
         """Return what may be spent now."""
-        if self._now() - self._last > _REFILL:
+        if self._now() - self._last > _REFILL_S:
             self._spent = 0.0
         return max(0.0, self.seconds - self._spent)
 
@@ -61,7 +61,8 @@ class Exit:
 
     def __init__(self, pipeline: Pipeline, timeout: float) -> None:
         self._pipeline = pipeline
-        self._crew = Crew("recorder", *SIGNALS)
+        self._workers = {name: Worker(f"otel-tts-{name}", f"flush.{name}") for name in ("recorder", *SIGNALS)}
+        self._park()
         self._budget = Budget(timeout)
         self._ended = False
         self._one_at_a_time = threading.RLock()  # a signal handler may interrupt the thread that holds it
@@ -83,15 +84,24 @@ class Exit:
         return done
 
     def leave(self, at_most: float) -> bool:
-        """As `shutdown`, in no more than `at_most` seconds of the budget."""
+        """Flush, then end the providers made here, in no more than `at_most` seconds of the budget."""
         return self.shutdown(min(at_most, self._budget.left()))
 
     def renew(self) -> None:
         """Begin anew in a forked child."""
         self._one_at_a_time = threading.RLock()
         self._budget = Budget(self._budget.seconds)
-        self._crew.restart()
+        for worker in self._workers.values():
+            worker.renew()
+        self._park()
         self._process = os.getpid()
+
+    def _park(self) -> None:
+        for worker in self._workers.values():
+            worker.start()
+
+    def _run(self, jobs: Mapping[str, Callable[[], object]], seconds: float) -> list[str]:
+        return run_beside(self._workers, jobs, seconds)
 
     def _jobs(self, method: Callable[[str], str]) -> dict[str, Callable[[], object]]:
         """Return what there is to call: a configuration file may leave a signal without a provider."""
@@ -113,11 +123,11 @@ class Exit:
 
     def _within(self, seconds: float, jobs: dict[str, Callable[[], object]], last: bool) -> bool:
         began = time.monotonic()
-        late = self._crew.run({"recorder": lambda: _drain(seconds, last)}, seconds)
-        late += self._crew.run(jobs, max(0.0, seconds - (time.monotonic() - began)))
+        late = self._run({"recorder": lambda: _drain(seconds, last)}, seconds)
+        late += self._run(jobs, max(0.0, seconds - (time.monotonic() - began)))
         if not late and not last and losses.anything_waits():
             left = max(0.0, seconds - (time.monotonic() - began))
-            self._crew.run({signal: partial(losses.settle, signal, left) for signal in jobs}, left)
+            self._run({signal: partial(losses.settle, signal, left) for signal in jobs}, left)
         self._budget.note(time.monotonic() - began, delivered=not late)
         if late or last:
             contain("shutdown.report", losses.report, late, seconds)
@@ -171,7 +181,7 @@ def shutdown(timeout: float | None = None) -> bool:
     return False if _exit is None else _quietly(_exit.shutdown, timeout)
 
 
-def renew_after_fork() -> None:
+def renew() -> None:
     """Park new threads in a forked child, and take care of its end."""
     if _exit is not None:
         _exit.renew()

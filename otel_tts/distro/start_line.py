@@ -16,7 +16,7 @@ from otel_tts.settings import MASK, Settings
 from otel_tts.version import __version__
 
 UNKNOWN_SERVICE: Final = "unknown_service"
-_LONGEST_LIKELY_TIMEOUT: Final = 300.0
+_LONGEST_LIKELY_TIMEOUT_S: Final = 300.0
 _DEFAULT_ENDPOINTS: Final = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -102,6 +102,6 @@ def _headers(environ: Mapping[str, str]) -> list[str]:
 
 def _is_too_long(seconds: str) -> bool:
     try:
-        return float(seconds) > _LONGEST_LIKELY_TIMEOUT
+        return float(seconds) > _LONGEST_LIKELY_TIMEOUT_S
     except ValueError:
         return False

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 _KERNEL: Final = 2_000_000
 """Cycles of the kernel that only takes time."""
-_FLUSH: Final = 5.0
+_FLUSH_S: Final = 5.0
 
 
 def module(name: str) -> Any:
@@ -76,7 +76,7 @@ class Bench:
 
     def finish(self, recorder: Any) -> None:
         """Emit everything that the recorder has, waiting for the device a moment."""
-        recorder.taker.flush(_FLUSH)
+        recorder.taker.flush(_FLUSH_S)
 
     def launch(self) -> None:
         """Queue a kernel of about a millisecond on the current stream."""

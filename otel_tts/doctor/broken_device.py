@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MODES: Final = ("thread_local", "global")
 """Error modes of a capture; in the second one, torch's default, a query of another thread is expected to spoil it."""
-_PATIENCE: Final = 120
+_PATIENCE_S: Final = 120
 """Seconds for a process that imports torch, initialises CUDA and breaks it."""
 
 
@@ -125,9 +125,9 @@ def apart(part: str, name: str, judge: Callable[[Any], Check]) -> Iterator[Check
     """Run `part` in a process of its own and judge the document that it prints."""
     command = [sys.executable, "-m", "otel_tts.doctor.broken_device", part]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
     except subprocess.TimeoutExpired:
-        yield Check(name, FAIL, f"its process did not end in {_PATIENCE} s")
+        yield Check(name, FAIL, f"its process did not end in {_PATIENCE_S} s")
         return
     try:
         told = json.loads(done.stdout.splitlines()[-1])

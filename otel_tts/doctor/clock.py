@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _GROUPS: Final = 13
 _IN_A_GROUP: Final = 20
-_PAUSE: Final = 1.0
+_PAUSE_S: Final = 1.0
 """Seconds between groups: the reference is renewed three times, and a drift of 1 ppm is 12 µs in the end."""
-_POLL: Final = 1_000_000
+_POLL_NS: Final = 1_000_000
 """ns after which an event on an idle stream is given up: something else is using the device."""
 _THREADS: Final = 4
 _REQUESTS: Final = 10
@@ -72,7 +72,7 @@ def clock(bench: Bench) -> Iterator[Check]:
 
 def sandwich(bench: Bench) -> Sandwiches:
     """Place events of an idle stream with a clock of their own, and look where they were."""
-    from otel_tts.device.clocks.device_clock import RESOLUTION, DeviceClocks, spacing
+    from otel_tts.device.clocks.device_clock import RESOLUTION_NS, DeviceClocks, spacing
     from otel_tts.device.clocks.event_pool import EventPool
 
     backend, now, seen = bench.backend, bench.now, Sandwiches()
@@ -88,12 +88,12 @@ def sandwich(bench: Bench) -> Sandwiches:
     """Of each group the narrowest: half its width, theta, and the device's own time."""
     for group in range(_GROUPS):
         if group:
-            bench.sleep(_PAUSE)
+            bench.sleep(_PAUSE_S)
         narrow: list[tuple[float, float, float]] = []
         for _ in range(_IN_A_GROUP):
             epoch, event, asked = known.epoch, pool.take(device), now()
             backend.record(event, stream)
-            while not (passed := backend.query(event)) and now() - asked < _POLL:
+            while not (passed := backend.query(event)) and now() - asked < _POLL_NS:
                 pass
             done = now()
             if not passed:
@@ -103,7 +103,9 @@ def sandwich(bench: Bench) -> Sandwiches:
             if group:
                 _judge(seen, known.place(at, error, 0, 1 << 62), asked, done)
             ms = backend.elapsed_ms(first, event)
-            narrow.append(((done - asked) / 2 + max(RESOLUTION, spacing(ms)), (asked + done) / 2 - ms * 1e6, ms * 1e6))
+            narrow.append(
+                ((done - asked) / 2 + max(RESOLUTION_NS, spacing(ms)), (asked + done) / 2 - ms * 1e6, ms * 1e6)
+            )
             seen.widths.append(done - asked)
             if not known.calibrate(epoch, event, asked, done):
                 pool.give_back(device, event)
@@ -141,7 +143,7 @@ def concurrent(bench: Bench) -> Iterator[Check]:
         counts[mode] = seen.total()
         bench.finish(made)
         stages = list(spans.get_finished_spans())
-        made.close()
+        made.taker.close()
     added = counts["events"] - counts["host"]
     on_device, astray = placed(stages)
     whole = on_device == 2 * (_THREADS * _REQUESTS + 1)

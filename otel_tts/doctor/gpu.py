@@ -23,7 +23,7 @@ from otel_tts.doctor.broken_device import captures, sticky
 from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, Check, attempt
 from otel_tts.doctor.clock import clock, concurrent
 
-_KINETO: Final = 50_000
+_KINETO_NS: Final = 50_000
 """ns by which the profiler's own conversion of clocks may be off."""
 _MIB: Final = 1 << 20
 
@@ -121,7 +121,7 @@ def _synchronisations(bench: Bench) -> Iterator[Check]:
                     bench.request(made)
                     times[mode].append((bench.now() - began) / 1e6)
             counts[mode] += seen.total()
-            made.drain()
+            made.taker.drain()
     added = counts["events"] - counts["host"]
     yield Check(
         "synchronisations",
@@ -142,12 +142,12 @@ def _profiler(bench: Bench) -> Iterator[Check]:
     made, spans = bench.recorder("events")
     for _ in range(10):
         bench.request(made)
-    made.flush(5)
+    made.taker.flush(5)
     spans.clear()
     with profiler.profile(activities=activities) as seen:
         bench.request(made)
         torch.cuda.synchronize()
-    made.flush(5)
+    made.taker.flush(5)
     kernels: list[tuple[int, int]] = [
         (event.start_ns(), event.start_ns() + event.duration_ns())
         for event in seen.profiler.kineto_results.events()
@@ -160,7 +160,7 @@ def _profiler(bench: Bench) -> Iterator[Check]:
         )
         return
     start, end = min(span.start_time for span in stages), max(span.end_time for span in stages)
-    claimed = max(span.attributes[names.GPU_CLOCK_UNCERTAINTY] for span in stages) * 1e9 + _KINETO
+    claimed = max(span.attributes[names.GPU_CLOCK_UNCERTAINTY] for span in stages) * 1e9 + _KINETO_NS
     work = [kernel for kernel in kernels if sum(kernel) / 2 < end]  # what follows is the copy to the host
     early, late = start - min(k[0] for k in work), max(k[1] for k in work) - end
     fits = early < claimed and late < claimed
@@ -169,7 +169,8 @@ def _profiler(bench: Bench) -> Iterator[Check]:
         PASS if fits else FAIL,
         (
             f"first kernel {-early / 1e3:.1f} µs after the stages' start, last one over {-late / 1e3:.1f} µs before "
-            f"their end; claimed {(claimed - _KINETO) / 1e3:.1f} µs, and {_KINETO / 1e3:.0f} for the profiler's clock"
+            f"their end; claimed {(claimed - _KINETO_NS) / 1e3:.1f} µs, "
+            f"and {_KINETO_NS / 1e3:.0f} for the profiler's clock"
         ),
     )
 
@@ -186,7 +187,7 @@ def _memory(bench: Bench) -> Iterator[Check]:
         with synthesis.stage("vocoder"):
             torch.empty(100 * _MIB, dtype=torch.uint8, device=bench.device)
     theirs = torch.cuda.max_memory_allocated()
-    made.flush(5)
+    made.taker.flush(5)
     ours = {span.name: span.attributes.get(names.MEMORY_PEAK) for span in spans.get_finished_spans()}
     fits = ours.get("tts.model") == theirs and (ours.get("tts.vocoder") or 0) < theirs
     yield Check("peak", PASS if fits else FAIL, f"ours {ours.get('tts.model')}, max_memory_allocated {theirs} bytes")
@@ -195,12 +196,12 @@ def _memory(bench: Bench) -> Iterator[Check]:
             torch.empty(1 << 50, dtype=torch.uint8, device=bench.device)
     except torch.OutOfMemoryError:
         pass
-    made.flush(5)
+    made.taker.flush(5)
     last = spans.get_finished_spans()[-1]
     told: dict[str, Any] = dict(last.events[-1].attributes) if last.events else {}
     fits = told.get(names.MEMORY_OOM) is True and told.get(names.MEMORY_REQUESTED, 0) >= 1 << 50
     yield Check("out of memory", PASS if fits else FAIL, f"free {told.get(names.MEMORY_DEVICE_FREE)} bytes were told")
-    made.close()
+    made.taker.close()
 
 
 def _energy(bench: Bench) -> Iterator[Check]:
@@ -291,7 +292,7 @@ def _fork(bench: Bench) -> Iterator[Check]:
         try:
             with Synthesis(made, {}) as synthesis, synthesis.stage("text_frontend"):
                 pass
-            made.drain()
+            made.taker.drain()
             status = 0
         finally:
             os._exit(status)

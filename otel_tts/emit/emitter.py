@@ -13,8 +13,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
-from collections.abc import Callable
 from typing import Any, Final
 
 from opentelemetry import context as context_api
@@ -22,15 +20,15 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import NonRecordingSpan
 
-from otel_tts import names
+from otel_tts import forking, names
 from otel_tts.audio.files.excerpt import Excerpt
-from otel_tts.audio.samples.sound import pending
 from otel_tts.device.clocks import choice
 from otel_tts.device.clocks.sums import add_up
 from otel_tts.device.memory.readings import MemoryEvent
 from otel_tts.emit.facts import facts_of_late_file, note_reference, settle
 from otel_tts.emit.later.files import Delivered, FileReader
-from otel_tts.emit.later.waiting import DEVICE_AT_EXIT_S, Waiting, with_files
+from otel_tts.emit.later.times import DeviceTimes
+from otel_tts.emit.later.waiting import Waiting
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.spans import SpanMaker
@@ -54,6 +52,8 @@ _STUCK_EVERY: Final = 10
 _LATE_AFTER_S: Final = 1.0
 """Seconds that a stage after its synthesis waits for more of its kind: a file may be written chunk by chunk."""
 _MAX_VOICES: Final = 4096
+_AT_EXIT_S: Final = 1.0
+"""Seconds that a device at work, and files that are being read, are given when the process ends or somebody flushes."""
 _AT_THE_END_S: Final = 1.0
 """Seconds that a request waits at most once there is no thread any more."""
 _BREATH_EVERY: Final = 50
@@ -81,7 +81,8 @@ class Emitter:
         """Engines and the reference voices that they have spoken with."""
         self.lines = Lines(logger_provider, settings)
         self.files = FileReader(recorder, self._emit_late_file)
-        self._on_device = Waiting(recorder, self.files, recorder.finished.append)
+        self._times = DeviceTimes(recorder)
+        self._waiting = Waiting(recorder, (self._times, self.files), recorder.finished.append)
         self.instruments = Instruments(meter_provider, recorder, self.voices)
         self._lock = threading.Lock()
         self._interval = interval
@@ -89,26 +90,19 @@ class Emitter:
         self._held = False
         recorder.taker = self
         self._start_thread()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=_weakly(self._before_fork),
-                after_in_parent=_weakly(self._after_fork_in_parent),
-                after_in_child=_weakly(self._after_fork),
-            )
+        forking.register("fork", hold=self._hold, release=self._release, renew=self._renew)
         tracing.put_first(tracer_provider, FlushFirst(self))
 
     # --- asked by the recorder ----------------------------------------------------------------------------------------
 
     def ends(self, record: LateSpan) -> None:
         """On the request's path: note what the device has passed already, and let the record's files be read."""
-        self._on_device.ask(record)
-        if (synthesis := with_files(record)) is not None:
-            contain("files", self.files.start, synthesis)
+        self._waiting.start(record)
 
     def handle_now(self, record: LateSpan) -> None:
         """Handle a record on its own thread: there is no other any more."""
-        self._on_device.ask(record)
-        self._on_device.has_times(record, give_up=True)
+        self._times.start(record)
+        self._times.is_ready(record, give_up=True)
         if not self._lock.acquire(
             timeout=_AT_THE_END_S
         ):  # an exporter hangs, or a collection in here has ended `record`
@@ -160,7 +154,7 @@ class Emitter:
         deadline = time.monotonic() + timeout
         self.spans.look_at_processors()
         self._release_late(late_after)
-        self._on_device.look()
+        self._waiting.look()
         done = 0
         while True:  # taken once even where nothing waits: another thread may be at work on the last record
             if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -198,7 +192,7 @@ class Emitter:
             record = self.recorder.finished.popleft()
         except IndexError:
             return False
-        if not self._on_device.admit(record):
+        if not self._waiting.admit(record):
             self._safely("record", self._materialise, record)
         return True
 
@@ -313,8 +307,8 @@ class Emitter:
                 stage = synthesis.stages.finished.pop(0)
             except IndexError:
                 return
-            if not self._on_device.has_times(stage, give_up=self.recorder.closed):
-                self._on_device.append(stage)  # it ended just now, or its request still runs
+            if not self._times.is_ready(stage, give_up=self.recorder.closed):
+                self._waiting.append(stage)  # it ended just now, or its request still runs
                 continue
             stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
             self._settle_memory(stage)
@@ -341,7 +335,7 @@ class Emitter:
     def look_at_gpu(self) -> None:
         """Let the books of the devices be settled up to the oldest request that is not yet in them."""
         with self._lock:
-            waiting = [*list(self.recorder.open.values()), *self.recorder.finished.copy(), *self._on_device]
+            waiting = [*list(self.recorder.open.values()), *self.recorder.finished.copy(), *self._waiting]
             self.recorder.devices.look([record.t0 for record in waiting])
 
     def report_stuck(self) -> None:
@@ -364,17 +358,17 @@ class Emitter:
         """As `drain`, and give devices at work, and files that are being read, a moment."""
         began = time.monotonic()
         self.drain(timeout, breathe=False)
-        self._on_device.wait(min(DEVICE_AT_EXIT_S, timeout / 2))
-        self.files.wait(min(DEVICE_AT_EXIT_S, timeout / 4))
+        self._waiting.wait(min(_AT_EXIT_S, timeout / 2))
+        self.files.wait(min(_AT_EXIT_S, timeout / 4))
         return self.drain(max(0.0, timeout - (time.monotonic() - began)), breathe=False)
 
     def close(self, timeout: float = 3.0) -> bool:
         """Stop the thread after a last drain; what finishes later is handled at once on the caller's thread."""
         deadline = time.monotonic() + timeout
         drained = self.drain(timeout, breathe=False)
-        self._on_device.wait(min(DEVICE_AT_EXIT_S, timeout / 2))
-        self._on_device.look(give_up=True)
-        contain("files", self.files.wait, max(0.0, min(DEVICE_AT_EXIT_S, deadline - time.monotonic())))
+        self._waiting.wait(min(_AT_EXIT_S, timeout / 2))
+        self._waiting.look(give_up=True)
+        contain("files", self.files.wait, max(0.0, min(_AT_EXIT_S, deadline - time.monotonic())))
         self.recorder.closed = True
         self._wake.set()
         self.recorder.memory = None
@@ -384,34 +378,29 @@ class Emitter:
     @property
     def waiting(self) -> int:
         """Records that are not yet telemetry."""
-        return len(self.recorder.finished) + len(self._on_device)
+        return len(self.recorder.finished) + len(self._waiting)
 
     # --- fork --------------------------------------------------------------------------------
 
-    def _before_fork(self) -> None:
+    def _hold(self) -> None:
         # Our thread holds SDK locks only while it holds this one: a child forked meanwhile would wait for ever.
         if self._lock.acquire(timeout=1):  # else: another thread forks, or an exporter is stuck
             self._held = True
-        self.recorder.devices.before_fork()
+        self.recorder.devices.hold()
 
-    def _after_fork_in_parent(self) -> None:
-        self.recorder.devices.after_fork_in_parent()
+    def _release(self) -> None:
+        self.recorder.devices.release()
         if self._held:
             self._held = False
             self._lock.release()
 
-    def _after_fork(self) -> None:
+    def _renew(self) -> None:
         self._lock, self._wake, self._held = threading.Lock(), threading.Event(), False
-        if self.recorder.clock is not None:
-            self.recorder.clock.after_fork(
-                [*self.recorder.finished, *self.recorder.late, *self._on_device, *self.recorder.open.values()]
-            )
-        self._on_device.clear()  # the parent will send these
-        contain("files", self.files.after_fork)
-        contain("gpu", self.recorder.devices.renew)
+        self.recorder.renew(list(self._waiting))
+        self._waiting.clear()  # the parent will send these
+        contain("files", self.files.renew)
+        contain("voices", self.voices.renew)
         contain("metrics", self.instruments.renew)
-        self.recorder.renew()
-        pending.renew()
         self._start_thread()
 
 
@@ -428,17 +417,6 @@ class FlushFirst(SpanProcessor):
 
     def shutdown(self) -> None:
         self._emitter.close()
-
-
-def _weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Call `method` while its object lives: what is registered at fork cannot be taken back."""
-    weak = weakref.WeakMethod(method)
-
-    def call() -> None:
-        if (alive := weak()) is not None:
-            alive()
-
-    return call
 
 
 _installed: Emitter | None = None

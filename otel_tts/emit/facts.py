@@ -80,7 +80,7 @@ def note_reference(attrs: dict[str, Any], voices: VoiceNames) -> None:
     voice: Any = attrs.get(names.VOICE)
     if voices.is_settled(voice):  # asked for before: the path is gone
         return
-    facts = voices.patience.ask(read_reference, voice)
+    facts = voices.disk.ask(read_reference, voice)
     if facts is not None:
         known = {
             names.REFERENCE_SIZE: facts.size,

@@ -19,7 +19,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from otel_tts import names
-from otel_tts.emit.patience import Patience
+from otel_tts.emit.disk import Disk
 from otel_tts.privacy.policy import let_voice
 from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
@@ -48,9 +48,14 @@ class VoiceNames:
         self._key = key if len(key) <= 64 else hashlib.blake2b(key).digest()
         self._files: dict[tuple[str, int, int], str] = {}
         self._lock = threading.Lock()
-        self.patience = Patience()
+        self.disk = Disk()
         for voice in self._public:
             let_voice(voice)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child."""
+        self._lock = threading.Lock()
+        self.disk.renew()
 
     def name(self, voice: str, presets: Collection[str] = ()) -> tuple[str, str]:
         """Return how `voice` is called in traces and logs, and its metric label.
@@ -101,7 +106,7 @@ class VoiceNames:
             return
         hashed = None
         if attrs.get(names.VOICE_SOURCE) == "reference" and not self.is_settled(voice):
-            hashed = self.patience.ask(self.hash_file, voice)
+            hashed = self.disk.ask(self.hash_file, voice)
         attrs[names.VOICE] = self.name(hashed or voice, _presets(synthesis))[0]
 
     def is_settled(self, voice: object) -> bool:

@@ -37,21 +37,21 @@ path cannot say it. Unknown is None, and so is whatever is no plain value: a ten
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where an entry's result (or each item that it yields) has its samples and their rate.
-
-    `samples` is an attribute, a key or an index of the result, or a path of them (``"audio.1"``); None: the result
-    itself, or what it names: ``(samples, rate)``, ``(rate, samples)``, a mapping or an object with ``audio`` and
-    ``sampling_rate``. `rate` likewise, or the rate itself in Hz (from 1000 on). Samples may be a list of arrays: they
-    count as one after the other. Where a path cannot say it, `samples` is a function of the result; None from it is no
-    audio seen: a stream's item without any is no delivery. `given`: both are arguments of the call by name, which is
-    handed the audio to write it.
-    """
+    """Where an entry's result (or each item that it yields) has its samples and their rate."""
 
     samples: str | int | Callable[[Any], Any] | None = None
+    """An attribute, a key or an index of the result, or a path of them (``"audio.1"``); None: the result itself, or
+    what it names: ``(samples, rate)``, ``(rate, samples)``, a mapping or an object with ``audio`` and
+    ``sampling_rate``. A list of arrays counts as one after the other. Where a path cannot say it, a function of the
+    result; None from it is no audio seen: a stream's item without any is no delivery."""
     rate: str | int | float | None = None
+    """Where the sample rate is: an attribute, a key, an index or a path of them, or the rate itself in Hz (a number
+    from 1000 on)."""
     given: bool = False
+    """`samples` and `rate` name arguments of the call, which is handed the audio to write it."""
     select: Callable[[Call, Any], Any] | None = None
-    """As a function in `samples`, which is not asked then, where it depends on the call what an item is."""
+    """A function of the call and of its result or item that returns the samples, or None for no audio: in the place of
+    `samples` where it depends on the call what an item is."""
     encoding: str | None = None
     """What is in samples that are bytes: ``"pcm16"`` or ``"float32"``, little-endian, of as many channels as the engine
     has (default: one). They may be cut anywhere."""
@@ -64,40 +64,47 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """An argument of a plain entry that is called with each piece of audio as it is made: streaming by callback.
-
-    `argument` is its name, `chunk` says where its first argument has the samples. `stops` is a function of its answer
-    and its arguments that says whether the caller wants no more.
-    """
+    """An argument of a plain entry that is called with each piece of audio as it is made: streaming by callback."""
 
     argument: str
+    """The argument's name."""
     chunk: Chunk = field(default_factory=Chunk)
+    """Where what the callback is given first has the samples."""
     stops: Callable[..., bool] | None = None
+    """A function of the callback's answer and its arguments that says whether the caller wants no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A callable whose call is one synthesis: a function, method, generator or their async kinds.
 
-    `target` is the dotted name inside the engine's module, such as ``"PiperVoice.synthesize"``. An entry that runs
-    inside another one joins its synthesis. `chunk` None: the result holds no samples, an inner entry has them.
+    An entry that runs inside another one joins its synthesis.
     """
 
     target: str
+    """The dotted name inside the module, such as ``"PiperVoice.synthesize"``."""
     text: Reader | None = "text"
+    """The text that is spoken, or texts. Only its length is kept."""
     chunk: Chunk | None = field(default_factory=Chunk)
+    """Where the samples are; None: the result holds none, an inner entry has them."""
     voice: Reader | None = None
+    """The voice's name, or the path of a reference recording. A hash leaves unless presets or settings name it."""
     model: Reader | None = None
+    """The model's name, where it is not `Engine.model`."""
     language: Reader | None = None
+    """The text's language."""
     device: Reader | None = None
     """What the engine runs on: a torch.device, a name such as ``"cuda:0"``, or an onnxruntime session."""
     sample_rate: Reader | int | None = None
+    """The rate in Hz of samples that do not name their own, where it is not `Engine.sample_rate`."""
     facts: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
-    """Further attributes: name of the attribute to where it stands."""
+    """Further attributes of the synthesis: name of the attribute to where its value stands."""
     module: str | None = None
+    """The module of `target`, where it is not the engine's."""
     required: bool = False
-    """Returning None is an error; its exception is the one that left an entry inside, which this one swallowed."""
+    """Returning None is an error, with the exception that left an entry inside, where this one swallowed it."""
     callback: Callback | None = None
+    """The argument through which the audio is streamed."""
     parameters: tuple[str, ...] | Callable[[tuple[Any, ...]], tuple[str, ...]] = ()
     """Names of what is given by position to a callable that is compiled and has no signature; where overloads differ, a
     function of what is given."""
@@ -107,7 +114,7 @@ class Entry:
     """Where a result or item says that it is an error instead of audio: a path in it or a function of it, to an
     exception or anything true. For engines that hand errors over and raise none."""
     optional: bool = False
-    """Not in every version: it is not missed."""
+    """The callable is not in every version: it is not missed."""
     kinds: tuple[str, ...] = ()
     """What the callable is: ``"function"``, ``"generator"``, ``"coroutine"``, ``"async generator"``. `chunk` is for the
     first of them; in a version where it is another one, its result is not read, and was never empty audio."""
@@ -122,16 +129,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """A callable whose call is one stage. `module` where it is not the engine's; `device` ``"cpu"`` where it never
-    runs on a device; `fold` puts all its calls in a request into one span."""
+    """A callable whose call is one stage of a synthesis."""
 
     target: str
+    """The dotted name inside the module, such as ``"KModel.forward"``."""
     stage: str
+    """The stage's name, one of `Stage` where one fits."""
     module: str | None = None
+    """The module of `target`, where it is not the engine's."""
     device: str | None = None
+    """``"cpu"`` where it never runs on a device."""
     fold: bool = False
+    """All its calls in a request become one span, with their number and their time."""
     facts: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
-    """Attributes of the stage: name to where it stands when the call begins."""
+    """Attributes of the stage: name of the attribute to where its value stands when the call begins."""
     segments: Reader | None = None
     """How many segments one call makes where it is a batch of a request's sentences."""
     streams: Reader | None = None
@@ -157,60 +168,71 @@ class Seam:
 class Mark:
     """A callable whose call says which stage runs from now on: for engines whose stages are lines, not callables.
 
-    `stage` is the stage's name, or a function of the `Call` that returns it; None for none of them. The same stage goes
-    on, another one ends it, and so does a seam that is not within it. `segments`: the call returns the text's segments.
-    `stages` lists what a function may return.
+    The same stage goes on, another one ends it, and so does a seam that is not within it.
     """
 
     target: str
+    """The dotted name inside the module."""
     stage: str | Callable[[Call], str | None]
+    """The stage's name, or a function of the call that returns it; None from it: none of them."""
     module: str | None = None
+    """The module of `target`, where it is not the engine's."""
     segments: bool = False
+    """The call returns the text's segments: their number becomes the synthesis's ``tts.segment.count``."""
     stages: tuple[str, ...] = ()
+    """What a function in `stage` may return."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A callable that loads a model, where more is to be said than its name. No load where `unless` is true: what was
-    to be loaded is there already. `note` is shown the call when it has succeeded, to keep what only it knows.
-    """
+    """A callable that loads a model, where more is to be said than its name."""
 
     target: str
+    """The dotted name inside the engine's module; in another module ``"module:Class.method"``."""
     unless: Callable[[Call], Any] | None = None
+    """No load where this is true: what was to be loaded is there already."""
     note: Callable[[Call], object] | None = None
+    """It is shown the call when that has succeeded, to keep what only the call knows."""
     parameters: tuple[str, ...] = ()
     """Names of what is given by position where the callable is compiled and has no signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A table for one engine.
-
-    `module` is the import that triggers the hooks, `distribution` the installed package that has the version (``""``
-    where there is none).
-    `only_with` is a dotted name that the module has to have where packages share its name; without it nothing of the
-    table is used.
-    `onnx` names the stage that a run of onnxruntime inside this engine is. `scale` is the full scale of float
-    samples. `seconds_per_character` (shortest, longest) marks audio as truncated or too long for its text.
-    `load` lists callables that load a model: their time goes to ``tts.model.load.duration``. One in another module is
-    ``"module:Class.method"``.
-    """
+    """The table of one engine."""
 
     name: str
+    """The engine's name in telemetry."""
     module: str
+    """The module whose import sets the hooks; dotted names stand in it unless a line says otherwise."""
     distribution: str
+    """The installed package whose version is noted; ``""`` where there is none, as of a source checkout."""
     entries: tuple[Entry, ...]
+    """The callables that are a synthesis."""
     seams: tuple[Seam, ...] = ()
+    """The callables that are a stage."""
     marks: tuple[Mark, ...] = ()
+    """The callables that say which stage runs from now on."""
     load: tuple[str | Load, ...] = ()
+    """The callables that load a model: their time goes to ``tts.model.load.duration``. One in another module is
+    ``"module:Class.method"``."""
     only_with: str = ""
+    """A dotted name that the module has to have, where packages share its name; without it nothing of the table is
+    used."""
     model: str | None = None
+    """The model's name, where the entries read none."""
     presets: frozenset[str] = frozenset()
+    """Voices that may be exported by name; others are hashed."""
     onnx: str = Stage.MODEL
+    """The stage that a run of onnxruntime inside this engine is."""
     scale: float | None = None
+    """The full scale of float samples, where it is not 1.0: 32767 for PCM as floats."""
     sample_rate: int | None = None
+    """The rate in Hz of samples that do not name theirs; audio of another one is `wrong_sample_rate`."""
     channels: int | None = None
+    """Audio of another number of channels is `wrong_channels`; None: samples that are bytes have one."""
     seconds_per_character: tuple[float, float] | None = None
+    """Shortest and longest: audio beyond them is `truncated` or `too_long` for its text."""
     prefixes: tuple[str, ...] = ()
     """Packages that the modules are imported from as well: with ``"GPT_SoVITS"`` ``TTS_infer_pack.TTS`` is
     ``GPT_SoVITS.TTS_infer_pack.TTS`` too."""

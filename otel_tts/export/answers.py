@@ -16,7 +16,7 @@ from typing import Any, Final
 MOST_BYTES: Final = 64_000
 """Bytes of an answer that are read, and into which it is unpacked."""
 _LONGEST: Final = 200
-_A_DAY: Final = 86_400.0
+_DAY_S: Final = 86_400.0
 _RETRIED: Final = frozenset((429, 502, 503, 504))
 _RETRIED_SELDOM: Final = frozenset((408, 500))
 
@@ -152,4 +152,4 @@ def _seconds(header: str | None) -> float | None:
             seconds = parsedate_to_datetime(header.strip()).timestamp() - time.time()
         except (TypeError, ValueError, OverflowError):
             return None
-    return min(max(seconds, 0.0), _A_DAY) if math.isfinite(seconds) else None
+    return min(max(seconds, 0.0), _DAY_S) if math.isfinite(seconds) else None

@@ -21,8 +21,8 @@ _logger = logging.getLogger("otel_tts.export")
 
 _DEFAULT: Final = "http://localhost:4318"
 _COMPRESSIONS: Final = ("none", "gzip", "deflate")
-_SECONDS: Final = 10.0
-_MOST_SECONDS: Final = 86_400.0
+_TIMEOUT_S: Final = 10.0
+_LONGEST_TIMEOUT_S: Final = 86_400.0
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BLANK: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -35,7 +35,7 @@ class Target:
 
     url: str = field(repr=False)
     headers: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
-    timeout: float = _SECONDS
+    timeout: float = _TIMEOUT_S
     """Seconds for a batch, all tries together."""
     compression: str = "none"
     certificate: str | None = None
@@ -120,13 +120,13 @@ def _headers(variable: str, given: str) -> dict[str, bytes]:
 
 def _timeout(variable: str, given: str) -> float:
     try:
-        seconds = float(given) if given else _SECONDS
+        seconds = float(given) if given else _TIMEOUT_S
     except ValueError:
         seconds = 0.0
     if not seconds > 0:
-        _logger.warning("otel-tts: %s is no number of seconds above 0; %g are used", variable, _SECONDS)
-        return _SECONDS
-    return min(seconds, _MOST_SECONDS)
+        _logger.warning("otel-tts: %s is no number of seconds above 0; %g are used", variable, _TIMEOUT_S)
+        return _TIMEOUT_S
+    return min(seconds, _LONGEST_TIMEOUT_S)
 
 
 def _file(variable: str, given: str) -> str | None:

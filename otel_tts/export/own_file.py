@@ -16,13 +16,11 @@ import os
 import shutil
 import threading
 import time
-import weakref
-from collections.abc import Callable
 from typing import Final
 
+from otel_tts import forking
 from otel_tts.export import shared_folder
 from otel_tts.export.shared_folder import PACKED, PLAIN, UNFINISHED, Folder
-from otel_tts.guard import contain
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _ONLY_MINE: Final = 0o600
@@ -43,7 +41,7 @@ class OwnFile:
         self._size = 0
         self._born = 0.0
         folder.own.add(self)
-        os.register_at_fork(after_in_child=_weakly(self))
+        forking.register("export.fork", renew=self.renew)
 
     def write(self, line: bytes) -> None:
         """Append `line`, which ends in a line feed, and keep the folder to its bounds.
@@ -178,13 +176,3 @@ def _pack(folder: int, name: str) -> None:
                 os.unlink(stem + UNFINISHED, dir_fd=folder)
             raise
     os.unlink(name, dir_fd=folder)
-
-
-def _weakly(own: OwnFile) -> Callable[[], None]:
-    reference = weakref.ref(own)
-
-    def renew() -> None:
-        if (file := reference()) is not None:
-            contain("export.fork", file.renew)
-
-    return renew

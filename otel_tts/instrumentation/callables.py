@@ -1,8 +1,9 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The proxies that stand where a hooked callable stood: they look, bind, pickle and copy like what they wrap.
+"""What stands where a hooked callable stood, and which kind of callable one is: function, coroutine, generator.
 
-wrapt's own refuse to be pickled or copied, and a service may well send ``voice.synthesize`` to a process pool.
+What stands there looks, binds, pickles and copies like what it wraps, and torch.compile takes it for that. wrapt's own
+proxies refuse to be pickled or copied, and a service may well send ``voice.synthesize`` to a process pool.
 """
 
 from __future__ import annotations
@@ -61,14 +62,9 @@ class Hook(_FunctionWrapper):
         return self
 
 
-def hook(parent: Any, attribute: str, wrapper: Callable[..., Any]) -> Any:
-    """Put a hook with the wrapt function `wrapper` in the place of `parent`.`attribute`; return it."""
-    original: Any = inspect.getattr_static(parent, attribute)
-    if not _may_be_compiled(parent, original):
-        return wrapt.wrap_object(parent, attribute, Hook, (wrapper,))
-    placed = _compilable(original, wrapper)
-    setattr(parent, attribute, placed)
-    return placed
+def hook(parent: Any, original: Any, wrapper: Callable[..., Any]) -> Any:
+    """Return what may stand in the place of `parent`'s `original` and calls the wrapt function `wrapper`."""
+    return _compilable(original, wrapper) if _may_be_compiled(parent, original) else Hook(original, wrapper)
 
 
 def _may_be_compiled(parent: Any, function: Any) -> bool:
@@ -98,17 +94,12 @@ def _compilable(original: FunctionType, wrapper: Callable[..., Any]) -> Any:
     return functools.wraps(original)(placed)
 
 
+# --- what they return -------------------------------------------------------------------------------------------------
+
 PLAIN: Final = "function"
-
-
 COROUTINE: Final = "coroutine"
-
-
 GENERATOR: Final = "generator"
-
-
 ASYNC_GENERATOR: Final = "async generator"
-
 
 _known: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()
 """By function, and not for longer than it lives: a closure may hold a model."""

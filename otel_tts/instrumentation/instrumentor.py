@@ -17,7 +17,9 @@ from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.gradio import unwatch_gradio, watch_gradio
 from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
 from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 
 class SpeechInstrumentor(BaseInstrumentor):
@@ -38,6 +40,6 @@ class SpeechInstrumentor(BaseInstrumentor):
         contain("carrier", threads.install)
 
     def _uninstrument(self, **kwargs: Any) -> None:
-        unwrap_all()
+        undo(HOOKS)
         unwatch_gradio()
         threads.uninstall()

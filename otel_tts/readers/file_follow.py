@@ -14,7 +14,7 @@ from otel_tts.readers.model import Gap, OnGap
 
 T = TypeVar("T")
 
-PAUSE: Final = 0.3
+PAUSE_S: Final = 0.3
 """Seconds between two looks at the files."""
 
 
@@ -56,7 +56,7 @@ def follow(
         first = False
         if patience is not None and time.monotonic() - waited_since > patience:
             return
-        time.sleep(PAUSE)
+        time.sleep(PAUSE_S)
 
 
 def _end(path: Path) -> tuple[tuple[int, int], int] | None:

@@ -23,11 +23,11 @@ MOST_POINTS: Final = 300_000
 
 MOST_EXEMPLARS: Final = 100_000
 
-_LOOK_BACK: Final = 300 * 10**9
-"""Nanoseconds for which a point stands for its series, as in Prometheus."""
+_LOOK_BACK_NS: Final = 300 * 10**9
+"""Time for which a point stands for its series, as in Prometheus."""
 
 Sample = dict[Any, float]
-"""Of one point: its value, or its count, its sum and the counts up to each bound."""
+"""One point's numbers: its value, or its count, its sum and the counts up to each bound."""
 
 
 class FileMetrics:
@@ -40,17 +40,17 @@ class FileMetrics:
         return f"the files in {self._folder.path}"
 
     def query(self, question: Question, at: int | None = None) -> Answer[Series]:
-        """See `MetricStore`."""
+        """The answer at one time (now where that is None): one value a series."""
         return self._answer(question, [time.time_ns() if at is None else at])
 
     def range(self, question: Question, since: int, until: int, step: float) -> Answer[Series]:
-        """See `MetricStore`."""
+        """The answer at `since` and then every `step` seconds up to `until`."""
         return self._answer(question, steps(since, until, step))
 
     def exemplars(
         self, metric: Metric, since: int, until: int, labels: Mapping[str, str] | None = None
     ) -> Answer[Exemplar]:
-        """See `MetricStore`."""
+        """Measurements of a histogram that were kept with their trace ids."""
         gaps: dict[Gap, None] = {}
         found: dict[Exemplar, None] = {}  # an exporter repeats them until there is a newer one
         for point in self._points(metric, labels or {}, gaps.setdefault):
@@ -64,7 +64,7 @@ class FileMetrics:
     def _answer(self, question: Question, times: list[int]) -> Answer[Series]:
         gaps: dict[Gap, None] = {}
         window = round(question.window * 1e9)
-        groups = self._read(question, times[0] - window - _LOOK_BACK, times[-1], gaps.setdefault)
+        groups = self._read(question, times[0] - window - _LOOK_BACK_NS, times[-1], gaps.setdefault)
         show = _SHOWN[question.show]
         found: list[Series] = []
         for labels, lines in groups.items():
@@ -134,7 +134,7 @@ class _Line:
         if self._delta:
             return _total(sample for _, sample in self._samples[begin:end])
         before = self._samples[begin - 1] if begin else None
-        if before is None or before[0] <= at - window - _LOOK_BACK:
+        if before is None or before[0] <= at - window - _LOOK_BACK_NS:
             return now
         # A process that began anew counts from 0 again.
         return {key: value - before[1].get(key, 0.0) if value >= before[1].get(key, 0.0) else value
@@ -169,7 +169,10 @@ def _mean(total: Sample) -> float | None:
 
 
 def _quantile(total: Sample, share: float) -> float | None:
-    """As Prometheus has it: in proportion between the bounds; beyond the last bound, that bound."""
+    """Return the value below which `share` of the measurements lie, as Prometheus does.
+
+    In proportion between the bounds; beyond the last bound, that bound.
+    """
     bounds = sorted(key for key in total if isinstance(key, float))
     if len(bounds) < 2 or not total[bounds[-1]]:
         return None

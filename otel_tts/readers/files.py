@@ -98,22 +98,25 @@ class FileTraces:
         return f"the files in {self._folder.path}"
 
     def get(self, trace_id: str) -> Answer[Span]:
-        """See `TraceStore`."""
+        """All spans of a trace, in order of start; none, and complete, where there is no such trace."""
         Filter(trace_id=trace_id)
         gaps: dict[Gap, None] = {}
         spans = self._spans_of([trace_id], gaps.setdefault)
         return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
-        """See `TraceStore`."""
+        """The newest syntheses that meet `wanted`, newest first. By request id also requests that came to none."""
         return self._best(wanted, lambda synthesis: synthesis.start)
 
     def slowest(self, wanted: Filter) -> Answer[Synthesis]:
-        """See `TraceStore`."""
+        """The `wanted.limit` slowest of all that meet `wanted`, slowest first: by `wanted.stage` where one is named."""
         return self._best(wanted, lambda one: one.seconds if wanted.stage is None else one.stages[wanted.stage])
 
     def syntheses(self, since: int | None = None, until: int | None = None) -> Stream[Synthesis]:
-        """See `TraceStore`. Spans of a trace may lie apart in the files; those that lie very far apart are told."""
+        """All that began in a period, each once, in bounded memory; their order is not promised.
+
+        Spans of a trace may lie apart in the files; those that lie very far apart are told.
+        """
         wanted = Filter(since=since, until=until)
         return Stream(lambda on_gap: (one for one in self._all(on_gap) if is_within(one.start, wanted)))
 
@@ -181,7 +184,7 @@ class FileLogs:
         return f"the files in {self._folder.path}"
 
     def find(self, wanted: Filter) -> Answer[LogLine]:
-        """See `LogStore`."""
+        """The newest records that meet `wanted`, newest first."""
         if not wanted.limit:
             return Answer((), (NOTHING_ASKED,))
         best = Best[LogLine](wanted.limit, lambda line: line.time)
@@ -195,7 +198,11 @@ class FileLogs:
         return best.answer(tuple(gaps))
 
     def follow(self, wanted: Filter, on_gap: OnGap, patience: float | None = None) -> Iterator[LogLine]:
-        """See `LogStore`. Files that were gzipped before are read only where `wanted.since` is given."""
+        """Wait for records that meet `wanted` and yield each as it comes, from `wanted.since` on (else from now).
+
+        Files that were gzipped before are read only where `wanted.since` is given. What cannot be read `on_gap` is
+        told. Ends after `patience` seconds without a record, never where that is None.
+        """
         lines = follow(self._folder.files, otlp_json.logs, wanted.since is not None, on_gap, patience)
         return (line for line in lines if line_fits(line, wanted))
 

@@ -20,8 +20,8 @@ from otel_tts.readers.model import Gap, Why
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of an answer that is read."""
 
-SECONDS: Final = 60.0
-"""For one question, from asking to the last byte of the answer."""
+TIMEOUT_S: Final = 60.0
+"""Seconds for one question, from asking to the last byte of the answer."""
 
 _PIECE: Final = 64 * 1024
 _QUOTED: Final = 300
@@ -43,7 +43,7 @@ class StoreError(Exception):
 
     @property
     def gap(self) -> Gap:
-        """As a part of an answer."""
+        """This error as an answer tells it."""
         return Gap(self.why, str(self))
 
 
@@ -101,9 +101,9 @@ class Client:
         known = {key: value for key, value in params.items() if value is not None}
         query = f"?{urlencode(known)}" if known else ""
         request = urllib.request.Request(self.url + path + query, headers=self._headers)
-        until, size = time.monotonic() + SECONDS, 0
+        until, size = time.monotonic() + TIMEOUT_S, 0
         try:
-            with self._opener.open(request, timeout=SECONDS) as answer:
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 while piece := answer.read1(_PIECE):
                     size += len(piece)
                     if size > LARGEST:
@@ -179,7 +179,7 @@ def _quote(said: bytes) -> str:
 def _why(error: Exception) -> str:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, TimeoutError):
-        return f"nothing came within {SECONDS:.0f} s"
+        return f"nothing came within {TIMEOUT_S:.0f} s"
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return f"{type(reason).__name__}: {reason}"[:_QUOTED]

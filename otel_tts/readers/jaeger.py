@@ -35,11 +35,11 @@ class Jaeger(SearchedTraces):
         super().__init__(Client("Jaeger", url, headers), keeps_seconds)
 
     def trace(self, trace_id: str, on_gap: OnGap) -> list[Span]:
-        """See `SearchedTraces`."""
+        """All spans of a trace, none where there is no such trace. Raises StoreError."""
         return self._spans(f"/api/v3/traces/{trace_id}", {}).get(trace_id, [])
 
     def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[Iterable[list[Span]], bool]:
-        """See `SearchedTraces`."""
+        """Whole traces, each once, with at least all that meet `wanted`; whether there are more. Raises StoreError."""
         tags = _tags(wanted)
         services = [wanted.service] if wanted.service is not None else self._services()
         if tags or wanted.least_seconds is not None:

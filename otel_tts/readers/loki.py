@@ -45,11 +45,11 @@ class Loki(SearchedLogs):
         super().__init__(Client("Loki", url, headers), keeps_seconds)
 
     def ask_retention(self) -> float | None:
-        """See `AskedStore`."""
+        """Return how many seconds Loki keeps records, as its configuration says; None where it does not."""
         return kept(self._client, "/config", "retention_period")
 
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:
-        """See `SearchedLogs`."""
+        """At least all records that meet `wanted`, and whether the store had more. Raises StoreError."""
         params = {"query": logql(wanted), "start": begin, "end": end, "limit": PAGE, "direction": "backward"}
         document = self._client.json("/loki/api/v1/query_range", params)
         try:

@@ -21,7 +21,7 @@ from otel_tts.readers.stores import Question, Series, steps
 POINTS: Final = 10_000
 """Points of a series in one answer; Prometheus refuses more than 11 000."""
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+_UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 
 
 class Prometheus:
@@ -35,7 +35,7 @@ class Prometheus:
         return self._client.name
 
     def query(self, question: Question, at: int | None = None) -> Answer[Series]:
-        """See `MetricStore`."""
+        """The answer at one time (now where that is None): one value a series."""
         at = time.time_ns() if at is None else at
         params = {"query": promql(question), "time": _seconds(at)}
 
@@ -46,7 +46,7 @@ class Prometheus:
         return self._answer(ask, at - round(question.window * 1e9))
 
     def range(self, question: Question, since: int, until: int, step: float) -> Answer[Series]:
-        """See `MetricStore`."""
+        """The answer at `since` and then every `step` seconds up to `until`."""
         times = steps(since, until, step)
         joined: dict[tuple[tuple[str, str], ...], list[tuple[int, float]]] = {}
 
@@ -70,7 +70,7 @@ class Prometheus:
     def exemplars(
         self, metric: Metric, since: int, until: int, labels: Mapping[str, str] | None = None
     ) -> Answer[Exemplar]:
-        """See `MetricStore`."""
+        """Measurements of a histogram that were kept with their trace ids."""
         part = "_bucket" if metric.kind == "histogram" else ""
         params = {"query": select(metric, labels or {}, part), "start": _seconds(since), "end": _seconds(until)}
 
@@ -101,7 +101,7 @@ class Prometheus:
             try:
                 said = str(self._client.json("/api/v1/status/runtimeinfo")["data"]["storageRetention"])
                 parts = re.findall(r"(\d+)(ms|[smhdwy])", said.partition(" or ")[0])
-                self._kept = sum(int(number) * _UNITS[unit] for number, unit in parts) or math.inf
+                self._kept = sum(int(number) * _UNITS_S[unit] for number, unit in parts) or math.inf
             except (StoreError, *otlp_json.BROKEN):
                 self._kept = math.inf
         return self._kept if self._kept < math.inf else None

@@ -15,13 +15,13 @@ from otel_tts.readers.http import StoreError, TooLarge
 from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, over
 from otel_tts.readers.model import Answer, Gap, OnGap, Span, Stream, Synthesis
 from otel_tts.readers.syntheses import of_trace
-from otel_tts.readers.windows import HOUR, walk
+from otel_tts.readers.windows import HOUR_NS, walk
 
-_SLOW: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
+_SLOW_S: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
 """Seconds to begin with when the slowest are looked for: each step finds a few times as many as the one before."""
 
 _FAILURES: Final = frozenset({"down", "refused", "unreadable"})
-"""After which asking for more makes no sense."""
+"""Gaps after which asking for more makes no sense."""
 
 
 class SearchedTraces(AskedStore):
@@ -54,7 +54,7 @@ class SearchedTraces(AskedStore):
                 on_gap(Gap("limit", f"trace {one} is left out: {error}"))
 
     def get(self, trace_id: str) -> Answer[Span]:
-        """See `TraceStore`."""
+        """All spans of a trace, in order of start; none, and complete, where there is no such trace."""
         Filter(trace_id=trace_id)
         gaps: list[Gap] = []
         try:
@@ -64,7 +64,7 @@ class SearchedTraces(AskedStore):
         return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
-        """See `TraceStore`."""
+        """The newest syntheses that meet `wanted`, newest first. By request id also requests that came to none."""
         if not wanted.limit:
             return Answer((), (NOTHING_ASKED,))
         stream = Stream(lambda on_gap: self._matching(wanted, on_gap))
@@ -76,12 +76,15 @@ class SearchedTraces(AskedStore):
         return Answer(tuple(found), stream.gaps)
 
     def slowest(self, wanted: Filter) -> Answer[Synthesis]:
-        """See `TraceStore`. There is no order by duration: first very slow ones are looked for, then less slow ones."""
+        """The `wanted.limit` slowest of all that meet `wanted`, slowest first: by `wanted.stage` where one is named.
+
+        Stores have no order by duration: first very slow ones are looked for, then less slow ones.
+        """
         if not wanted.limit:
             return Answer((), (NOTHING_ASKED,))
         least = wanted.least_seconds or 0.0
         # A stage may be slow in parts of which none is, so there is no telling which traces to leave out.
-        for limit in (one for one in _SLOW if one > least and wanted.stage is None):
+        for limit in (one for one in _SLOW_S if one > least and wanted.stage is None):
             best, gaps = self._slower_than(limit, wanted)
             if best.more or any(gap.why in _FAILURES for gap in gaps):
                 return best.answer(gaps)
@@ -89,7 +92,7 @@ class SearchedTraces(AskedStore):
         return best.answer(gaps)
 
     def syntheses(self, since: int | None = None, until: int | None = None) -> Stream[Synthesis]:
-        """See `TraceStore`."""
+        """All that began in a period, each once, in bounded memory; their order is not promised."""
         wanted = Filter(since=since, until=until)
         return Stream(lambda on_gap: self._matching(wanted, on_gap))
 
@@ -122,7 +125,7 @@ class SearchedTraces(AskedStore):
             yield from fitting([answer], wanted)
             return
         # An id is rare: all of the time at once. Others are many: the newest first.
-        first = self.longest if wanted.request_id is not None else HOUR
+        first = self.longest if wanted.request_id is not None else HOUR_NS
         for step in walk(ask, since, wanted.until, on_gap, self.longest, self.smallest, first):
             yield from step
 

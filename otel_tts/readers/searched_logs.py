@@ -18,11 +18,11 @@ from otel_tts.readers.limits import NOTHING_ASKED, bounded, over
 from otel_tts.readers.model import Answer, Gap, LogLine, OnGap, Stream
 from otel_tts.readers.windows import walk
 
-PAUSE: Final = 1.0
+PAUSE_S: Final = 1.0
 """Seconds between two questions while following."""
 
-LATE: Final = 30 * 10**9
-"""Nanoseconds for which a record may be on its way and is still seen while following."""
+LATE_NS: Final = 30 * 10**9
+"""Time that a record may be on its way and is still seen while following."""
 
 BURST: Final = 10_000
 """Records that one question of following returns at most."""
@@ -47,7 +47,7 @@ class SearchedLogs(AskedStore):
         raise NotImplementedError
 
     def find(self, wanted: Filter) -> Answer[LogLine]:
-        """See `LogStore`."""
+        """The newest records that meet `wanted`, newest first."""
         if not wanted.limit:
             return Answer((), (NOTHING_ASKED,))
         stream = Stream(lambda on_gap: self._matching(wanted, on_gap))
@@ -59,12 +59,16 @@ class SearchedLogs(AskedStore):
         return Answer(tuple(found), stream.gaps)
 
     def follow(self, wanted: Filter, on_gap: OnGap, patience: float | None = None) -> Iterator[LogLine]:
-        """See `LogStore`. The store is asked each second; a record that comes over half a minute late is not seen."""
+        """Wait for records that meet `wanted` and yield each as it comes, from `wanted.since` on (else from now).
+
+        The store is asked each second; a record that comes over half a minute late is not seen. Goes on through a store
+        that is down, which `on_gap` is told. Ends after `patience` seconds without a record, never where that is None.
+        """
         start = wanted.since if wanted.since is not None else time.time_ns()
         return self._follow(replace(wanted, since=start), start, on_gap, patience)
 
     def _follow(self, wanted: Filter, start: int, on_gap: OnGap, patience: float | None) -> Iterator[LogLine]:
-        seen: Counter[str] = Counter()  # of what lies within LATE: the same record twice is two
+        seen: Counter[str] = Counter()  # of what lies within LATE_NS: the same record twice is two
         times: dict[str, int] = {}
         told: set[Gap] = set()
         since, quiet_since = start, time.monotonic()
@@ -82,12 +86,12 @@ class SearchedLogs(AskedStore):
                     quiet_since = time.monotonic()
                     yield line
             if answer.complete:
-                since = max(start, since, time.time_ns() - LATE)
+                since = max(start, since, time.time_ns() - LATE_NS)
             for key in [key for key, at in times.items() if at < since]:
                 del seen[key], times[key]
             if patience is not None and time.monotonic() - quiet_since > patience:
                 return
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_S)
 
     def _matching(self, wanted: Filter, on_gap: OnGap) -> Iterator[LogLine]:
         def ask(begin: int, end: int) -> tuple[list[LogLine], bool]:

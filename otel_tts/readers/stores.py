@@ -54,7 +54,7 @@ class LogStore(Protocol):
 
 
 MOST_STEPS: Final = 200_000
-"""Of a range."""
+"""Times of one range."""
 
 
 @dataclass(frozen=True)

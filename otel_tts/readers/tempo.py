@@ -30,11 +30,11 @@ class Tempo(SearchedTraces):
         super().__init__(Client("Tempo", url, headers), keeps_seconds)
 
     def ask_retention(self) -> float | None:
-        """See `AskedStore`."""
+        """Return how many seconds Tempo keeps traces, as its configuration says; None where it does not."""
         return kept(self._client, "/status/config", "block_retention")
 
     def trace(self, trace_id: str, on_gap: OnGap) -> list[Span]:
-        """See `SearchedTraces`."""
+        """All spans of a trace, none where there is no such trace. Raises StoreError."""
         try:
             document = self._client.json(f"/api/v2/traces/{trace_id}")
         except StoreError as error:
@@ -49,7 +49,7 @@ class Tempo(SearchedTraces):
             raise self._client.strange(error) from None
 
     def candidates(self, wanted: Filter, begin: int, end: int, on_gap: OnGap) -> tuple[Iterable[list[Span]], bool]:
-        """See `SearchedTraces`."""
+        """Whole traces, each once, with at least all that meet `wanted`; whether there are more. Raises StoreError."""
         params: dict[str, Any] = {
             "q": traceql(wanted), "limit": PAGE, "spss": 1, "start": begin // 10**9, "end": -(-end // 10**9),
         }  # fmt: skip

@@ -29,7 +29,7 @@ _OWN: Final = frozenset(
      "event_name", "scope.name", "scope.version", "flags", "dropped_attributes_count"}
 )  # fmt: skip
 _RETENTION: Final = re.compile(rb'^flag\{name="retentionPeriod", *value="(\d+)([hdwy])"', re.MULTILINE)
-_UNITS: Final = {b"h": 3600.0, b"d": 86400.0, b"w": 604800.0, b"y": 31536000.0}
+_UNITS_S: Final = {b"h": 3600.0, b"d": 86400.0, b"w": 604800.0, b"y": 31536000.0}
 _UNSAID: Final = frozenset({"", "Unspecified"})
 _NO_BODY: Final = "missing _msg field"
 
@@ -41,15 +41,15 @@ class VictoriaLogs(SearchedLogs):
         super().__init__(Client("VictoriaLogs", url, headers), keeps_seconds)
 
     def ask_retention(self) -> float | None:
-        """See `AskedStore`: its own metrics tell its flags."""
+        """Return how many seconds it keeps records: its own metrics tell its flags."""
         try:
             found = _RETENTION.search(self._client.text("/metrics"))
         except StoreError:
             return None
-        return int(found[1]) * _UNITS[found[2]] if found else None
+        return int(found[1]) * _UNITS_S[found[2]] if found else None
 
     def lines(self, wanted: Filter, begin: int, end: int) -> tuple[list[LogLine], bool]:
-        """See `SearchedLogs`."""
+        """At least all records that meet `wanted`, and whether the store had more. Raises StoreError."""
         params = {"query": query(wanted), "start": rfc3339(begin), "end": rfc3339(end), "limit": PAGE}
         rows = [row for row in self._client.text("/select/logsql/query", params).split(b"\n") if row.strip()]
         return [self._line(row) for row in rows], len(rows) >= PAGE

@@ -17,10 +17,10 @@ from otel_tts.readers.model import Gap, OnGap
 
 T = TypeVar("T")
 
-_S: Final = 10**9
-HOUR: Final = 3600 * _S
-_DAY: Final = 86400 * _S
-_AHEAD: Final = 7 * _DAY
+_SECOND_NS: Final = 10**9
+HOUR_NS: Final = 3600 * _SECOND_NS
+_DAY_NS: Final = 86400 * _SECOND_NS
+_AHEAD_NS: Final = 7 * _DAY_NS
 """How far ahead of ours clocks may be; further where it is asked for, up to a year."""
 
 _OVERFULL: Final = 5
@@ -32,7 +32,7 @@ Ask = Callable[[int, int], tuple[list[T], bool]]
 
 def walk(
     ask: Ask[T], since: int | None, until: int | None, on_gap: OnGap, longest: int = 2**63, smallest: int = 1,
-    first: int = HOUR,
+    first: int = HOUR_NS,
 ) -> Iterator[list[T]]:  # fmt: skip
     """Yield what was found in each step, the newest step first.
 
@@ -41,7 +41,7 @@ def walk(
     """
     now = time.time_ns()
     begin = since or 0
-    end = now + _AHEAD if until is None else min(until, now + 366 * _DAY)
+    end = now + _AHEAD_NS if until is None else min(until, now + 366 * _DAY_NS)
     if end > now:  # most often there is nothing yet: one step
         yield from _steps(ask, max(begin, now), end, end - now, on_gap, longest, smallest)
     yield from _steps(ask, begin, min(end, now), first, on_gap, longest, smallest)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from opentelemetry.context import Context
@@ -18,10 +19,11 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_tts import names
 from otel_tts.audio.files.excerpt import Excerpt
-from otel_tts.audio.thresholds import Thresholds
+from otel_tts.audio.samples.sound import pending
 from otel_tts.device.clocks import choice
 from otel_tts.device.devices import Devices
 from otel_tts.device.memory.readings import StageMemory
+from otel_tts.guard import contain
 from otel_tts.record import LateSpan, PlainSpan, StageRecord
 from otel_tts.recording.identity import Identity
 from otel_tts.settings import Settings
@@ -58,13 +60,7 @@ class Recorder:
         self.settings = settings
         self.max_stage_spans = settings.max_stage_spans
         self.clock, self.clock_note = choice.choose(settings.clock)
-        self.thresholds = Thresholds(
-            silence_dbfs=settings.silence_dbfs,
-            clip_ratio=settings.clip_ratio,
-            clicks_per_second=settings.clicks_per_second,
-            dc_offset=settings.dc_offset,
-            underrun=settings.underrun,
-        )
+        self.thresholds = settings.thresholds
         self.identity = Identity(tracer_provider)
         self.new_span_id, self.new_trace_id = self.identity.new_span_id, self.identity.new_trace_id
         self.inherits, self.inherited = self.identity.inherits, self.identity.inherited
@@ -148,8 +144,12 @@ class Recorder:
         else:
             self.late.append(stage)
 
-    def renew(self) -> None:
-        """Begin anew in a forked child: what is open or waits there is the parent's, which will send it."""
+    def renew(self, taken: Sequence[LateSpan]) -> None:
+        """Begin anew in a forked child: what is open or waits there is the parent's, and so is what was `taken`."""
+        if self.clock is not None:
+            self.clock.renew([*self.finished, *self.late, *taken, *self.open.values()])
+        contain("gpu", self.devices.renew)
+        pending.renew()
         self.memory = None
         for waiting in (self.open, self.started, self.finished, self.late, self.dropped):
             waiting.clear()

@@ -12,7 +12,7 @@ from otel_tts.stack.progress import Progress
 from otel_tts.stack.servers import BY_NAME
 
 _GONE = ("tempo", "loki")
-_STOP_SECONDS = 10.0
+_STOP_S = 10.0
 
 
 def running(run: Path) -> list[str]:
@@ -24,9 +24,9 @@ def stop(run: Path, progress: Progress) -> None:
     """End such servers, by force where they take longer than ten seconds."""
     for path in _files(run):
         found = process.end(process.load(path), signal.SIGTERM)
-        if found is not None and not process.wait(found, _STOP_SECONDS):
+        if found is not None and not process.wait(found, _STOP_S):
             process.end(process.load(path), signal.SIGKILL)
-            process.wait(found, _STOP_SECONDS)
+            process.wait(found, _STOP_S)
         if found is not None:
             progress.line(f"Stopped {path.stem}, which an earlier version had started.")
         path.unlink(missing_ok=True)

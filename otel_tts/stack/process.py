@@ -17,7 +17,7 @@ import psutil
 _LOG_LIMIT = 50 * 1024 * 1024  # bytes
 
 # The system's clock may be set while a server runs, which moves what psutil computes from the boot time a little.
-_START_TOLERANCE = 2.0  # seconds
+_START_TOLERANCE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def find(process: Process | None) -> psutil.Process | None:
         return None
     try:
         found = psutil.Process(process.pid)
-        if abs(found.create_time() - process.started) > _START_TOLERANCE:
+        if abs(found.create_time() - process.started) > _START_TOLERANCE_S:
             return None
         if found.status() == psutil.STATUS_ZOMBIE:
             _reap(process.pid)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-_PLAIN_INTERVAL = 60.0  # seconds between signs of life where there is no terminal
+_PLAIN_INTERVAL_S = 60.0  # between signs of life where there is no terminal
 
 
 class Progress(Protocol):
@@ -79,6 +79,6 @@ class Terminal:
             self._bar.update(self._task, detail=text[-60:])
             return
         now = time.monotonic()
-        if now - self._told >= _PLAIN_INTERVAL:
+        if now - self._told >= _PLAIN_INTERVAL_S:
             self._told = now
             self._console.print(f"  {now - self._began:.0f} s: {text}", markup=False, highlight=False, soft_wrap=True)

@@ -23,8 +23,8 @@ from otel_tts.stack.progress import Progress, Silent
 from otel_tts.stack.servers import SERVERS, Server
 from otel_tts.trouble import Trouble, WrongUse
 
-READY_SECONDS = 120.0
-_POLL_SECONDS = 0.2
+READY_S = 120.0
+_POLL_S = 0.2
 _TAIL = 15
 
 # The servers trace themselves when they find such variables, and a user's are meant for the service that speaks.
@@ -116,7 +116,7 @@ class Stack:
     def kill(self, name: str) -> None:
         """End one server at once, as a crash would (SIGKILL)."""
         if found := process.end(self._process(_server(name)), signal.SIGKILL):
-            process.wait(found, READY_SECONDS)
+            process.wait(found, READY_S)
 
     def down(self, progress: Progress | None = None) -> list[Server]:
         """Stop all servers, the Collector first so that nobody sends any more; return those that ran."""
@@ -204,13 +204,13 @@ class Stack:
 
     def _await_ready(self, server: Server, progress: Progress) -> None:
         progress.step(f"Waiting for {server.title}")
-        patience = time.monotonic() + READY_SECONDS
+        patience = time.monotonic() + READY_S
         while not self._is_ready(server):
             if self._find(server) is None:
                 raise Trouble(self._explain(server, "ended while starting"))
             if time.monotonic() > patience:
-                raise Trouble(self._explain(server, f"is not ready after {READY_SECONDS:.0f} s"))
-            time.sleep(_POLL_SECONDS)
+                raise Trouble(self._explain(server, f"is not ready after {READY_S:.0f} s"))
+            time.sleep(_POLL_S)
 
     def _explain(self, server: Server, what: str) -> str:
         tail = process.tail(self.log(server), _TAIL)

@@ -8,7 +8,7 @@ from typing import Final
 
 from otel_tts.stack.run import Stack
 
-KEEPS_SECONDS: Final = 7 * 86400.0
+KEEPS_S: Final = 7 * 86400.0
 """How long Jaeger and VictoriaLogs keep what they have here; their configurations say the same."""
 
 _PORTS: Final = {

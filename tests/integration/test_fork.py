@@ -123,11 +123,11 @@ def test_a_child_that_is_ended_while_it_is_forked_dies_at_once_and_reports_no_lo
     source = f"""{WORK}
     import signal
     from otel_tts.distro import shutdown
-    renew = shutdown.renew_after_fork
+    renew = shutdown.renew
     def interrupted():
         signal.raise_signal(signal.SIGTERM)
         renew()
-    shutdown.renew_after_fork = interrupted
+    shutdown.renew = interrupted
     work(3)
     if (child := os.fork()) == 0:
         sys.exit("the child went on")

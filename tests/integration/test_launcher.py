@@ -281,6 +281,8 @@ def test_configure_in_code(sink: OtlpSink, script: Script) -> None:
     assert span.resource["service.name"] == "in-code"
     assert span.attributes == {"mood": "good"}
     assert len(started(ended.stderr)) == 1
+    (kept,) = names_that_stay(ended.stderr)
+    assert "service_name='again'" in kept and "traces keep in-code, metrics keep in-code, logs keep in-code" in kept
 
 
 def test_configure_under_the_launcher_changes_nothing(sink: OtlpSink, script: Script) -> None:
@@ -288,6 +290,32 @@ def test_configure_under_the_launcher_changes_nothing(sink: OtlpSink, script: Sc
     ended = script("\n".join(line.removeprefix("    ") for line in source.splitlines()), sink.env())
     assert [span.resource["service.name"] for span in sink.spans()] == ["test"], ended.stderr
     assert len(started(ended.stderr)) == 1
+    assert len(names_that_stay(ended.stderr)) == 1
+
+
+def names_that_stay(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if "names no provider" in line]
+
+
+@pytest.mark.parametrize(("name", "said"), [("mine", []), ("other", ["traces keep mine;"])])
+def test_a_provider_that_is_there_keeps_its_name_and_that_is_said(
+    sink: OtlpSink, script: Script, name: str, said: list[str]
+) -> None:
+    source = f"""
+    from opentelemetry import trace
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    trace.set_tracer_provider(TracerProvider(resource=Resource({{"service.name": "mine"}})))
+    import otel_tts
+    otel_tts.configure(service_name="{name}", endpoint="{sink.endpoint}")
+    from opentelemetry import metrics
+    metrics.get_meter("test").create_counter("tts.requests").add(1)
+    """
+    ended = script(source, sink.env(), launcher=())
+    assert ended.returncode == 0, ended.stderr
+    lines = names_that_stay(ended.stderr)
+    assert len(lines) == len(said) and all(text in line for text, line in zip(said, lines, strict=True)), ended.stderr
+    assert f"service.name={name if name == 'mine' else 'mine'}" in started(ended.stderr)[0]
 
 
 def test_providers_of_the_application_are_joined(sink: OtlpSink, script: Script) -> None:

@@ -13,8 +13,9 @@ import soundfile
 from spoken import Run
 
 from otel_tts import names
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.kokoro_onnx import KOKORO_JA
-from otel_tts.instrumentation.tables import inspect_engine
 
 SAMPLES, FILE, EMPTY, EMOJI, CONTROL, RIGHT_TO_LEFT, NOBODY = range(7)
 SENTENCE = ["text_frontend", "model"]
@@ -30,9 +31,9 @@ def traced(runs: tuple[Run, Run]) -> Run:
     return runs[1]
 
 
-@pytest.mark.filterwarnings("ignore:open_text is deprecated:DeprecationWarning")  # of the package, at its import
 def test_the_table_fits_the_installed_version() -> None:
-    assert inspect_engine(KOKORO_JA).missing == ()
+    status = look(KOKORO_JA, Installed())
+    assert status.installed and status.lacking == ()
 
 
 @pytest.mark.parametrize("name", ["samples.npy", "purpleotter.wav"])

@@ -13,8 +13,9 @@ import pytest
 from spoken import SECRET, Run
 
 from otel_tts import names
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.kokoro_onnx import KOKORO_ONNX
-from otel_tts.instrumentation.tables import inspect_engine
 
 PLAIN, TIMED, PHONEMES, STREAM, LEFT, NOBODY, NOTHING, CONTROL = range(8)
 VOICE = ["reference_encode", "text_frontend"]
@@ -31,7 +32,8 @@ def traced(runs: tuple[Run, Run]) -> Run:
 
 
 def test_the_table_fits_the_installed_version() -> None:
-    assert inspect_engine(KOKORO_ONNX).missing == ()
+    status = look(KOKORO_ONNX, Installed())
+    assert status.installed and status.lacking == ()
 
 
 def test_there_are_as_many_voices_as_kokoro_has() -> None:

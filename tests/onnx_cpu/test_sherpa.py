@@ -12,8 +12,9 @@ import pytest
 from spoken import SECRET, Run
 
 from otel_tts import names
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.sherpa_onnx import ENGINE
-from otel_tts.instrumentation.tables import inspect_engine
 
 WHOLE, STREAM, STOPPED, COMPLETE, BROKEN, MISUSED, NO_ANSWER, EMPTY, RIGHT_TO_LEFT, CONTROL = range(10)
 
@@ -29,7 +30,8 @@ def traced(runs: tuple[Run, Run]) -> Run:
 
 
 def test_the_table_fits_the_installed_version() -> None:
-    assert inspect_engine(ENGINE).missing == ()
+    status = look(ENGINE, Installed())
+    assert status.installed and status.lacking == ()
 
 
 def test_the_audio_is_the_same_to_the_byte(runs: tuple[Run, Run]) -> None:

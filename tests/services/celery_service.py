@@ -13,7 +13,11 @@ for name in ("queue", "results"):
     os.makedirs(f"{root}/{name}", exist_ok=True)
 app = Celery("speech", broker="filesystem://", backend=f"file://{root}/results")
 app.conf.update(
-    broker_transport_options={"data_folder_in": f"{root}/queue", "data_folder_out": f"{root}/queue"},
+    broker_transport_options={
+        "data_folder_in": f"{root}/queue",
+        "data_folder_out": f"{root}/queue",
+        "control_folder": f"{root}/control",
+    },
     worker_max_tasks_per_child=1,
 )
 

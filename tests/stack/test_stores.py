@@ -113,7 +113,7 @@ def test_the_kind_of_each_server_is_found_out(stack: Backends) -> None:
 
 
 def test_the_stack_that_runs_is_asked_and_says_what_it_keeps(stack: Backends) -> None:
-    places = Places(stack=stores.addresses(stack.stack), stack_keeps_seconds=stores.KEEPS_SECONDS, environ={})
+    places = Places(stack=stores.addresses(stack.stack), stack_keeps_seconds=stores.KEEPS_S, environ={})
     traces, logs, metrics = choose_traces(places), choose_logs(places), choose_metrics(places)
     assert str(traces) == f"traces are read from Jaeger at {stack.jaeger} (the stack that runs here)"
     assert str(logs) == f"logs are read from VictoriaLogs at {stack.victorialogs} (the stack that runs here)"

@@ -15,7 +15,9 @@ import otel_tts
 from otel_tts import guard
 from otel_tts.engines import transformers
 from otel_tts.engines.table import Engine, Seam
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 Compile = Callable[[Any], Any]
 
@@ -33,7 +35,7 @@ def hook() -> Iterator[Callable[[], None]]:
 
     yield lambda: watch(transformers.ENGINE)
     assert inspect.unwrap(modeling_vits.VitsHifiGan.forward) is not modeling_vits.VitsHifiGan.forward
-    unwrap_all()
+    undo(HOOKS)
     assert inspect.unwrap(modeling_vits.VitsHifiGan.forward) is modeling_vits.VitsHifiGan.forward
 
 
@@ -116,5 +118,5 @@ def test_a_hooked_network_is_scripted() -> None:
         assert inspect.unwrap(torch.nn.Linear.forward) is not torch.nn.Linear.forward
         scripted = torch.jit.script(network)
     finally:
-        unwrap_all()
+        undo(HOOKS)
     assert torch.equal(scripted(given), network(given))

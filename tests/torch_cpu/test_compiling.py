@@ -10,7 +10,8 @@ import torch
 import otel_tts
 from otel_tts import names
 from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
-from otel_tts.instrumentation.tables import unwrap_all
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +19,7 @@ def hooked():
     watch_compiling()
     torch._dynamo.reset()
     yield
-    unwrap_all()
+    undo(HOOKS)
     torch._dynamo.reset()
 
 

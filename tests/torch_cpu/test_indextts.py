@@ -14,8 +14,9 @@ from agreeing import inside, nothing_said, parts_of
 from runs import REFERENCE, Run
 
 from otel_tts import names
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.indextts.pypi import V2_5
-from otel_tts.instrumentation.tables import inspect_engine
 
 PLAIN, STREAMED, ARRAY = range(3)
 SEGMENTS = (2, 2, 1)
@@ -24,7 +25,8 @@ BEFORE = ["text_frontend", "text_frontend"]
 
 
 def test_the_table_fits_the_installed_version() -> None:
-    assert inspect_engine(V2_5).missing == ()
+    status = look(V2_5, Installed())
+    assert status.installed and status.lacking == ()
 
 
 @pytest.mark.parametrize("name", ["plain.wav", "stream.npy", "array.npy"])

@@ -12,8 +12,9 @@ from agreeing import inside, nothing_said, parts_of, same_audio, samples_agree
 from runs import Run
 
 from otel_tts import names
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.kokoro import ENGINE
-from otel_tts.instrumentation.tables import inspect_engine
 
 pytest.importorskip("kokoro", reason="kokoro has no release for this Python")
 SEGMENT = ["text_frontend", "model"]
@@ -30,7 +31,8 @@ def traced(runs: tuple[Run, Run]) -> Run:
 
 
 def test_the_table_fits_the_installed_version() -> None:
-    assert inspect_engine(ENGINE).missing == ()
+    status = look(ENGINE, Installed())
+    assert status.installed and status.lacking == ()
 
 
 def test_the_audio_is_the_same_to_the_byte(runs: tuple[Run, Run]) -> None:

@@ -16,8 +16,9 @@ from agreeing import nothing_said, same_audio, samples_agree
 from runs import Run
 
 from otel_tts import names
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.pocket_tts import ENGINE
-from otel_tts.instrumentation.tables import inspect_engine
 
 WHOLE, STREAM, DROPPED, FAILED = range(4)
 
@@ -33,7 +34,8 @@ def traced(runs: tuple[Run, Run]) -> Run:
 
 
 def test_the_table_fits_the_installed_version() -> None:
-    assert inspect_engine(ENGINE).missing == ()
+    status = look(ENGINE, Installed())
+    assert status.installed and status.lacking == ()
 
 
 def test_the_audio_is_the_same_to_the_byte(runs: tuple[Run, Run]) -> None:

@@ -12,7 +12,9 @@ import torch
 from test_compiled import build, speak
 
 from otel_tts.engines import transformers
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 from tests.unit.support.faults import check, outcome
 
 
@@ -20,7 +22,7 @@ from tests.unit.support.faults import check, outcome
 def hooked() -> Iterator[None]:
     watch(transformers.ENGINE)
     yield
-    unwrap_all()
+    undo(HOOKS)
 
 
 def test_a_fault_at_any_line(world: Any) -> None:

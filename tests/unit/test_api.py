@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import inspect
 import logging
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,7 @@ import pytest
 from opentelemetry import trace
 
 import otel_tts
-from otel_tts import api, guard
+from otel_tts import api, guard, names
 from otel_tts.recording import request
 from otel_tts.recording.request import Request
 
@@ -406,3 +410,25 @@ def test_the_public_names_are_there() -> None:
         assert getattr(otel_tts, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         otel_tts.nothing  # noqa: B018
+
+
+def test_importing_the_package_does_not_import_the_hooks() -> None:
+    code = "import sys, otel_tts; print(*(n for n in sys.modules if n.startswith('otel_tts.instrumentation')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "\n"
+
+
+def test_a_table_is_watched_by_what_the_package_exports(world, monkeypatch, caplog) -> None:
+    module = ModuleType("watched_engine")
+    module.speak = lambda text: TONE  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "watched_engine", module)
+    engine = otel_tts.Engine(
+        "watched", "watched_engine", "", (otel_tts.Entry("speak", chunk=otel_tts.Chunk(rate=24000)),)
+    )
+    otel_tts.watch(engine)
+    seen = world()
+    assert module.speak("hello").tobytes() == TONE.tobytes()  # type: ignore[attr-defined]
+    (root,) = seen.drain().spans
+    assert root.attributes[names.ENGINE] == "watched" and root.attributes["tts.audio.duration"] == 0.5
+    otel_tts.watch(dataclasses.replace(engine, entries=("speak",)))  # type: ignore[arg-type]
+    assert f"({__file__}:" in caplog.text  # who wrote the wrong table, and not our own line

@@ -145,3 +145,14 @@ def test_every_setting_and_name_is_in_its_page(generate: dict[str, Any]) -> None
     assert [s.variable for s in settings.SETTINGS if f"`{s.variable}`" not in settings_page] == []
     for rows in (names.ATTRIBUTES, names.METRICS):
         assert [row for row in rows if f"| {row.meaning} |" not in names_page] == []
+
+
+def test_every_field_of_a_table_is_in_its_page(generate: dict[str, Any]) -> None:
+    import dataclasses
+
+    import otel_tts
+
+    _, *sections = generate["engine_fields_page"]().split("\n## ")
+    named = {section.partition("\n")[0]: re.findall(r"^\| `(\w+)`", section, re.MULTILINE) for section in sections}
+    for row in ("Engine", "Entry", "Chunk", "Callback", "Seam", "Mark", "Load"):
+        assert named[row] == [field.name for field in dataclasses.fields(getattr(otel_tts, row))]

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from otel_tts import settings
+from otel_tts.audio.thresholds import Thresholds
 from otel_tts.commands import suggest
 from otel_tts.settings import SETTINGS, Setting, Settings, read
 
@@ -77,12 +78,36 @@ def test_only_what_differs_from_the_defaults_is_described() -> None:
     assert settings.describe(found) == "OTEL_TTS_VOICES=alba,joe OTEL_TTS_QUEUE_SIZE=64"
 
 
-def test_the_table_and_the_dataclass_agree() -> None:
-    fields = {field.name: field.default for field in dataclasses.fields(Settings) if field.name != "problems"}
-    assert {setting.field: setting.default for setting in SETTINGS} == fields
+def test_every_field_is_a_row_of_the_table() -> None:
+    assert [setting.field for setting in SETTINGS] == [f.name for f in dataclasses.fields(Settings)][:-1]
+    assert [setting.default for setting in SETTINGS] == [getattr(Settings(), setting.field) for setting in SETTINGS]
+    assert [s.variable for s in SETTINGS if s.variable != f"OTEL_TTS_{s.field.upper()}" or not s.meaning] == []
+
+
+def test_a_default_is_what_its_own_text_is_read_as() -> None:
     for setting in SETTINGS:
-        assert setting.variable == f"OTEL_TTS_{setting.field.upper()}"
-        assert type(setting.default) is type(fields[setting.field])
+        shown = ",".join(setting.default) if isinstance(setting.default, tuple) else str(setting.default)
+        read_back = setting.parse(shown)
+        assert (read_back, type(read_back)) == (setting.default, type(setting.default)), setting.variable
+
+
+def test_settings_are_made_by_keyword_and_never_changed() -> None:
+    made = Settings(clock="host", voices=("anna",), queue_size=64)
+    assert (made.clock, made.voices, made.queue_size, made.log_format) == ("host", ("anna",), 64, "logfmt")
+    assert dataclasses.replace(made, clock="auto").queue_size == 64
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.clock = "sync"
+
+
+LIMITS = ("silence_dbfs", "clip_ratio", "clicks_per_second", "dc_offset", "underrun")
+
+
+def test_the_limits_of_audio_are_settings() -> None:
+    assert Settings().thresholds == Thresholds()
+    for number, name in enumerate(LIMITS, 1):
+        value = -number if name == "silence_dbfs" else number / 10
+        limits = read({f"OTEL_TTS_{name.upper()}": str(value)}).thresholds
+        assert limits == dataclasses.replace(Thresholds(), **{name: value})
 
 
 @pytest.mark.parametrize("setting", [s for s in SETTINGS if "|" in s.kind], ids=lambda s: s.variable)

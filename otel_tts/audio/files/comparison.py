@@ -9,10 +9,10 @@ from typing import Final
 from otel_tts.audio.files.file import FileFacts
 from otel_tts.audio.samples.meter import AudioFacts
 
-_SLACK: Final = 0.1
+_SLACK_S: Final = 0.1
 """Seconds by which lengths may differ: codecs pad, services fade."""
 _SHARE: Final = 0.02
-"""The same as a share of the length."""
+"""Share of the length by which lengths may differ, beside `_SLACK_S`."""
 
 
 def judge_file(file: FileFacts, heard: AudioFacts | None = None, parts: float = 0.0) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def judge_file(file: FileFacts, heard: AudioFacts | None = None, parts: float = 
 
 
 def _slack(seconds: float) -> float:
-    return _SLACK + _SHARE * seconds
+    return _SLACK_S + _SHARE * seconds
 
 
 def _lacks_sound(file: FileFacts, heard: AudioFacts, parts: float) -> bool:

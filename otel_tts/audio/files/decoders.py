@@ -31,11 +31,11 @@ import numpy as np
 from otel_tts.audio.files.header import ContainerFacts
 from otel_tts.audio.samples.meter import AudioMeter
 
-BUDGET: Final = 2.0
+BUDGET_S: Final = 2.0
 """Seconds of work on one file in this process; what is decoded by then has to do."""
-MAX_SECONDS: Final = 600.0
+MAX_DURATION_S: Final = 600.0
 """Seconds of audio that are decoded at most."""
-PROBE_TIMEOUT: Final = 10.0
+PROBE_TIMEOUT_S: Final = 10.0
 """Seconds for ffprobe."""
 _MAX_ERRORS: Final = 1000
 """Packets that cannot be decoded before PyAV is asked no more."""
@@ -123,10 +123,10 @@ def _with_soundfile(
     except (soundfile.SoundFileError, RuntimeError, TypeError):  # a format that libsndfile does not have
         return None
     with sound:
-        rate, deadline, frames, errors, whole = sound.samplerate, clock() + BUDGET, 0, 0, False
+        rate, deadline, frames, errors, whole = sound.samplerate, clock() + BUDGET_S, 0, 0, False
         length = _frames_of(header, sound)
         block = np.zeros((rate // 2 or 1, sound.channels), np.float32)
-        while not whole and clock() < deadline and frames < MAX_SECONDS * rate:
+        while not whole and clock() < deadline and frames < MAX_DURATION_S * rate:
             try:
                 read = len(sound.read(out=block))
             except (soundfile.SoundFileError, RuntimeError):
@@ -175,7 +175,7 @@ def _with_av(
         with source:
             if not source.streams.audio:
                 return Decoded()
-            return _decode_av(av, source, meter, clock() + BUDGET, clock)
+            return _decode_av(av, source, meter, clock() + BUDGET_S, clock)
 
 
 def _decode_av(
@@ -185,7 +185,7 @@ def _decode_av(
     rate, channels = stream.rate, stream.codec_context.channels
     frames, errors, whole = 0, 0, False
     packets = source.demux(stream)
-    while not whole and clock() < deadline and frames < MAX_SECONDS * rate:
+    while not whole and clock() < deadline and frames < MAX_DURATION_S * rate:
         decoded: list[Any] = []
         try:
             packet = next(packets, None)
@@ -218,13 +218,13 @@ def _with_ffprobe(
         return None
     command = [
         program, "-v", "error", "-threads", "1", "-protocol_whitelist", "file", "-format_whitelist", ",".join(_PROBED),
-        "-select_streams", "a:0", "-count_frames", "-read_intervals", f"%+{MAX_SECONDS:g}", "-of", "json",
+        "-select_streams", "a:0", "-count_frames", "-read_intervals", f"%+{MAX_DURATION_S:g}", "-of", "json",
         "-show_entries", "stream=sample_rate,channels,nb_read_frames,duration:format=format_name,duration",
         f"/dev/fd/{fd}",
     ]  # fmt: skip
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_TIMEOUT, pass_fds=(fd,), check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_TIMEOUT_S, pass_fds=(fd,), check=False
         )
         answer = json.loads(done.stdout or b"{}")
         container: dict[str, Any] = answer.get("format") or {}
@@ -250,7 +250,7 @@ def _listen(fd: int, rate: int, channels: int, meter: AudioMeter) -> None:
         return
     command = [
         program, "-v", "quiet", "-nostdin", "-threads", "1", "-protocol_whitelist", "file", "-format_whitelist",
-        ",".join(_PROBED), "-i", f"/dev/fd/{fd}", "-map", "0:a:0", "-t", f"{MAX_SECONDS:g}", "-f", "f32le",
+        ",".join(_PROBED), "-i", f"/dev/fd/{fd}", "-map", "0:a:0", "-t", f"{MAX_DURATION_S:g}", "-f", "f32le",
         "-c:a", "pcm_f32le", "-ar", str(rate), "-ac", str(channels), "-",
     ]  # fmt: skip
     try:
@@ -259,7 +259,7 @@ def _listen(fd: int, rate: int, channels: int, meter: AudioMeter) -> None:
         )
     except OSError:
         return
-    patience = threading.Timer(PROBE_TIMEOUT, process.kill)
+    patience = threading.Timer(PROBE_TIMEOUT_S, process.kill)
     patience.daemon = True
     with process:
         try:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from otel_tts.audio.files.decoders import BUDGET, MAX_SECONDS
+from otel_tts.audio.files.decoders import BUDGET_S, MAX_DURATION_S
 from otel_tts.audio.files.wav import Samples
 from otel_tts.audio.samples.meter import AudioMeter
 
@@ -18,8 +18,8 @@ from otel_tts.audio.samples.meter import AudioMeter
 def measure(file: BinaryIO, samples: Samples, meter: AudioMeter, clock: Callable[[], float] = time.monotonic) -> None:
     """Feed the meter, as far as the decoders' budget goes."""
     width = int(samples.dtype[-1]) * samples.channels
-    left, deadline = samples.length, clock() + BUDGET
-    left = min(left, int(MAX_SECONDS * samples.rate) * width)
+    left, deadline = samples.length, clock() + BUDGET_S
+    left = min(left, int(MAX_DURATION_S * samples.rate) * width)
     file.seek(samples.start)
     while left > 0 and clock() < deadline:
         data = file.read(min(left, (samples.rate // 2 or 1) * width))

@@ -16,7 +16,7 @@ from otel_tts.audio.samples.arrays import Level, Numbers
 from otel_tts.audio.samples.silence import SilenceTracker
 from otel_tts.audio.thresholds import Thresholds
 
-BLOCK_SECONDS = 0.25
+BLOCK_S = 0.25
 BLOCK_FRAMES = 6000  # of audio whose rate is not known
 BLOCK_VALUES = 1 << 16  # bounds memory (half a megabyte) for high rates and many channels
 
@@ -157,7 +157,7 @@ def _block_size(channels: int, sample_rate: int | None, thresholds: Thresholds) 
     if sample_rate is None:
         return BLOCK_FRAMES, BLOCK_FRAMES
     window = max(1, min(round(sample_rate * thresholds.silence_window), BLOCK_VALUES // channels))
-    windows = min(sample_rate * BLOCK_SECONDS, BLOCK_VALUES // channels) // window
+    windows = min(sample_rate * BLOCK_S, BLOCK_VALUES // channels) // window
     return window, max(1, int(windows)) * window
 
 

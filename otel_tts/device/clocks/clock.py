@@ -35,7 +35,7 @@ class Clock(Protocol):
         """A generator's stage is suspended at a ``yield``."""
 
     def resume(self, stage: StageRecord) -> None:
-        """It goes on."""
+        """A generator's stage goes on after its ``yield``."""
 
     def fold(self, first: StageRecord, stage: StageRecord, restart: bool) -> None:
         """Put `stage`'s marks to those of `first`; `restart`: the span is to stand where `stage` was."""
@@ -57,5 +57,5 @@ class Clock(Protocol):
     def adopt_thread(self) -> None:
         """A thread of ours is going to call `resolve`."""
 
-    def after_fork(self, parents: Sequence[object]) -> None:
+    def renew(self, parents: Sequence[object]) -> None:
         """In the child of a fork: what the parent had begun is not ours. `parents` are its records."""

@@ -28,16 +28,16 @@ MOST_DRIFT: Final = 1e-3
 LEAST_DRIFT: Final = 5e-6
 """Allowed once the drift is known and taken out: temperature."""
 AFTER_IDLE: Final = 20e-6
-"""The same after a pause."""
-RESOLUTION: Final = 1_100.0
-"""Of a time stamp: the documentation says 0.5 µs, devices tick once in up to 1.024 µs."""
-RENEW: Final = 4e9
+"""Allowed at first after a pause, where less was allowed before it."""
+RESOLUTION_NS: Final = 1_100.0
+"""What a time stamp is worth: the documentation says 0.5 µs, devices tick once in up to 1.024 µs."""
+RENEW_NS: Final = 4e9
 """Age of the reference at which a newer event takes its place: elapsed times are float32, see `spacing`."""
-STALE: Final = 30e9
+STALE_NS: Final = 30e9
 """Without any event for so long, what is known is worth less than beginning again."""
 _EARLIER: Final = 16
 """Epochs that an event may be older than the newest: it is given up before."""
-APART: Final = 2e9
+APART_NS: Final = 2e9
 """Least distance of two calibrations that give the drift."""
 
 
@@ -62,7 +62,7 @@ class Epoch:
         while epoch.next is not None and at > epoch.next.base:  # recorded before, passed after the next one began
             at = epoch.next.base + (at - epoch.next.base) * (1 + epoch.next.scale) / (1 + epoch.scale)
             epoch = epoch.next
-        return at, max(RESOLUTION, spacing(ms)), ms
+        return at, max(RESOLUTION_NS, spacing(ms)), ms
 
 
 class DeviceClock:
@@ -87,7 +87,7 @@ class DeviceClock:
             self._most, self._drift, self._scale = before._most, max(before._drift, AFTER_IDLE), before._scale
         self._next_drift = self._drift
         self._earlier: collections.deque[tuple[float, float]] = collections.deque(maxlen=_EARLIER)
-        """Of earlier epochs: until when, and the drift that was allowed."""
+        """Earlier epochs: until when they held, and the drift that was allowed."""
         self._calibrated: tuple[float, float, float, Epoch] | None = None
         self._low: tuple[float, float] = (float(at), 0.0)
         """A bound of theta and the device's time for which it holds: of an event, that is known exactly."""
@@ -118,7 +118,10 @@ class DeviceClock:
             self.touched = max(self.touched, done)
 
     def calibrate(self, epoch: Epoch, event: Any, before: int, done: int) -> bool:
-        """As `learn` from an event that was watched until it was passed. True: the event has to be kept."""
+        """Learn offset and drift from `event`, asked for at `before` and watched until it was passed at `done`.
+
+        True: it became the reference and has to be kept.
+        """
         at, error, ms = epoch.read(event)
         self.learn(at, error, before, done)
         self._note_drift((before + done) / 2 - at, (done - before) / 2 + error, at)
@@ -130,7 +133,7 @@ class DeviceClock:
                 self._calibrated = (theta, width, when, self.epoch)
                 return
             earlier, earlier_width, since, _ = self._calibrated
-            if when - since < APART:
+            if when - since < APART_NS:
                 return
             rate, error = (theta - earlier) / (when - since), (width + earlier_width) / (when - since)
             if abs(rate) > self._most + error:  # no crystal: a step, which `learn` will see
@@ -141,7 +144,7 @@ class DeviceClock:
     def renew(self, epoch: Epoch, event: Any, at: float, error: float, ms: float) -> bool:
         """Make a passed event the new reference before float32 gets coarse. True: the event has to be kept."""
         with self._lock:
-            if self.epoch is not epoch or ms * 1e6 <= RENEW:
+            if self.epoch is not epoch or ms * 1e6 <= RENEW_NS:
                 return False
             low, high = self._bounds(at)
             self._low, self._high = (low - error, at), (high + error, at)
@@ -174,16 +177,16 @@ class DeviceClock:
         return drift * abs(one - other)
 
 
-CALIBRATE: Final = 1e9
-"""Between two calibrations of a device."""
+CALIBRATE_NS: Final = 1e9
+"""Time between two calibrations of a device."""
 
 
-AGAIN: Final = 0.25e9
-"""After one that failed, since the stream was busy."""
+AGAIN_NS: Final = 0.25e9
+"""Time to the next calibration after one that failed, since the stream was busy."""
 
 
-SPIN: Final = 50_000
-"""That a calibration polls at most."""
+SPIN_NS: Final = 50_000
+"""Time that a calibration polls at most."""
 
 
 class DeviceClocks:
@@ -197,7 +200,7 @@ class DeviceClocks:
     def epoch(self, device: int, stream: Any, now: int) -> Epoch:
         """Return the epoch that an event recorded now belongs to."""
         clock = self._clocks.get(device)
-        if clock is None or clock.broken or now - clock.touched > STALE:
+        if clock is None or clock.broken or now - clock.touched > STALE_NS:
             clock = self._renew(device, stream, clock)
         return clock.epoch
 
@@ -218,12 +221,12 @@ class DeviceClocks:
         before = self._now()
         if clock is None or clock.broken or before < clock.calibrate_after:
             return
-        clock.calibrate_after = before + CALIBRATE  # other threads need not try too
+        clock.calibrate_after = before + CALIBRATE_NS  # other threads need not try too
         epoch, event, before = clock.epoch, self._pool.take(device), self._now()
         self.backend.record(event, stream)
         while not self.backend.query(event):
-            if self._now() - before > SPIN:
-                clock.calibrate_after = before + AGAIN
+            if self._now() - before > SPIN_NS:
+                clock.calibrate_after = before + AGAIN_NS
                 self._pool.give_back(device, event)
                 return
         if not clock.calibrate(epoch, event, before, self._now()):

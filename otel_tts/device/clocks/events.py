@@ -29,7 +29,7 @@ _logger = logging.getLogger("otel_tts")
 
 EVENTS: Final = "events"
 _QUEUE: Final = names.Stage.QUEUE
-SPIN: Final = 20_000
+SPIN_NS: Final = 20_000
 """ns that the end of a request polls at most: an event recorded after the ``.cpu()`` is passed some µs later."""
 KEEP: Final = 16
 """Steps of a stage whose events are kept before the oldest are read while it still runs."""
@@ -167,7 +167,7 @@ class Events:
         if not self._guard.enter():
             return False
         try:
-            until = self._now() + SPIN
+            until = self._now() + SPIN_NS
             for marks in reversed(waiting):  # the newest first: usually one answer decides
                 while not self._has_passed(marks):
                     if self._now() >= until:
@@ -361,9 +361,9 @@ class Events:
             self._adopted = threading.get_ident()
             self._backend.adopt_thread()
 
-    def after_fork(self, parents: Sequence[object]) -> None:
+    def renew(self, parents: Sequence[object]) -> None:
         # The device cannot be used here, and its objects not even be freed: they are kept, and never touched.
-        self._guard.after_fork()
+        self._guard.renew()
         self._found = threading.RLock()
         if self._backend is not None:
             self._abandoned += (self._pool, self._clocks, *parents)

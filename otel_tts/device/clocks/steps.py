@@ -25,8 +25,9 @@ class EventPair:
     start_epoch: Epoch
     end_epoch: Epoch
     started: int
-    """Host time just before the start was recorded; `ended` likewise."""
+    """Host time just before the start was recorded."""
     ended: int
+    """Host time just before the end was recorded."""
 
 
 Step = Sequence[EventPair]

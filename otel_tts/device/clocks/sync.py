@@ -120,5 +120,5 @@ class Sync:
     def adopt_thread(self) -> None:
         pass
 
-    def after_fork(self, parents: Sequence[object]) -> None:
-        self._guard.after_fork()
+    def renew(self, parents: Sequence[object]) -> None:
+        self._guard.renew()

@@ -13,35 +13,38 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from otel_tts.device.memory.peaks import PeakWindows
-from otel_tts.device.torch.allocator import Stats, unwrapped
+from otel_tts.device.torch.allocator import Stats
 from otel_tts.guard import contain
+from otel_tts.patches import is_patched, put, undo
 
 _READ = "memory_stats_as_nested_dict"
 _RESET = "reset_peak_memory_stats"
+
+_GROUP: Final = "gpu.courtesy"
 
 Lookup = Callable[[int], "PeakWindows | None"]
 
 
 def install(torch: Any, windows: Lookup) -> None:
     """Wrap both in torch.cuda, where they are looked up by name, and in torch.cuda.memory. `windows` by device."""
+    uninstall()
     memory = torch.cuda.memory
     for name, wrap in ((_READ, _wrap_read), (_RESET, _wrap_reset)):
-        original = unwrapped(getattr(memory, name))
+        if is_patched(memory, name):
+            continue
+        original = getattr(memory, name)
         wrapper = wrap(original, torch, windows)
         for module in (memory, torch.cuda):
-            if unwrapped(getattr(module, name, None)) is original:
-                setattr(module, name, wrapper)
+            if getattr(module, name, None) is original:
+                put(module, name, wrapper, _GROUP)
 
 
-def uninstall(torch: Any) -> None:
+def uninstall() -> None:
     """Put torch's own functions back."""
-    for module in (torch.cuda.memory, torch.cuda):
-        for name in (_READ, _RESET):
-            if hasattr(module, name):
-                setattr(module, name, unwrapped(getattr(module, name)))
+    undo(_GROUP)
 
 
 def _wrap_read(original: Callable[..., Stats], torch: Any, windows: Lookup) -> Callable[..., Stats]:
@@ -52,7 +55,7 @@ def _wrap_read(original: Callable[..., Stats], torch: Any, windows: Lookup) -> C
             contain("gpu.courtesy", _give_back, stats, torch, device, windows)
         return stats
 
-    return _mark(memory_stats_as_nested_dict, original)
+    return memory_stats_as_nested_dict
 
 
 def _wrap_reset(original: Callable[..., None], torch: Any, windows: Lookup) -> Callable[..., None]:
@@ -61,12 +64,7 @@ def _wrap_reset(original: Callable[..., None], torch: Any, windows: Lookup) -> C
         contain("gpu.courtesy", _note_first, torch, device, windows)
         return original(device)
 
-    return _mark(reset_peak_memory_stats, original)
-
-
-def _mark(wrapper: Any, original: Any) -> Any:
-    wrapper.__otel_tts_original__ = original
-    return wrapper
+    return reset_peak_memory_stats
 
 
 def _give_back(stats: Stats, torch: Any, device: Any, windows: Lookup) -> None:

@@ -16,15 +16,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-LEAST_WINDOW: Final = 1_000_000_000
-"""ns: the error of a step at each end stays a small part of the window."""
-LONGEST_WAIT: Final = 3600_000_000_000
-"""ns that a window waits for the requests in it to end."""
+LEAST_WINDOW_NS: Final = 1_000_000_000
+"""Shortest window: the error of a step at each end stays a small part of it."""
+LONGEST_WAIT_NS: Final = 3600_000_000_000
+"""Time that a window waits for the requests in it to end."""
 _MOST_KEPT: Final = 20_000
 _MOST_KEYS: Final = 2_000
 TIMESHARE: Final = "timeshare"
+"""Energy by the share of a device's time."""
 TIMESHARE_HOST: Final = "timeshare_host"
-"""The same from stages timed on the host's clock: only roughly the device's time."""
+"""Energy by the share of time on the host's clock: only roughly the device's time."""
 
 Owner = tuple[str | None, str | None, str]
 """What is charged: engine, model, and how the time was taken."""
@@ -97,7 +98,7 @@ def _one_owner_each(live: Mapping[tuple[int, Owner], int]) -> Iterable[tuple[tup
 class CounterWindows:
     """Closes a window when the counter has moved and `least` ns have passed since the last one."""
 
-    def __init__(self, least: int = LEAST_WINDOW) -> None:
+    def __init__(self, least: int = LEAST_WINDOW_NS) -> None:
         self._least = least
         self._start: tuple[int, int] | None = None
         self._last: int | None = None

@@ -292,5 +292,5 @@ def own_memory(processes: Sequence[tuple[int, int | None]], status: str = "/proc
 
 
 def _in_words(error: BaseException) -> str:
-    """Return what went wrong; never the exception itself, see above."""
+    """Return what went wrong in words: NVML's exceptions do not leave this file."""
     return f"{type(error).__name__}: {error}"

@@ -16,16 +16,16 @@ from typing import Final
 from otel_tts.device.power.nvml import Gpu, Nvml, Snapshot, Unavailable
 from otel_tts.guard import note_fault
 
-_LONGEST_PAUSE: Final = 30.0
+_LONGEST_PAUSE_S: Final = 30.0
 """Seconds between two attempts to reach a driver that is gone."""
 _OLD_AFTER: Final = 3
 """Intervals after which a look no longer says how things are, but at least 5 seconds."""
-_LEAST_AGE: Final = 5.0
-_HANGS_AFTER: Final = 10.0
+_LEAST_AGE_S: Final = 5.0
+_HANGS_AFTER_S: Final = 10.0
 """Seconds after which a look that has not come back is called a hang."""
 _MOST_BUSY: Final = 10
 """The thread rests this many times longer than a look took, where the driver is slow."""
-_FORK_WAIT: Final = 0.2
+_FORK_WAIT_S: Final = 0.2
 
 Reading = Callable[[Snapshot], None]
 Wanted = Callable[[], "Sequence[str] | None"]
@@ -93,7 +93,7 @@ class Poller:
 
         True: `release` has to be called.
         """
-        return self._asking.acquire(timeout=_FORK_WAIT)
+        return self._asking.acquire(timeout=_FORK_WAIT_S)
 
     def release(self) -> None:
         """After a fork, in the parent."""
@@ -105,10 +105,10 @@ class Poller:
         """Return the last look at every device; nothing once it is old. Never waits."""
         now = time.monotonic()
         busy = self._busy_since
-        if busy is not None and now - busy > _HANGS_AFTER and not self._hang_told:
+        if busy is not None and now - busy > _HANGS_AFTER_S and not self._hang_told:
             self._hang_told = True
             note_fault("nvml", TimeoutError())
-        if now - self._looked > max(_LEAST_AGE, _OLD_AFTER * max(self.interval, self._pause)):
+        if now - self._looked > max(_LEAST_AGE_S, _OLD_AFTER * max(self.interval, self._pause)):
             return ()
         return self._latest
 
@@ -175,5 +175,5 @@ class Poller:
         if self._nvml is not None:
             self._nvml.close()
             self._nvml = None
-        self._pause = min(_LONGEST_PAUSE, max(self.interval, 2 * self._pause))
+        self._pause = min(_LONGEST_PAUSE_S, max(self.interval, 2 * self._pause))
         return self._pause

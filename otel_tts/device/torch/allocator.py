@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from otel_tts.guard import contain
+from otel_tts.patches import original
 
 Stats = dict[str, Any]
 """``memory_stats_as_nested_dict``: nested by statistic, pool and kind, as ``["allocated_bytes"]["all"]["peak"]``."""
@@ -57,10 +58,10 @@ class TorchAllocator:
     def __init__(self, torch: Any) -> None:
         self.torch = torch
         self.memory = torch.cuda.memory
-        # Their own functions, not what `courtesy` has put in their place. ``memory_stats`` would flatten and sort 130
-        # numbers: 60 microseconds.
-        self.stats: Callable[[int], Stats] = unwrapped(self.memory.memory_stats_as_nested_dict)
-        self.reset_peaks: Callable[[int], None] = unwrapped(self.memory.reset_peak_memory_stats)
+        # Their own functions, not what `peak_statistics` puts in their place. ``memory_stats`` would flatten and sort
+        # 130 numbers: 60 microseconds.
+        self.stats: Callable[[int], Stats] = original(self.memory, "memory_stats_as_nested_dict")
+        self.reset_peaks: Callable[[int], None] = original(self.memory, "reset_peak_memory_stats")
         self._uuids: dict[int, str | None] = {}
 
     def current(self) -> int:
@@ -104,11 +105,6 @@ class TorchAllocator:
             return False
         attach(observer)
         return True
-
-
-def unwrapped(function: Any) -> Any:
-    """Return what `courtesy` has wrapped, or the function itself."""
-    return getattr(function, "__otel_tts_original__", function)
 
 
 def is_out_of_memory(error: str | BaseException | None) -> bool:

@@ -51,7 +51,7 @@ class CudaBackend(TorchEvents):
         return self._module.Event(enable_timing=True)
 
     def adopt_thread(self) -> None:
-        """As ProcessGroupNCCL's watchdog does: queries of this thread then leave other threads' captures alone.
+        """Let queries of this thread leave other threads' captures alone, as ProcessGroupNCCL's watchdog does.
 
         torch has no binding for it (https://github.com/pytorch/pytorch/pull/104555); the mode is the thread's own.
         """

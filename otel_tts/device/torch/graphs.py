@@ -14,11 +14,11 @@ import threading
 import weakref
 from typing import Any, Final
 
-import wrapt
-
 from otel_tts.guard import contain
+from otel_tts.patches import after_import, undo, wrap
 
-_PATIENCE: Final = 1.0
+_GROUP: Final = "capture"
+_PATIENCE_S: Final = 1.0
 """Seconds that a capture waits at most for questions under way, which take microseconds."""
 
 
@@ -51,7 +51,7 @@ class CaptureGuard:
         """`graph` is about to be captured. A graph that is dropped half way counts no more."""
         with self._quiet:
             self.captures.add(self._key(graph))
-            self._quiet.wait_for(lambda: not self._asking, _PATIENCE)
+            self._quiet.wait_for(lambda: not self._asking, _PATIENCE_S)
 
     def end(self, graph: Any) -> None:
         """The capture of `graph` is over."""
@@ -62,10 +62,8 @@ class CaptureGuard:
 
     def watch(self, graph_class: Any) -> None:
         """Wrap the methods between which `graph_class` captures; ``torch.cuda.graph()`` calls them too."""
-        if isinstance(graph_class.__dict__.get("capture_begin"), wrapt.FunctionWrapper):
-            return
-        wrapt.wrap_function_wrapper(graph_class, "capture_begin", self._capture_begin)
-        wrapt.wrap_function_wrapper(graph_class, "capture_end", self._capture_end)
+        wrap(graph_class, "capture_begin", self._capture_begin, _GROUP)
+        wrap(graph_class, "capture_end", self._capture_end, _GROUP)
 
     def _capture_begin(self, wrapped: Any, graph: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         contain("capture", self.begin, graph)
@@ -81,7 +79,7 @@ class CaptureGuard:
         finally:
             contain("capture", self.end, graph)
 
-    def after_fork(self) -> None:
+    def renew(self) -> None:
         """In the child: the parent's captures and questions are not ours."""
         self.captures, self._asking = set(), 0
         self._quiet = threading.Condition(threading.RLock())
@@ -90,15 +88,15 @@ class CaptureGuard:
 guard: Final = CaptureGuard()
 """The process's own."""
 
-_watching = False
-
 
 def watch_torch() -> None:
     """Watch torch's graphs from its import on."""
-    global _watching
-    if not _watching:
-        _watching = True
-        wrapt.register_post_import_hook(lambda module: contain("capture", _watch_graphs, module), "torch.cuda.graphs")
+    after_import("torch.cuda.graphs", _watch_graphs, _GROUP)
+
+
+def unwatch_torch() -> None:
+    """Leave torch's graphs alone. Only where nobody asks the device any more: a capture would break."""
+    undo(_GROUP)
 
 
 def _watch_graphs(module: Any) -> None:

@@ -10,21 +10,22 @@ facts get on the span; what is read later leaves as a log record of the same tra
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from otel_tts import names
 from otel_tts.audio.files.excerpt import Excerpt
 from otel_tts.audio.files.file import Changed, FileFacts, OpenFile, count_open, open_file, read_excerpt, read_file
-from otel_tts.guard import note_fault
+from otel_tts.background import Worker
+from otel_tts.guard import contain
+from otel_tts.record import LateSpan
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.synthesis import Synthesis
 
-PATIENCE: Final = 2.0
+PATIENCE_S: Final = 2.0
 """Seconds that a finished request waits for its files to be read."""
 MAX_OPEN: Final = 64
 """Files that may be held open in the process; further ones are not read."""
@@ -56,6 +57,18 @@ class _Noted(NamedTuple):
     file: OpenFile | Excerpt
     returned: bool
     shared: bool = False
+
+
+class _Job:
+    """One file that waits to be read, as its reader's worker does it."""
+
+    __slots__ = ("_reader", "_synthesis", "noted")
+
+    def __init__(self, reader: FileReader, synthesis: Synthesis, noted: _Noted) -> None:
+        self._reader, self._synthesis, self.noted = reader, synthesis, noted
+
+    def __call__(self) -> None:
+        self._reader.take(self._synthesis, self.noted)
 
 
 class Files:
@@ -112,25 +125,18 @@ class FileReader:
 
     def __init__(self, recorder: Recorder, emit_late: Callable[[Synthesis, Delivered], None]) -> None:
         self._recorder, self._emit_late = recorder, emit_late
-        self._renew()
-
-    def after_fork(self) -> None:
-        """Start anew in a child: thread and lock were the parent's. Nobody there would ever let go of its files."""
-        jobs, reading = self._jobs, self._reading
-        while jobs.qsize():
-            jobs.get_nowait()[1].file.close()
-        if reading is not None:
-            reading.close()
-        self._renew()
-
-    def _renew(self) -> None:
+        self._worker = Worker("otel-tts-files", "files")
         # A collection in the middle of taking a file may close another one, and a signal's handler may flush.
         self._lock = threading.RLock()
-        self._jobs: queue.SimpleQueue[tuple[Synthesis, _Noted]] = queue.SimpleQueue()
-        self._idle = threading.Condition(self._lock)
-        self._queued = 0
         self._reading: OpenFile | Excerpt | None = None
-        self._thread: threading.Thread | None = None
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: nobody there would ever let go of its parent's files."""
+        for job in self._worker.renew():
+            cast("_Job", job).noted.file.close()
+        if self._reading is not None:
+            self._reading.close()
+        self._lock, self._reading = threading.RLock(), None
 
     def note(self, synthesis: Synthesis, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
         """Take a finished file of `synthesis`, in any thread; False where `path` is no regular file."""
@@ -148,7 +154,7 @@ class FileReader:
         self, synthesis: Synthesis, excerpt: Excerpt, returned: bool = False, shared: bool = False
     ) -> None:
         """Take audio of `synthesis` that was never a file: encoded in memory, or (`returned`) the answer itself."""
-        self._note(synthesis, _Noted(excerpt, returned, shared), self._queued >= MAX_QUEUED)
+        self._note(synthesis, _Noted(excerpt, returned, shared), self._worker.open >= MAX_QUEUED)
 
     def _note(self, synthesis: Synthesis, noted: _Noted, too_many: bool) -> None:
         file = noted.file
@@ -166,21 +172,24 @@ class FileReader:
             else:
                 self._queue(synthesis, files, noted)
 
-    def start(self, synthesis: Synthesis) -> None:
-        """The synthesis has ended: let its files be read."""
-        with self._lock:
-            files: Files | None = synthesis.files
-            if files is not None:
-                waiting, files.waiting = files.waiting, []
-                for noted in waiting:
-                    self._queue(synthesis, files, noted)
+    def start(self, record: LateSpan) -> None:
+        """A synthesis has ended: let its files be read."""
+        if (synthesis := _with_files(record)) is not None:
+            contain("files", self._start, synthesis)
 
-    def is_ready(self, synthesis: Synthesis) -> bool:
+    def _start(self, synthesis: Synthesis) -> None:
+        with self._lock:
+            files: Files = synthesis.files
+            waiting, files.waiting = files.waiting, []
+            for noted in waiting:
+                self._queue(synthesis, files, noted)
+
+    def is_ready(self, record: LateSpan, give_up: bool = False) -> bool:
         """Whether the files noted by now have been read, or have had their time."""
-        files: Files | None = synthesis.files
-        if files is None or not files.reading:
+        synthesis = _with_files(record)
+        if give_up or synthesis is None or not synthesis.files.reading:
             return True
-        return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE * 1e9
+        return time.perf_counter_ns() - (synthesis.t1 or 0) > PATIENCE_S * 1e9
 
     def settle(self, synthesis: Synthesis) -> tuple[Delivered | None, float]:
         """Return the delivered file, and the seconds in the others. From now on files of this synthesis are late."""
@@ -197,33 +206,21 @@ class FileReader:
 
     def wait(self, timeout: float) -> None:
         """Wait until nothing is being read, for at most `timeout` seconds."""
-        with self._idle:
-            self._idle.wait_for(lambda: not self._queued, timeout)
+        self._worker.idle(timeout)
 
     # --- the thread ----------------------------------------------------------------------------------------------
 
     def _queue(self, synthesis: Synthesis, files: Files, noted: _Noted) -> None:
         files.reading += 1
-        self._queued += 1
-        self._jobs.put((synthesis, noted))
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, args=(self._jobs,), name="otel-tts-files", daemon=True)
-            thread.start()
-            self._thread = thread  # known once it runs: where no more threads can be had, the next file tries again
+        self._worker.put(_Job(self, synthesis, noted))
 
-    def _run(self, jobs: queue.SimpleQueue[tuple[Synthesis, _Noted]]) -> None:
-        while jobs is self._jobs:
-            job: Any = jobs.get()
-            try:
-                self._take(*job)
-            except Exception as error:
-                self._recorder.dropped["fault"] += 1
-                note_fault("files", error)
-            finally:
-                job = None  # an idle thread keeps no request alive
-                with self._idle:
-                    self._queued -= 1
-                    self._idle.notify_all()
+    def take(self, synthesis: Synthesis, noted: _Noted) -> None:
+        """Read one file, on the reader's own thread."""
+        try:
+            self._take(synthesis, noted)
+        except Exception:
+            self._recorder.dropped["fault"] += 1
+            raise
 
     def _take(self, synthesis: Synthesis, noted: _Noted) -> None:
         files: Any = synthesis.files
@@ -260,6 +257,11 @@ class FileReader:
         except OSError:
             self._recorder.dropped["file_unreadable"] += 1
         return None
+
+
+def _with_files(record: Any) -> Synthesis | None:
+    """Return the record where it is a synthesis with delivered files."""
+    return record if getattr(record, "files", None) is not None else None
 
 
 def _is_heard(synthesis: Synthesis) -> bool:

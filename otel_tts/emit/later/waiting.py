@@ -3,32 +3,27 @@
 """Finished records that cannot leave yet: a device is at work on their stages, their files are being read, or the
 answer that they were made for has not been sent.
 
-Nobody waits inside the device's driver: it is asked again at each look, and a record that it holds up, holds up no
-other. What a device has not passed after `DEVICE_PATIENCE_S` keeps the host's times and says so.
+A record that waits holds up no other. What is not known after `PATIENCE_S` is left out, and that is said.
 """
 
 from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from otel_tts.emit.later.files import FileReader
-from otel_tts.guard import contain
-from otel_tts.record import LateSpan, StageRecord
+from otel_tts.emit.later.form import Later
+from otel_tts.record import LateSpan
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import StageOwner
 
-DEVICE_PATIENCE_S: Final = 30.0
-"""Seconds that a finished request waits for its device; then its stages keep the host's times and say so."""
-DEVICE_AT_EXIT_S: Final = 1.0
-"""The same when the process ends or somebody flushes."""
+PATIENCE_S: Final = 30.0
+"""Seconds that a finished request waits at most."""
 ANSWER_PATIENCE_S: Final = 2.0
 """Seconds that a finished request waits for its answer to be sent: only then is it known which id the client holds,
 whether somebody was still there to take it, and what the audio is that left."""
 _REFUSALS: Final = 64
-"""Requests that a look at the device asks for in vain at most."""
+"""Records that a look asks for in vain at most: each may cost a question to a driver."""
 _REST_S: Final = 0.002
 """Seconds between two looks of who waits for them."""
 
@@ -36,9 +31,9 @@ _REST_S: Final = 0.002
 class Waiting:
     """What waits, at most as much as the queue may hold. Safe from any thread."""
 
-    def __init__(self, recorder: Recorder, files: FileReader, release: Callable[[LateSpan], object]) -> None:
-        """Look at the recorder's clock and at `files`; what need not wait any longer goes to `release`."""
-        self._recorder, self._files, self._release = recorder, files, release
+    def __init__(self, recorder: Recorder, later: Sequence[Later], release: Callable[[LateSpan], object]) -> None:
+        """Wait for what is known `later`; what need not wait any longer goes to `release`."""
+        self._most, self._later, self._release = recorder.settings.queue_size, later, release
         self._records: collections.deque[LateSpan] = collections.deque()
         self.append, self.clear = self._records.append, self._records.clear
 
@@ -48,34 +43,26 @@ class Waiting:
     def __iter__(self) -> Iterator[LateSpan]:
         return iter(self._records.copy())
 
-    def ask(self, record: LateSpan) -> None:
-        """On the request's path at its end: note what the device has passed already."""
-        clock = self._recorder.clock
-        if clock is not None:
-            contain("clock", lambda: clock.passed(_stages_of(record)))
+    def start(self, record: LateSpan) -> None:
+        """On the request's path at its end: let each find out what it can."""
+        for later in self._later:
+            later.start(record)
 
     def admit(self, record: LateSpan) -> bool:
         """Keep `record` while something of it is not known; False where it may leave at once."""
-        if self.is_complete(record, give_up=len(self._records) >= self._recorder.settings.queue_size):
+        if self.is_complete(record, give_up=len(self._records) >= self._most):
             return False
         self._records.append(record)
         return True
 
-    def has_times(self, record: LateSpan, give_up: bool = False) -> bool:
-        """Whether the record's stages have their times; not while a device is still at work on one of them."""
-        clock = self._recorder.clock
-        return clock is None or contain("clock", clock.resolve, _stages_of(record), give_up) is not False
-
     def is_complete(self, record: LateSpan, give_up: bool = False) -> bool:
-        """Whether all that is to be known of the record is there: its stages' times, and its files' facts."""
-        if not self.has_times(record, give_up) or not (give_up or _is_answered(record)):
-            return False
-        synthesis = with_files(record)
-        return give_up or synthesis is None or contain("files", self._files.is_ready, synthesis) is not False
+        """Whether all that is to be known of the record is there, or is not waited for any longer."""
+        answered = give_up or _is_answered(record)
+        return all(later.is_ready(record, give_up) for later in self._later) and answered
 
     def look(self, give_up: bool = False) -> None:
         """Let go on what a device has passed by now, and what has waited for it too long."""
-        limit = time.perf_counter_ns() - int(DEVICE_PATIENCE_S * 1e9)
+        limit = time.perf_counter_ns() - int(PATIENCE_S * 1e9)
         refused = 0
         for _ in range(len(self._records)):
             try:
@@ -87,7 +74,7 @@ class Waiting:
                 continue
             self._records.append(record)
             refused += 1
-            if refused == _REFUSALS:  # each has cost a question to the driver
+            if refused == _REFUSALS:
                 return
 
     def wait(self, timeout: float) -> None:
@@ -102,20 +89,8 @@ class Waiting:
             self.look()
 
 
-def with_files(record: Any) -> Any:
-    """Return the record where it is a synthesis with delivered files, else None."""
-    return record if getattr(record, "files", None) is not None else None
-
-
 def _is_answered(record: Any) -> bool:
     web = getattr(record, "request", None)
     if web is None or not web.is_answering:
         return True
     return time.perf_counter_ns() - record.t1 > ANSWER_PATIENCE_S * 1e9
-
-
-def _stages_of(record: LateSpan) -> list[StageRecord]:
-    """Return the finished stages of a synthesis, or the stage itself that outlived its own."""
-    if isinstance(record, StageOwner):
-        return record.stages.finished
-    return [record] if isinstance(record, StageRecord) else []

@@ -19,7 +19,9 @@ from typing import Any, Final, cast
 from opentelemetry.context import Context
 
 from otel_tts.guard import contain
+from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
+from otel_tts.patches import is_patched, put
 from otel_tts.recording.synthesis import current
 
 _logger = logging.getLogger("otel_tts")
@@ -29,9 +31,6 @@ _NOTE: Final = "_otel_tts_job"
 
 _taken = threading.local()
 """What this thread has read of a job and not yet begun to work on: `which` field, and the `context` of its maker."""
-
-_placed: Final[list[tuple[type, str, Field]]] = []
-"""Class, name and what stands there, for `remove_all`."""
 
 
 class Note:
@@ -50,10 +49,15 @@ class Note:
 
 
 class Field:
-    """Stands for a job's field: keeps it in the instance's own dictionary, where it was before."""
+    """Stands for a job's field: keeps it in the instance's own dictionary, where it was before.
 
-    def __init__(self, which: str, name: str, default: dict[str, Any]) -> None:
-        self._which, self._name, self.default = which, name, default
+    `of_class` is what the class has under its name, if anything.
+    """
+
+    def __init__(self, which: str, name: str, *of_class: Any) -> None:
+        self._which, self._name = which, name
+        if of_class:
+            (self.__wrapped__,) = of_class
 
     def __set__(self, job: Any, value: Any) -> None:
         vars(job)[self._name] = value
@@ -75,9 +79,10 @@ class Field:
             raise AttributeError(self._name) from None
 
     def _class_value(self, owner: Any) -> Any:
-        if self._name in self.default:
-            return self.default[self._name]
-        raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
+        try:
+            return self.__wrapped__
+        except AttributeError:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}") from None
 
 
 def _leave_note(job: Any) -> None:
@@ -120,7 +125,7 @@ def place(module: Any, which: str) -> None:
     """Watch the field `which` (``"Class.field"``) of `module`; said once where that cannot be done."""
     path, _, name = which.rpartition(".")
     owner: Any = operator.attrgetter(path)(module) if _exists(module, path) else None
-    if any(placed[:2] == (owner, name) for placed in _placed):
+    if isinstance(owner, type) and is_patched(owner, name):
         return
     if not _can_watch(owner, name):
         _logger.warning(
@@ -128,9 +133,7 @@ def place(module: Any, which: str) -> None:
             module.__name__, path, name,
         )  # fmt: skip
         return
-    field = Field(which, name, {name: vars(owner)[name]} if name in vars(owner) else {})
-    setattr(owner, name, field)
-    _placed.append((owner, name, field))
+    put(owner, name, Field(which, name, *([vars(owner)[name]] if name in vars(owner) else ())), HOOKS)
 
 
 def _exists(module: Any, path: str) -> bool:
@@ -146,15 +149,3 @@ def _can_watch(owner: Any, name: str) -> bool:
     if not isinstance(owner, type) or not owner.__dictoffset__ or owner.__setattr__ is not object.__setattr__:
         return False
     return not inspect.isdatadescriptor(inspect.getattr_static(cast("Any", owner), name, None))
-
-
-def remove_all() -> None:
-    """Leave the fields alone again; instances have kept them where they belong."""
-    while _placed:
-        owner, name, field = _placed.pop()
-        if vars(owner).get(name) is not field:
-            continue
-        if name in field.default:
-            setattr(owner, name, field.default[name])
-        else:
-            delattr(owner, name)

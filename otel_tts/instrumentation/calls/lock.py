@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import inspect
 import time
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 from opentelemetry import trace
 
 from otel_tts import names
 from otel_tts.guard import contain
+from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.otel_private.context import current_context
+from otel_tts.patches import replace
 from otel_tts.record import now
 from otel_tts.recording import recorder
 from otel_tts.recording.synthesis import current
@@ -26,9 +29,6 @@ if TYPE_CHECKING:  # generic to the type checker since wrapt 2, never so at run 
     _Proxy = wrapt.ObjectProxy[Any]
 else:
     _Proxy = wrapt.ObjectProxy
-
-_placed: Final[list[tuple[Any, str, Any]]] = []
-"""Module, name and the lock that stood there, for `remove_all`."""
 
 
 class _Lock(_Proxy):
@@ -76,20 +76,12 @@ class _AsyncLock(_Proxy):
 
 def place(module: Any, name: str, engine: str) -> None:
     """Let waiting for `module`'s lock `name` be seen, in a request of `engine`."""
-    lock = getattr(module, name)
-    if isinstance(lock, (_Lock, _AsyncLock)):
-        return
+    replace(module, name, partial(_seen, engine), HOOKS)
+
+
+def _seen(engine: str, lock: Any) -> Any:
     proxy = _AsyncLock if inspect.iscoroutinefunction(lock.acquire) else _Lock
-    setattr(module, name, proxy(lock, engine))
-    _placed.append((module, name, lock))
-
-
-def remove_all() -> None:
-    """Put the locks back."""
-    while _placed:
-        module, name, lock = _placed.pop()
-        if isinstance(getattr(module, name, None), (_Lock, _AsyncLock)):
-            setattr(module, name, lock)
+    return proxy(lock, engine)
 
 
 def _note_waiting(engine: str, began: int) -> None:

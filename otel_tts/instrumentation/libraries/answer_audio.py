@@ -13,7 +13,7 @@ from typing import Any, Final
 from otel_tts.audio.files.excerpt import Passing
 from otel_tts.audio.files.file import claim_of_name, claim_of_type
 from otel_tts.guard import contain
-from otel_tts.instrumentation.tables import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.recording import request
 from otel_tts.recording.delivered import note_file
 from otel_tts.recording.request import Request

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
-from otel_tts.instrumentation.tables import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.names import Stage
 from otel_tts.recording.delivered import current_synthesis, note_file
 from otel_tts.recording.synthesis import Synthesis

@@ -17,6 +17,9 @@ from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from otel_tts.guard import contain
 from otel_tts.instrumentation.libraries import web
+from otel_tts.patches import after_import, replace, undo
+
+_GROUP: Final = "fastapi"
 
 # A span per ASGI message is a span per audio chunk:
 # https://github.com/open-telemetry/opentelemetry-python-contrib/issues/3992
@@ -33,16 +36,25 @@ def silence_inner_apps(span: Span, scope: MutableMapping[str, Any]) -> None:
     scope.setdefault("fastapi.telemetry", None)
 
 
-def keep_quiet(module: Any) -> None:
-    """Let the middleware of `module` (opentelemetry.instrumentation.asgi) pass requests that are to leave nothing.
+def watch_middleware() -> None:
+    """Let the middleware of opentelemetry.instrumentation.asgi pass requests that are to leave nothing.
 
     And inside a mounted page make no second span for the same request, but name the one that there is after the route.
-    A real ``async def``: see `asgi`.
     """
-    middleware: Any = module.OpenTelemetryMiddleware
-    original: Any = middleware.__call__
-    if getattr(original, "_otel_tts_quiet", False):
-        return
+    after_import("opentelemetry.instrumentation.asgi", _keep_quiet, _GROUP)
+
+
+def unwatch_middleware() -> None:
+    """Undo `watch_middleware`."""
+    undo(_GROUP)
+
+
+def _keep_quiet(module: Any) -> None:
+    replace(module.OpenTelemetryMiddleware, "__call__", _quiet, _GROUP)
+
+
+def _quiet(original: Any) -> Any:
+    """A real ``async def``: see `web`."""
 
     @functools.wraps(original)
     async def __call__(self: Any, scope: web.Scope, receive: web.Receive, send: web.Send) -> None:
@@ -51,8 +63,7 @@ def keep_quiet(module: Any) -> None:
         else:
             await original(self, scope, receive, send)
 
-    __call__._otel_tts_quiet = True  # type: ignore[attr-defined]
-    middleware.__call__ = __call__
+    return __call__
 
 
 def _is_named_already(middleware: Any, scope: web.Scope) -> bool:

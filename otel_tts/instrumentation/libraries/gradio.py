@@ -17,17 +17,14 @@ import re
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar, Token
-from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from wrapt import register_post_import_hook
-
 from otel_tts.guard import contain
+from otel_tts.instrumentation.libraries import fastapi
 from otel_tts.instrumentation.libraries import web as asgi
-from otel_tts.instrumentation.libraries.fastapi import keep_quiet
 from otel_tts.instrumentation.libraries.queued_job import Batch, Job, refuse
-from otel_tts.instrumentation.tables import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.recording import recorder, request
 from otel_tts.recording.delivered import note_file
@@ -52,13 +49,14 @@ def watch_gradio() -> None:
         wrap_after_import(_QUEUEING, target, wrapper)
     wrap_after_import("gradio.route_utils", "call_process_api", _watch_failures)
     wrap_after_import(_QUEUEING, "Queue.remove_from_queue", _watch_removals, optional=True)  # since Gradio 6
-    register_post_import_hook(partial(contain, "fastapi", keep_quiet), "opentelemetry.instrumentation.asgi")
+    fastapi.watch_middleware()
     asgi.look_at = look_at
 
 
 def unwatch_gradio() -> None:
-    """Let requests of pages be as before; `hooks.unwrap_all` sees to the rest."""
+    """Let requests of pages be as before. The queue's hooks go with all others, see `patches.undo`."""
     asgi.look_at = None
+    fastapi.unwatch_middleware()
 
 
 # --- the way of a job ------------------------------------------------------------------------------------------------

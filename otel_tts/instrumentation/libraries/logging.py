@@ -14,43 +14,29 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import trace
-from wrapt import register_post_import_hook
 
 from otel_tts import names
-from otel_tts.guard import contain, note_fault
+from otel_tts.guard import note_fault
 from otel_tts.instrumentation.libraries.loguru import came_from_loguru
+from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording import request
 
 ABSENT: Final = "-"
 """What a format string shows outside of a request."""
 
 _HANDLER_MODULE: Final = "opentelemetry.instrumentation.logging.handler"
-_originals: Final[list[tuple[Any, str, Any]]] = []
-_active = False
+_GROUP: Final = "logging"
 
 
 def instrument() -> None:
     """Put ids on every record of the logging module from now on. Doing it again does nothing."""
-    global _active
-    if _active:
-        return
-    _active = True
-    _replace(logging.Logger, "makeRecord", _identifying(logging.Logger.makeRecord))
-    register_post_import_hook(functools.partial(contain, "logging", _adopt_handler), _HANDLER_MODULE)
+    replace(logging.Logger, "makeRecord", _identifying, _GROUP)
+    after_import(_HANDLER_MODULE, _adopt_handler, _GROUP)
 
 
 def uninstrument() -> None:
     """Undo `instrument`."""
-    global _active
-    _active = False
-    while _originals:
-        owner, name, original = _originals.pop()
-        setattr(owner, name, original)
-
-
-def _replace(owner: Any, name: str, replacement: Any) -> None:
-    _originals.append((owner, name, getattr(owner, name)))
-    setattr(owner, name, replacement)
+    undo(_GROUP)
 
 
 def _identifying(original: Any) -> Any:
@@ -78,10 +64,8 @@ def _identify(fields: dict[str, Any]) -> None:
 
 
 def _adopt_handler(module: Any) -> None:
-    handler = module.LoggingHandler
-    if _active and not any(owner is handler for owner, _, _ in _originals):
-        _replace(handler, "emit", _exporting(handler.emit))
-        _replace(handler, "flush", _flushing(handler.flush))
+    replace(module.LoggingHandler, "emit", _exporting, _GROUP)
+    replace(module.LoggingHandler, "flush", _flushing, _GROUP)
 
 
 def _exporting(original: Any) -> Any:

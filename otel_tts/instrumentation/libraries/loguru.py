@@ -19,11 +19,11 @@ from typing import Any, Final
 
 from opentelemetry._logs import LogRecord, get_logger
 from opentelemetry.instrumentation.log_utils import std_to_otel
-from wrapt import register_post_import_hook
 
 from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.otel_private.context import current_context
+from otel_tts.patches import after_import, original, replace, undo
 from otel_tts.record import type_name
 from otel_tts.recording import request
 
@@ -33,8 +33,7 @@ _PLAIN: Final = (str, int, float, bool)
 _DEEPEST: Final = 40
 """Frames between a line and the handler of the other library that it came through."""
 
-_hooked: Final[list[Any]] = []
-_originals: Final[list[tuple[Any, str, Any]]] = []
+_GROUP: Final = "loguru"
 _active = False
 _exporting: Final[ContextVar[bool]] = ContextVar("otel_tts_loguru", default=False)
 
@@ -43,32 +42,22 @@ def instrument() -> None:
     """Give loguru's logger a sink of ours, now or when it is imported. Doing it again does nothing."""
     global _active
     _active = True
-    if not _hooked:
-        _hooked.append(True)
-        register_post_import_hook(functools.partial(contain, "loguru", _adopt), "loguru")
-    elif (module := sys.modules.get("loguru")) is not None:
-        contain("loguru", _adopt, module)
+    after_import("loguru", _adopt, _GROUP)
 
 
 def uninstrument() -> None:
     """Undo `instrument`."""
     global _active
     _active = False
-    while _originals:
-        owner, name, original = _originals.pop()
-        setattr(owner, name, original)
+    undo(_GROUP)
     if (module := sys.modules.get("loguru")) is not None:
         contain("loguru", _remove_sinks, module.logger)
 
 
 def _adopt(module: Any) -> None:
-    if not _active or _originals:
-        return
     owner: Any = module.logger.__class__
     for name in ("add", "remove"):
-        original = getattr(owner, name)
-        _originals.append((owner, name, original))
-        setattr(owner, name, _fitting(original))
+        replace(owner, name, _fitting, _GROUP)
     _fit(module.logger)
 
 
@@ -76,7 +65,8 @@ def _fitting(original: Any) -> Any:
     @functools.wraps(original)
     def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
-        contain("loguru", _fit, self)
+        if _active:  # somebody's own patch may keep this one where it is
+            contain("loguru", _fit, self)
         return result
 
     return fitted
@@ -91,7 +81,7 @@ def _fit(logger: Any) -> None:
         return
     _remove_sinks(logger)
     if lowest is not None:
-        _original("add")(
+        original(logger.__class__, "add")(
             logger, sink_of_otel_tts, level=lowest, format=no_text, filter=is_to_leave, backtrace=False, diagnose=False
         )
 
@@ -99,17 +89,11 @@ def _fit(logger: Any) -> None:
 def _remove_sinks(logger: Any) -> None:
     for number, handler in list(logger._core.handlers.items()):
         if _is_ours(handler):
-            _original("remove")(logger, number)
+            original(logger.__class__, "remove")(logger, number)
 
 
 def _is_ours(handler: Any) -> bool:
     return handler._name == sink_of_otel_tts.__name__
-
-
-def _original(name: str) -> Any:
-    found = next((original for _, known, original in _originals if known == name), None)
-    owner: Any = sys.modules["loguru"].logger.__class__
-    return found or getattr(owner, name)
 
 
 # Loguru pickles its sinks with the logger, so these three have names to be found by.
@@ -139,7 +123,7 @@ def _leaves_otherwise() -> bool:
 
 def came_from_loguru(record: logging.LogRecord) -> bool:
     """Say whether a record of the logging module is a line of loguru's that has left already."""
-    if not _originals or not isinstance(record.__dict__.get("extra"), dict):  # what loguru gives such a record
+    if not _active or not isinstance(record.__dict__.get("extra"), dict):  # what loguru gives such a record
         return False
     sinks: Any = sys.modules.get("loguru._simple_sinks")
     return sinks is not None and _is_below(sinks.StandardSink.write.__code__)

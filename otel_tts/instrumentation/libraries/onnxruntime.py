@@ -13,7 +13,7 @@ from otel_tts import names
 from otel_tts.device.fallback import sessions
 from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
-from otel_tts.instrumentation.tables import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import SPAN_KEY, current_context
 from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis, current
@@ -24,7 +24,7 @@ _RUNS: Final = ("Session.run", "Session.run_with_ort_values", "Session.run_with_
 PROVIDER_WAITS: Final = "provider_waits"
 """gpu.timing.status of a run on a device: the host's times are true, since the provider synchronises at its end."""
 NOT_AWAITED: Final = "not_awaited"
-"""The same where the run's own options told the provider not to: the times are those of the call."""
+"""gpu.timing.status of a run on a device whose own options told the provider not to wait: the times are the call's."""
 _NO_WAITING: Final = "disable_synchronize_execution_providers"
 
 

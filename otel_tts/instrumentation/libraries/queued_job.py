@@ -151,7 +151,7 @@ class Batch:
         self.context = Context()
 
     def begin(self) -> request.Request:
-        """As `Job.begun`, with an id of its own."""
+        """Say that work on all jobs begins; return the request that it is, with an id of its own."""
         for job in self._jobs:
             job.begin()
         return request.Request(request.new_id(), min(job.handed_in for job in self._jobs), begun=self.take)

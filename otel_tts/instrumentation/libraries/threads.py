@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
-import wrapt
-
 from otel_tts.guard import contain, note_fault
+from otel_tts.patches import after_import, undo, wrap
 from otel_tts.recording import carried as parcel
 from otel_tts.recording.carried import carried
 
@@ -24,48 +22,23 @@ _LIBRARIES: Final = ("opentelemetry.", "otel_tts.", "concurrent.futures.", "mult
 """Threads and processes of these outlive the request that happened to start them; each piece of their work brings its
 own context."""
 
-_originals: Final[list[tuple[Any, str, Any]]] = []
-_installed = False
+_GROUP: Final = "carrier"
 
 
 def install() -> None:
     """Wrap ``Thread.start`` and ``ThreadPoolExecutor.submit`` (``loop.run_in_executor`` submits through it), and their
     like for processes where the application uses any."""
-    global _installed
-    if _originals:
-        return
     import concurrent.futures.thread as pools
 
-    _installed = True
-    _wrap(threading.Thread, "start", _start)
-    _wrap(pools.ThreadPoolExecutor, "submit", _submit)
+    wrap(threading.Thread, "start", _start, _GROUP)
+    wrap(pools.ThreadPoolExecutor, "submit", _submit, _GROUP)
     for module, watch in _PROCESSES.items():
-        wrapt.register_post_import_hook(_if_installed(watch), module)
+        after_import(module, watch, _GROUP)
 
 
 def uninstall() -> None:
     """Put the originals back."""
-    global _installed
-    _installed = False
-    while _originals:
-        owner, name, original = _originals.pop()
-        setattr(owner, name, original)
-
-
-def _if_installed(watch: Callable[[Any], None]) -> Callable[[Any], None]:
-    def run(module: Any) -> None:
-        if _installed:
-            contain("carrier", watch, module)
-
-    return run
-
-
-def _wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-    original: Any = owner.__dict__[name]
-    if any(taken[:2] == (owner, name) for taken in _originals):
-        return
-    _originals.append((owner, name, original))
-    wrapt.wrap_function_wrapper(owner, name, wrapper)
+    undo(_GROUP)
 
 
 def _start(wrapped: Any, thread: threading.Thread, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -108,17 +81,17 @@ def _submit(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str
 
 
 def _watch_process(module: Any) -> None:
-    _wrap(module.BaseProcess, "start", _start_process)
-    _wrap(module.BaseProcess, "_bootstrap", _begin_process)
+    wrap(module.BaseProcess, "start", _start_process, _GROUP)
+    wrap(module.BaseProcess, "_bootstrap", _begin_process, _GROUP)
 
 
 def _watch_executor(module: Any) -> None:
-    _wrap(module.ProcessPoolExecutor, "submit", _submit_to_process)
+    wrap(module.ProcessPoolExecutor, "submit", _submit_to_process, _GROUP)
 
 
 def _watch_pool(module: Any) -> None:
     for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
-        _wrap(module.Pool, name, _submit_to_pool)
+        wrap(module.Pool, name, _submit_to_pool, _GROUP)
 
 
 _PROCESSES: Final = {

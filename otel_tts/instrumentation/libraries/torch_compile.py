@@ -12,7 +12,7 @@ from typing import Any
 
 from otel_tts import names
 from otel_tts.guard import contain
-from otel_tts.instrumentation.tables import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.recording.synthesis import current
 
 

@@ -22,11 +22,11 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.trace import SpanKind
-from wrapt import register_post_import_hook
 
 from otel_tts import names
 from otel_tts.guard import contain, note_fault
 from otel_tts.instrumentation.libraries.answer import HEADER, Answer, Message, Receive, Send
+from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording import request
 
 Scope = MutableMapping[str, Any]
@@ -43,9 +43,8 @@ _APPLICATIONS: Final = (("starlette.applications", "Starlette"), ("fastapi.appli
 _ENDS: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _HEADS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
-_patched: Final[dict[type, Application]] = {}
-_hooked: Final[set[str]] = set()
-_active = False
+_GROUP: Final = "asgi"
+
 _before_end: Callable[[], object] | None = None
 
 look_at: Callable[[Any, Scope], object] | None = None
@@ -68,41 +67,23 @@ def instrument(before_end: Callable[[], object] | None = None) -> None:
     `before_end` is called, in another thread, when an app has shut down and before the server hears of it: servers end
     in ways that skip atexit.
     """
-    global _active, _before_end
-    _active, _before_end = True, before_end or _before_end
+    global _before_end
+    _before_end = before_end or _before_end
     for module, name in _APPLICATIONS:
-        if module not in _hooked:
-            _hooked.add(module)
-            register_post_import_hook(functools.partial(_patch, name), module)
-    for cls in _patched:
-        _set_edge(cls)
+        after_import(module, functools.partial(_patch_class, name), _GROUP)
 
 
 def uninstrument() -> None:
     """Undo `instrument`: apps are called as before."""
-    global _active, _before_end
-    _active, _before_end = False, None
-    for cls, original in _patched.items():
-        if getattr(cls.__dict__.get("__call__"), "_otel_tts_edge", False):
-            cls.__call__ = original  # type: ignore[attr-defined]
-
-
-def _patch(name: str, module: Any) -> None:
-    contain("asgi", _patch_class, name, module)
+    global _before_end
+    _before_end = None
+    undo(_GROUP)
 
 
 def _patch_class(name: str, module: Any) -> None:
     cls = getattr(module, name, None)
-    if isinstance(cls, type) and "__call__" in cls.__dict__ and cls not in _patched:
-        _patched[cls] = cls.__dict__["__call__"]
-        if _active:
-            _set_edge(cls)
-
-
-def _set_edge(cls: type) -> None:
-    if not getattr(cls.__dict__.get("__call__"), "_otel_tts_edge", False):
-        _patched[cls] = original = cls.__dict__["__call__"]
-        cls.__call__ = _with_edge(original)  # type: ignore[attr-defined]
+    if isinstance(cls, type) and "__call__" in cls.__dict__:
+        replace(cls, "__call__", _with_edge, _GROUP)
 
 
 def _with_edge(original: Application) -> Application:
@@ -126,7 +107,6 @@ def _with_edge(original: Application) -> Application:
                 contain("asgi", _leave, token)
                 contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
 
-    __call__._otel_tts_edge = True  # type: ignore[attr-defined]
     return __call__
 
 

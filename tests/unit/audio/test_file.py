@@ -191,7 +191,7 @@ def test_a_slow_ffprobe_is_given_up(tmp_path, monkeypatch) -> None:
     fake.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(decoders, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(decoders, "PROBE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(decoders, "_optional", lambda name: None)
     (tmp_path / "a.aac").write_bytes(b"\xff\xf1" * 500)
     assert facts_of(tmp_path / "a.aac").duration is None
@@ -205,7 +205,7 @@ def test_an_ffmpeg_that_hangs_or_fails_costs_the_samples_only(tmp_path, monkeypa
     (tmp_path / "bin" / "ffmpeg").write_text(f"#!/bin/sh\nexec {program}\n".replace("exec head", "head"))
     (tmp_path / "bin" / "ffmpeg").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr(decoders, "PROBE_TIMEOUT", 2.0)
+    monkeypatch.setattr(decoders, "PROBE_TIMEOUT_S", 2.0)
     monkeypatch.setattr(decoders, "_optional", lambda name: None)
     facts = facts_of(path, measure=True)
     assert facts.duration == pytest.approx(SECONDS, abs=0.001) and not facts.errors

@@ -97,7 +97,7 @@ def test_a_service_that_never_gets_ready_is_ended(
     service: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service("import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)")
-    monkeypatch.setattr(process, "READY_WITHIN", 1.0)
+    monkeypatch.setattr(process, "READY_WITHIN_S", 1.0)
 
     with pytest.raises(Trouble, match="not ready within 1 s"), process.serve(os.environ, tmp_path / "log"):
         pytest.fail("it never got ready")
@@ -108,7 +108,7 @@ def test_a_service_that_does_not_end_is_killed(
     service: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service(LISTEN.format(at_end="pass"))
-    monkeypatch.setattr(process, "ENDED_WITHIN", 0.5)
+    monkeypatch.setattr(process, "ENDED_WITHIN_S", 0.5)
 
     with pytest.raises(Trouble, match="was killed"), process.serve(os.environ, tmp_path / "log"):
         pass

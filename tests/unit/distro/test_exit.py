@@ -5,24 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from otel_tts import guard
 from otel_tts.distro import shutdown
-from otel_tts.distro.crew import Crew
 from otel_tts.otel_private.pipeline import Pipeline
-
-
-def test_jobs_run_side_by_side_and_the_late_ones_are_named() -> None:
-    crew, together, never = Crew("a", "b", "c"), threading.Barrier(2), threading.Event()
-    jobs = {"a": lambda: together.wait(10), "b": lambda: together.wait(10), "c": lambda: never.wait(60)}
-    assert crew.run(jobs, 1) == ["c"]
-    assert crew.run({"a": lambda: 1}, 10) == []  # one that hangs holds up its own name only
-    never.set()
-    assert crew.run({"c": lambda: 1}, 10) == []
-
-
-def test_a_failing_job_is_contained_and_done() -> None:
-    assert Crew("a").run({"a": lambda: 1 / 0}, 10) == []
-    assert guard.faults["flush.a"] == 1
 
 
 def test_the_budget_is_shared_until_a_flush_succeeds_or_time_has_passed() -> None:

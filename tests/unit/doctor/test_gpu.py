@@ -103,8 +103,8 @@ class FakeBench(Bench):
         self.cuda.launch(MS)
 
     def close(self) -> None:
-        for recorder, service in self.services.items():
-            recorder._on_device.clear()
+        for service in self.services.values():
+            service.world.emitter._waiting.clear()
             service.world.close()
 
 

@@ -17,9 +17,13 @@ import pytest
 
 from otel_tts import guard, names
 from otel_tts.engines import cosyvoice
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.instrumentation.calls import seam as seams
 from otel_tts.instrumentation.libraries import threads
-from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 CHECKOUT = Path(__file__).parents[2] / "standins" / "cosyvoice"
 TEXT = "Hello there. How are you today?"
@@ -54,8 +58,8 @@ def stages(seen: Any) -> list[str]:
 
 
 def test_nothing_of_the_table_is_missing() -> None:
-    status = inspect_engine(replace(cosyvoice.ENGINE, distribution="pytest"))  # any that is installed
-    assert status.missing == ()
+    status = look(replace(cosyvoice.ENGINE, distribution="pytest"), Installed())  # any that is installed
+    assert status.lacking == ()
 
 
 def test_a_call_has_a_language_model_for_each_segment(world, engine) -> None:
@@ -174,7 +178,7 @@ def test_text_that_is_a_stream_itself_is_not_consumed(world, engine) -> None:
 def test_the_audio_is_the_same_without_hooks(world, engine) -> None:
     world()
     streamed, whole = (chunks(engine.inference_sft(TEXT, "anna", stream=stream)) for stream in (True, False))
-    unwrap_all()
+    undo(HOOKS)
     for made, stream in ((streamed, True), (whole, False)):
         plain = chunks(engine.inference_sft(TEXT, "anna", stream=stream))
         assert np.concatenate(made, axis=1).tobytes() == np.concatenate(plain, axis=1).tobytes()

@@ -18,7 +18,11 @@ import pytest
 
 from otel_tts import guard, names
 from otel_tts.engines import gpt_sovits
-from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 ROOT = Path(__file__).parents[2] / "standins" / "gpt_sovits"
 TEXT = "Hello there. How are you today?"
@@ -63,8 +67,8 @@ def stages(seen: Any) -> list[str]:
 
 
 def test_nothing_of_the_table_is_missing() -> None:
-    status = inspect_engine(replace(gpt_sovits.ENGINE, distribution="pytest"))  # any that is installed
-    assert status.missing == ()
+    status = look(replace(gpt_sovits.ENGINE, distribution="pytest"), Installed())  # any that is installed
+    assert status.lacking == ()
 
 
 def test_the_server_takes_one_item_and_drops_the_generator(world, pipeline, voice) -> None:
@@ -232,7 +236,7 @@ def test_both_spellings_in_one_process_are_hooked_once(world, voice, caplog) -> 
 def test_the_audio_is_the_same_without_hooks(world, pipeline, voice, mode) -> None:
     world()
     made = list(ask(pipeline, voice, **mode))
-    unwrap_all()
+    undo(HOOKS)
     plain = list(ask(pipeline, voice, **mode))
     assert [rate for rate, _ in made] == [rate for rate, _ in plain]
     assert np.concatenate([part for _, part in made]).tobytes() == np.concatenate([part for _, part in plain]).tobytes()

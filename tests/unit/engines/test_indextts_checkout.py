@@ -22,7 +22,9 @@ from otel_tts import guard, names
 from otel_tts.engines import indextts
 from otel_tts.engines.indextts import parts as indextts_parts
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 STANDINS = Path(__file__).parents[2] / "standins" / "indextts"
 TEXT = "Hello there. How are you today?"
@@ -131,7 +133,7 @@ def test_the_audio_is_the_same_with_and_without_hooks(world, hook, voices, tmp_p
     seen = world()
     assert all_audio(tmp_path, voices) == expected, "traced"
     assert [request.attributes[names.OUTCOME] for request in requests(seen)] == ["ok"] * len(expected)
-    unwrap_all()
+    undo(HOOKS)
     assert all_audio(tmp_path, voices) == expected, "unhooked"
     assert guard.faults == {} and not seen.recorder.open
 

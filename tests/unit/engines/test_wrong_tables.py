@@ -19,7 +19,9 @@ from otel_tts import Chunk, Engine, Entry, Seam
 from otel_tts.engines import form
 from otel_tts.engines.form import Wrong, problem
 from otel_tts.engines.known import ENGINES
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 
 def table(**parts: Any) -> Engine:
@@ -156,7 +158,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "their_engine.py").write_text(ENGINE)
     importlib.invalidate_caches()
     yield importlib.import_module("their_engine")
-    unwrap_all()
+    undo(HOOKS)
     del sys.modules["their_engine"]
 
 

@@ -27,7 +27,9 @@ from otel_tts.audio.files import file as audio_file
 from otel_tts.emit.later import files
 from otel_tts.engines.table import Engine, Entry
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 from otel_tts.recording import request
 from otel_tts.recording.delivered import note_answer, note_file
 from otel_tts.recording.request import Request
@@ -398,7 +400,7 @@ def test_a_disk_that_hangs_delays_no_span_and_no_service(world, folder, monkeypa
     seen, go = world(), threading.Event()
     read = files.read_file
     monkeypatch.setattr(files, "read_file", lambda *arguments: go.wait(30) and read(*arguments))
-    monkeypatch.setattr(files, "PATIENCE", 0.05)
+    monkeypatch.setattr(files, "PATIENCE_S", 0.05)
     with otel_tts.synthesis("m") as synthesis:
         synthesis.audio(TONE, RATE)
         write_wave(folder / "a.wav")
@@ -555,7 +557,7 @@ def engine(tmp_path, monkeypatch):
         )
     )  # fmt: skip
     yield importlib.import_module("file_engine")
-    unwrap_all()
+    undo(HOOKS)
     sys.modules.pop("file_engine")
 
 

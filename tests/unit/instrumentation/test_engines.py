@@ -20,12 +20,16 @@ import pytest
 import otel_tts
 from otel_tts import guard
 from otel_tts.engines import hibari, known, piper
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.known import ENGINES, all_engines
 from otel_tts.engines.table import Engine
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
-from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 from otel_tts.settings import Settings
 
 TEXT = "The ship sails at nine. Bring a warm coat, please."
@@ -87,7 +91,7 @@ def test_the_audio_is_the_same_with_and_without_hooks(world, hook, tts, joe, tmp
     seen = world()
     assert {**hibari_audio(tts, tmp_path), **piper_audio(joe)} == expected, "traced"
     assert len([name for name in seen.drain().names() if name.startswith("text_to_speech")]) == 8
-    unwrap_all()
+    undo(HOOKS)
     assert {**hibari_audio(tts, tmp_path), **piper_audio(joe)} == expected, "unhooked"
     assert guard.faults == {}
 
@@ -111,7 +115,7 @@ def test_the_engines_look_the_same_and_come_back_the_same(world, hook, tts) -> N
     assert looks() == before
     assert inspect.isgenerator(tts.stream("Hi."))
     assert type(tts("Hi.")) is np.ndarray
-    unwrap_all()
+    undo(HOOKS)
     assert (dict(vars(Hibari)), dict(vars(dsp))) == vars_before
 
 
@@ -265,9 +269,9 @@ def test_requests_on_several_threads_keep_apart(world, hook, tts) -> None:
 
 @pytest.mark.parametrize("engine", [hibari.ENGINE, piper.ENGINE], ids=lambda engine: engine.name)
 def test_the_tables_fit_the_installed_versions(engine) -> None:
-    status = inspect_engine(engine)
+    status = look(engine, Installed())
     assert status.version is not None
-    assert status.missing == ()
+    assert status.lacking == ()
 
 
 def test_the_launchers_entry_point_sets_and_takes_all_hooks(world, tts) -> None:

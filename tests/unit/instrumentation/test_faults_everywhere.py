@@ -37,6 +37,9 @@ from starlette.routing import Route
 
 import otel_tts
 from otel_tts import guard
+from otel_tts.device.memory.peaks import PeakWindows
+from otel_tts.device.torch import peak_statistics
+from otel_tts.device.torch.allocator import TorchAllocator
 from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Load, Mark, Seam
 from otel_tts.instrumentation.libraries import fastapi, loguru
@@ -46,10 +49,14 @@ from otel_tts.instrumentation.libraries import web as asgi
 from otel_tts.instrumentation.libraries.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 from otel_tts.recording import request
 from otel_tts.recording.delivered import note_answer
 from tests.unit.instrumentation.test_gradio import Function, body, gradio, speak_in, work
+from tests.unit.support.fakecuda import FakeCuda
+from tests.unit.support.faketorch import FakeTorch
 from tests.unit.support.faults import PACKAGE, check, outcome
 
 __all__ = ["gradio"]
@@ -377,6 +384,23 @@ def test_capturing_a_graph() -> None:
     check(lambda: [outcome(capture), outcome(lambda: Graph().capture_begin("bad"))], only=("graphs",))
 
 
+def test_asking_torch_for_its_peaks() -> None:
+    device = FakeCuda()
+    torch = FakeTorch(device)
+    windows = PeakWindows(TorchAllocator(torch), 0)
+    peak_statistics.install(torch, lambda index: windows)
+
+    def ask(*which: Any) -> int:
+        torch.cuda.reset_peak_memory_stats(*which)
+        return torch.cuda.max_memory_allocated(*which)
+
+    try:
+        check(lambda: [outcome(ask), outcome(partial(ask, 0)), outcome(partial(ask, "cuda:0"))], only=("peak_stat",))
+    finally:
+        peak_statistics.uninstall()
+
+
+PATCHES = ("patches.after", "patches.look", "patches.put", "patches.found", "patches.is_", "patches._", "patches.<")
 EVERYTHING = """
     import threading
 
@@ -422,12 +446,12 @@ def test_importing_what_is_hooked(world: Any, module: Callable[[str], str]) -> N
         return importlib.import_module(name).Speaker().say("hello")
 
     def run() -> list[Any]:
-        unwrap_all()
+        undo(HOOKS)
         return [outcome(import_it)]
 
-    check(run, only=("tables._w", "tables._say", "tables._has", "tables._place", "tables.watch", "tables.spellings",
+    check(run, only=("tables._w", "tables._has", "tables._place", "tables.watch", "tables.spellings",
                      "tables.split", "table.installed", "job.place", "job._can", "job._exists",
-                     "tables._is", "tables.run", "imports.look", "imports._await", "lock.place", "callables.hook",
+                     "wrapping.", *PATCHES, "lock.place", "lock._seen", "callables.hook",
                      "callables._may"))  # fmt: skip
     seen.drain()
 
@@ -604,7 +628,7 @@ def test_a_page_inside_an_instrumented_app(world: Any, monkeypatch: pytest.Monke
     """The middleware of the contrib instrumentation, around an app and around what is mounted in it."""
     seen = world(processors=(asgi.RequestSpans(),))
     monkeypatch.setattr(OpenTelemetryMiddleware, "__call__", OpenTelemetryMiddleware.__call__)
-    fastapi.keep_quiet(sys.modules[OpenTelemetryMiddleware.__module__])
+    fastapi._keep_quiet(sys.modules[OpenTelemetryMiddleware.__module__])
     hook = fastapi.options()["server_request_hook"]
     around = partial(OpenTelemetryMiddleware, tracer_provider=seen.tracers, server_request_hook=hook)
 
@@ -729,7 +753,6 @@ def test_importing_a_web_framework_and_a_log_handler(
 ) -> None:
     name = module(LATE)
     monkeypatch.setattr(asgi, "_APPLICATIONS", ((name, "Starlette"),))
-    monkeypatch.setattr(asgi, "_patched", {})
     monkeypatch.setattr(log_lines, "_HANDLER_MODULE", name)
 
     sent: list[str] = []
@@ -738,7 +761,6 @@ def test_importing_a_web_framework_and_a_log_handler(
         sent.append(message)
 
     def import_it() -> Any:
-        monkeypatch.setattr(asgi, "_hooked", set())
         sys.modules.pop(name, None)
         sent.clear()
         guard.contain("asgi", asgi.instrument)
@@ -754,7 +776,7 @@ def test_importing_a_web_framework_and_a_log_handler(
 
     check(
         lambda: [outcome(import_it)],
-        only=("logging._adopt", "logging._replace", "web._patch_class", "web._set"),
+        only=("logging._adopt", "web._patch_class", *PATCHES),
     )
 
 
@@ -767,6 +789,7 @@ CHECKED = {
     "instrumentation.libraries.threads": "test_faults_everywhere.py::test_handing_over_to_pools",
     "recording.carried": "test_faults_everywhere.py::test_handing_over_to_processes",
     "recording.streaming": _ANY_LINE,
+    "device.torch.peak_statistics": "test_faults_everywhere.py::test_asking_torch_for_its_peaks",
     "device.torch.graphs": "test_faults_everywhere.py::test_capturing_a_graph",
     "instrumentation.libraries.answer": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.libraries.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
@@ -779,7 +802,8 @@ CHECKED = {
     "instrumentation.libraries.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
     "instrumentation.libraries.gradio": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.tables": "test_faults_everywhere.py::test_importing_what_is_hooked",
-    "instrumentation.imports": "test_faults_everywhere.py::test_importing_what_is_hooked",
+    "instrumentation.wrapping": "test_faults_everywhere.py::test_importing_what_is_hooked",
+    "patches": "test_faults_everywhere.py::test_importing_what_is_hooked",
     "instrumentation.libraries.queued_job": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.calls.load": "test_faults_everywhere.py::test_loading_a_model",
     "instrumentation.calls.lock": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
@@ -802,7 +826,7 @@ EXEMPT = {
 }
 """What hooks and is in no check of its own, and why that is enough."""
 
-_SETS_HOOKS = re.compile(r"register_post_import_hook|wrap_function_wrapper|wrap_object|wrap_after_import")
+_SETS_HOOKS = re.compile(r"register_post_import_hook|after_import|from otel_tts.patches import .*(put|replace|wrap)")
 
 
 def hooking_modules() -> set[str]:

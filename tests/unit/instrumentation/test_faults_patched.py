@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from otel_tts.engines.table import Engine, Entry, Seam
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 SOURCE = """
     import threading
@@ -150,7 +152,7 @@ def test_what_the_user_changed_stays_when_we_leave(world, name, change) -> None:
     engine = change(importlib.import_module(name))
     seen = world()
     before = engine.say(TEXT)
-    unwrap_all()
+    undo(HOOKS)
     assert engine.say(TEXT) == before
     assert seen.drain().names().count("text_to_speech") == 1
 
@@ -163,7 +165,7 @@ def test_an_entry_that_the_user_replaced_is_theirs(world, name) -> None:
     assert made.Engine().say(TEXT) == b"theirs"
     assert list(made.Engine().stream(TEXT)) == [b"theirs", b"theirs"]
     assert seen.drain().names() == ["text_to_speech"]
-    unwrap_all()
+    undo(HOOKS)
     assert made.Engine().say(TEXT) == b"theirs"
 
 

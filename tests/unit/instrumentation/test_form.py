@@ -21,8 +21,12 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard, names
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 from tests.unit.support.faults import check, outcome
 
 
@@ -132,7 +136,8 @@ def test_what_is_missing_costs_its_stage_and_one_warning(world, module, caplog) 
         ["think"], ["lock"], ["load_model"],
     ]  # fmt: skip
     assert seen.drain().names() == ["tts.vocoder", "text_to_speech"] * 3
-    assert set(inspect_engine(made(name, **parts)).missing) == {f"{name}.think", f"{name}.load_model"}
+    missing = look(made(name, **parts), Installed()).missing
+    assert set(missing) == {f"{name}.{gone}" for gone in ("think", "lock", "load_model")}
 
 
 def test_a_function_that_another_module_shows_again_is_hooked_once(world, module) -> None:
@@ -534,7 +539,7 @@ def test_jobs_look_compare_copy_and_pickle_as_before(world, module) -> None:
         kept = Request({"text": "d"}, None)
     with pytest.raises(AttributeError):
         _ = Request.request
-    unwrap_all()
+    undo(HOOKS)
     assert kept.request == {"text": "d"}
     assert repr(Request({"text": "a"}, None)) == shown
     assert "request" not in vars(Request)
@@ -659,7 +664,7 @@ def test_locks_are_locks_as_before(world, module) -> None:
     with lock as given:
         assert given is True
     assert not lock.locked()
-    unwrap_all()
+    undo(HOOKS)
     assert type(engine.lock) is type(threading.Lock())
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from otel_tts import guard
+from otel_tts.engines.check.packages import Installed
+from otel_tts.engines.check.survey import look
 from otel_tts.engines.table import Call, Engine, Entry, Load
-from otel_tts.instrumentation.tables import inspect_engine, watch
+from otel_tts.instrumentation.tables import watch
 
 SOURCE = """
     model = None
@@ -77,5 +79,5 @@ def test_a_row_that_raises_costs_nothing_else(world, speak, row) -> None:
 @pytest.mark.parametrize("load", ["_load", Load("_load")])
 def test_a_loader_that_is_gone_is_missing(module, load) -> None:
     name = module("def speak(text): ...")
-    status = inspect_engine(Engine("made", name, "pytest", (Entry("speak"),), load=(load,)))
+    status = look(Engine("made", name, "pytest", (Entry("speak"),), load=(load,)), Installed())
     assert status.missing == (f"{name}._load",)

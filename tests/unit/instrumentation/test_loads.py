@@ -15,7 +15,9 @@ import pytest
 import otel_tts
 from otel_tts import names
 from otel_tts.engines.table import Chunk, Engine, Entry
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 SOURCE = """
 import numpy as np
@@ -56,7 +58,7 @@ def engine(tmp_path: Path, monkeypatch):
         )
     )  # fmt: skip
     yield importlib.import_module("lazy_engine")
-    unwrap_all()
+    undo(HOOKS)
     sys.modules.pop("lazy_engine")
 
 

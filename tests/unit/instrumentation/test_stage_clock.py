@@ -19,7 +19,9 @@ import otel_tts
 from otel_tts import guard, names
 from otel_tts.engines.table import Call, Chunk, Engine, Entry, Mark, Seam, Stage
 from otel_tts.instrumentation.calls import mark
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 from otel_tts.recording.stage import Stage as OpenStage
 
 SOURCE = """
@@ -431,6 +433,6 @@ def test_a_table_that_waits_for_its_module_is_gone_once_unwrapped(world, module)
     seen = world()
     name = module(SOURCE)
     watch(table(name, only_with="Speaker.progress"))
-    unwrap_all()
+    undo(HOOKS)
     assert importlib.import_module(name).Speaker().say(TEXT) is not None
     assert seen.drain().spans == []

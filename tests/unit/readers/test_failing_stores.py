@@ -132,7 +132,7 @@ def test_a_store_that_is_not_there(kind: Any, ask: Callable[[Any], Answer[Any]])
 def test_a_store_that_says_nothing(
     kind: Any, ask: Callable[[Any], Answer[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "SECONDS", 0.2)
+    monkeypatch.setattr(http, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         answer = ask(kind(f"http://127.0.0.1:{silent.getsockname()[1]}"))
     assert answer.gaps[-1].why == "down" and "nothing came within 0 s" in answer.gaps[-1].text
@@ -190,7 +190,7 @@ def test_an_answer_without_end_is_not_read_to_it(
 
 @pytest.mark.parametrize("kind", [Jaeger, Prometheus, VictoriaLogs])
 def test_an_answer_that_drips(kind: Any, raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "SECONDS", 0.5)
+    monkeypatch.setattr(http, "TIMEOUT_S", 0.5)
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")

@@ -152,7 +152,7 @@ def serving(
                 assert not service.clock.wrong, service.clock.wrong[:5]
                 assert cuda.blocking_calls == 0
         finally:
-            here.emitter._on_device.clear()  # the device's time stands still now
+            here.emitter._waiting.clear()  # the device's time stands still now
             here.close()
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from otel_tts.instrumentation.tables import unwrap_all
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 _numbers = itertools.count()
 
@@ -41,7 +42,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 def unhooked() -> Iterator[None]:
     """No hook outlives its test."""
     yield
-    unwrap_all()
+    undo(HOOKS)
 
 
 @pytest.fixture(scope="session")

@@ -37,10 +37,11 @@ PATH = {
     "batch.__init__", "batch.__enter__", "batch.__exit__",
     "delivery.tapped", "load.call_load", "load._await", "load.__init__", "load.__enter__", "load.__exit__",
     "fastapi.__call__", "graphs._capture_begin", "graphs._capture_end",
+    "peak_statistics.memory_stats_as_nested_dict", "peak_statistics.reset_peak_memory_stats",
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "callables.kind_of",
-    "delivered.note_file", "delivered.note_answer", "imports.run", "web._patch", "web.on_start", "carried.__reduce__",
+    "delivered.note_file", "delivered.note_answer", "patches.run", "web.on_start", "carried.__reduce__",
 }  # fmt: skip
 
 KEEPERS = {"entry._enter", "entry._exit", "stage.__enter__", "stage.__exit__", "carried.carried", "load._leave",

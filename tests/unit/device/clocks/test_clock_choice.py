@@ -156,24 +156,28 @@ def test_a_graph_that_is_dropped_half_way_counts_no_more() -> None:
 
 
 def test_the_guard_is_there_as_soon_as_torchs_graphs_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    hooks: list[tuple[Any, str]] = []
-    monkeypatch.setattr(graphs, "_watching", False)
-    monkeypatch.setattr(graphs.wrapt, "register_post_import_hook", lambda *hook: hooks.append(hook))
-    choice.choose("auto")
-    choice.choose("auto")
-    ((hook, module),) = hooks
-    assert module == "torch.cuda.graphs"
+    hooks: list[tuple[str, Any]] = []
+    monkeypatch.setattr(graphs, "after_import", lambda module, call, group: hooks.append((module, call)))
 
     class CUDAGraph(Graph):
         capture_begin = Graph.capture_begin
         capture_end = Graph.capture_end
 
-    hook(types.SimpleNamespace(CUDAGraph=CUDAGraph))
+    own = CUDAGraph.capture_begin
+    for _ in range(2):
+        choice.choose("auto")
+        ((module, hook),) = hooks
+        assert module == "torch.cuda.graphs"
+        hook(types.SimpleNamespace(CUDAGraph=CUDAGraph))
+        hooks.clear()
     graph = CUDAGraph()
     graph.capture_begin()
     assert graphs.guard.captures
     graph.capture_end()
     assert not graphs.guard.captures
+    assert CUDAGraph.capture_begin.__wrapped__ is own, "it is wrapped once"
+    graphs.unwatch_torch()
+    assert CUDAGraph.capture_begin is own
 
 
 # --- sync --------------------------------------------------------------------------------------------------------

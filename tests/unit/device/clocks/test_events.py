@@ -520,7 +520,7 @@ def test_the_parents_events_are_not_touched_in_a_forked_child() -> None:
             with synthesis.stage("model"):
                 here.cuda.launch(2 * MS)
                 here.cuda.forked = True
-                here.world.emitter._after_fork()
+                here.world.emitter._renew()
                 calls = len(here.cuda.calls)
             with synthesis.stage("vocoder"):
                 here.pass_time(MS)

@@ -146,7 +146,7 @@ def test_without_a_new_reference_float32_would_be_coarse(monkeypatch: pytest.Mon
     worst: dict[bool, float] = {}
     for renews in (True, False):
         if not renews:
-            monkeypatch.setattr(device_clock, "RENEW", float("inf"))
+            monkeypatch.setattr(device_clock, "RENEW_NS", float("inf"))
         with serving() as here:
             for _ in range(400):
                 here.pass_time(9_000 * MS)  # an hour in all

@@ -134,7 +134,7 @@ def test_windows_from_threads_each_see_their_own_peak(device: Device, windows: P
 def polite(torch: FakeTorch, windows: PeakWindows) -> Any:
     peak_statistics.install(torch, lambda device: windows if device == 0 else None)
     yield torch
-    peak_statistics.uninstall(torch)
+    peak_statistics.uninstall()
 
 
 def test_the_application_sees_the_peak_that_we_have_reset(device: Device, windows: PeakWindows, polite: Any) -> None:
@@ -190,9 +190,9 @@ def test_torch_gets_its_own_functions_back_and_is_wrapped_once(torch: FakeTorch,
     peak_statistics.install(torch, lambda device: windows)
     for name, function in own.items():
         assert getattr(torch.cuda, name) is getattr(torch.cuda.memory, name) is not function
-        assert getattr(torch.cuda, name).__otel_tts_original__ is function
+        assert getattr(torch.cuda, name).__wrapped__ is function
     assert TorchAllocator(torch).stats is own["memory_stats_as_nested_dict"]
-    peak_statistics.uninstall(torch)
+    peak_statistics.uninstall()
     for name, function in own.items():
         assert getattr(torch.cuda, name) is getattr(torch.cuda.memory, name) is function
 

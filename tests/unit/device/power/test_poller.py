@@ -85,9 +85,9 @@ def test_only_the_wanted_devices_are_looked_at_and_that_may_change(made) -> None
 
 
 def test_a_hanging_driver_makes_nobody_wait(made, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_HANGS_AFTER", 0.05)
-    monkeypatch.setattr(module, "_LEAST_AGE", 0.05)
-    monkeypatch.setattr(module, "_FORK_WAIT", 0.05)
+    monkeypatch.setattr(module, "_HANGS_AFTER_S", 0.05)
+    monkeypatch.setattr(module, "_LEAST_AGE_S", 0.05)
+    monkeypatch.setattr(module, "_FORK_WAIT_S", 0.05)
     poller = made()
     poller.start()
     until(poller.snapshots)
@@ -104,7 +104,7 @@ def test_a_hanging_driver_makes_nobody_wait(made, stub: Stub, monkeypatch: pytes
 
 
 def test_a_driver_that_wakes_up_is_looked_at_again(made, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LEAST_AGE", 0.05)
+    monkeypatch.setattr(module, "_LEAST_AGE_S", 0.05)
     monkeypatch.setattr(module, "_MOST_BUSY", 0)
     poller = made()
     poller.start()

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otel_tts.engines.table import Chunk, Engine, Entry, Seam, installed_version
-from otel_tts.instrumentation.tables import inspect_engine, unwrap_all, watch
+from otel_tts.engines.table import Chunk, Engine, Entry, Seam
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 SOURCE = """
     import numpy
@@ -107,7 +109,7 @@ def test_a_patch_of_the_user_before_the_hooks_is_kept_and_traced(world, module, 
     watch(table(name))
     assert engine.Voice().speak("hello").tolist() == [0.25]
     assert seen.drain().names() == ONE_REQUEST
-    unwrap_all()
+    undo(HOOKS)
     assert engine.vocode(1).tolist() == [0.25]
 
 
@@ -119,7 +121,7 @@ def test_a_patch_of_the_user_over_the_hooks_outlives_them(world, module, monkeyp
     monkeypatch.setattr(engine, "vocode", patched := lambda size: ours(size) * 2)
     assert engine.Voice().speak("hello")[0] == 1.0
     assert seen.drain().names() == ONE_REQUEST
-    unwrap_all()
+    undo(HOOKS)
     assert engine.vocode is patched
     watch(table(name))
     engine.Voice().speak("hello")
@@ -139,28 +141,6 @@ def test_what_a_version_lacks_is_said_once_and_costs_that_part_only(world, modul
     assert f"{name} has no Voice.vocode in this version" in warning
     assert "otel-tts engines" in warning
     assert seen.drain().names() == ["tts.acoustic_model", "text_to_speech"] * 2
-    status = inspect_engine(engine)
-    assert status.missing == (f"{name}.Voice.vocode",)
-    assert status.version == installed_version("pytest") is not None
-
-
-def test_an_engine_that_is_not_installed_lacks_nothing() -> None:
-    engine = table("no_such_module", distribution="no-such-distribution")
-    assert inspect_engine(engine).version is None
-    assert inspect_engine(engine).missing == ()
-    assert installed_version("") is None
-
-
-def test_a_source_checkout_without_a_distribution_is_looked_at(module) -> None:
-    seams = (Seam("vocode", "vocoder"), Seam("no_such_function", "vocoder"))
-    name = module(SOURCE)
-    assert inspect_engine(table(name, seams=seams, distribution="")).missing == (f"{name}.no_such_function",)
-    assert inspect_engine(table("no_such_module", seams=seams, distribution="")).missing == ()
-
-
-def test_a_module_that_is_gone_is_missing(module) -> None:
-    engine = table(module(SOURCE), seams=(Seam("f", "vocoder", module="no_such_module"),), distribution="pytest")
-    assert inspect_engine(engine).missing == ("no_such_module.f",)
 
 
 def test_unwrapping_restores_exactly_what_was_there(module) -> None:
@@ -171,7 +151,7 @@ def test_unwrapping_restores_exactly_what_was_there(module) -> None:
     watch(table(name, entries=entries, load=("Voice.load", "Voice.__init__")))
     changed = {part for part, value in vars(engine.Voice).items() if before.get(part) is not value}
     assert changed == {"speak", "stream", "inherited", "make", "load", "__init__", "think"}
-    unwrap_all()
+    undo(HOOKS)
     assert dict(vars(engine.Voice)) == before
     assert {part: value for part, value in vars(engine).items() if of_module[part] is not value} == {}
     assert "inherited" not in vars(engine.Voice)
@@ -180,7 +160,7 @@ def test_unwrapping_restores_exactly_what_was_there(module) -> None:
 def test_a_module_imported_after_unwrapping_is_left_alone(module) -> None:
     name = module(SOURCE)
     watch(table(name))
-    unwrap_all()
+    undo(HOOKS)
     assert type(importlib.import_module(name).vocode).__name__ == "function"
 
 

@@ -11,11 +11,11 @@ import weakref
 from typing import Any
 
 import pytest
-import wrapt
 
 from otel_tts.engines.table import Engine, Entry, Seam
-from otel_tts.instrumentation import imports
-from otel_tts.instrumentation.tables import unwrap_all, watch
+from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import undo
 
 SOURCE = """
     import numpy, threading
@@ -86,18 +86,7 @@ def test_both_are_restored(module) -> None:
     watch(table(name))
     old = importlib.import_module(name)
     new = drop(name)
-    unwrap_all()
+    undo(HOOKS)
     for loaded in (old, new):
         assert type(vars(loaded.Voice)["speak"]).__name__ == type(loaded.vocode).__name__ == "function"
     assert type(reload(name).vocode).__name__ == "function"
-
-
-def test_wrapt_looks_for_hooks_where_they_are_put_back(module) -> None:
-    """Pins what is relied on of wrapt's private parts."""
-    name, calls = module("x = 1"), []
-    imports.after_each_import(name, lambda loaded, again: calls.append((loaded.x, again)) or len(calls) < 3)
-    importlib.import_module(name)
-    for again in (reload, drop, reload):
-        again(name)
-    assert calls == [(1, False), (1, True), (1, True)]
-    assert isinstance(wrapt.importer._post_import_hooks, dict)

@@ -10,26 +10,26 @@ from typing import Any
 import pytest
 
 from otel_tts import guard, names
-from otel_tts.emit.patience import Patience
+from otel_tts.emit.disk import Disk
 
 
 def test_an_answer_is_passed_on_and_a_failure_is_none() -> None:
-    patience = Patience()
-    assert patience.ask(int, "7") == 7
-    assert patience.ask(int, "seven") is None
+    disk = Disk()
+    assert disk.ask(int, "7") == 7
+    assert disk.ask(int, "seven") is None
     assert guard.faults.pop("patience") == 1
-    assert patience.ask(int, "8") == 8
+    assert disk.ask(int, "8") == 8
 
 
 def test_while_one_call_hangs_the_others_are_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
-    patience, released, asked = Patience(seconds=0.05), threading.Event(), []
-    assert patience.ask(released.wait) is None
-    assert patience.ask(asked.append, 1) is None
+    disk, released, asked = Disk(seconds=0.05), threading.Event(), []
+    assert disk.ask(released.wait) is None
+    assert disk.ask(asked.append, 1) is None
     assert asked == []
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     released.set()
     deadline = time.monotonic() + 30
-    while patience.ask(int, "7") != 7:  # as soon as the disk answers, it is asked again
+    while disk.ask(int, "7") != 7:  # as soon as the disk answers, it is asked again
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -39,7 +39,7 @@ def test_without_a_thread_to_be_had_it_asks_itself(monkeypatch: pytest.MonkeyPat
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert Patience().ask(int, "7") == 7
+    assert Disk().ask(int, "7") == 7
 
 
 def test_a_reference_on_a_disk_that_hangs_costs_its_facts_only(
@@ -48,7 +48,7 @@ def test_a_reference_on_a_disk_that_hangs_costs_its_facts_only(
     released = threading.Event()
     monkeypatch.setattr("otel_tts.emit.facts.read_reference", lambda path: released.wait())
     here = world()
-    here.emitter.voices.patience = Patience(seconds=0.05)
+    here.emitter.voices.disk = Disk(seconds=0.05)
     with here.synthesis(**{names.VOICE: "/mnt/gone/ann.wav", names.VOICE_SOURCE: "reference"}):
         pass
     (root,) = [span for span in here.drain().spans if span.name.startswith("text_to_speech")]
