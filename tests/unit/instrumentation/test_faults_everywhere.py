@@ -37,8 +37,8 @@ from starlette.routing import Route
 
 import otel_tts
 from otel_tts import guard
+from otel_tts.device.memory import peak_statistics
 from otel_tts.device.memory.peaks import PeakWindows
-from otel_tts.device.torch import peak_statistics
 from otel_tts.device.torch.allocator import TorchAllocator
 from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Load, Mark, Seam
@@ -789,7 +789,7 @@ CHECKED = {
     "instrumentation.libraries.threads": "test_faults_everywhere.py::test_handing_over_to_pools",
     "recording.carried": "test_faults_everywhere.py::test_handing_over_to_processes",
     "recording.streaming": _ANY_LINE,
-    "device.torch.peak_statistics": "test_faults_everywhere.py::test_asking_torch_for_its_peaks",
+    "device.memory.peak_statistics": "test_faults_everywhere.py::test_asking_torch_for_its_peaks",
     "device.torch.graphs": "test_faults_everywhere.py::test_capturing_a_graph",
     "instrumentation.libraries.answer": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.libraries.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
