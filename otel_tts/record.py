@@ -210,8 +210,6 @@ class PlainSpan(LateSpan):
 
     __slots__ = ("epoch_offset_ns",)
 
-    stages: Final[tuple[Any, ...]] = ()
-
     epoch_offset_ns: int
     """Nanoseconds to add to the host clock for the time of day, as it was at the start."""
 

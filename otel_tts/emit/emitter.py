@@ -36,10 +36,9 @@ from otel_tts.emit.voices import VoiceNames
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private import tracing
 from otel_tts.otel_private.context import SPAN_KEY, suppressed_context
-from otel_tts.record import LateSpan, PlainSpan
+from otel_tts.record import LateSpan, PlainSpan, StageRecord
 from otel_tts.recording import recorder
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis
 
 INTERVAL_S: Final = 0.1
@@ -258,9 +257,9 @@ class Emitter:
         self._name_voice(synthesis)
         settle(synthesis, self.files)
         if self.recorder.clock is not None and not synthesis.stuck:  # of a stuck one, stages have left already
-            sums, parts = add_up(synthesis.stages)
-            synthesis.sums.update(sums)
-            synthesis.parts.update(parts)
+            sums, parts = add_up(synthesis.stages.finished)
+            synthesis.stages.sums.update(sums)
+            synthesis.stages.parts.update(parts)
         self._emit_finished_stages(synthesis)
         others = [other.t0 for other in list(self.recorder.open.values())]
         self._note_memory(
@@ -269,7 +268,7 @@ class Emitter:
         self.spans.emit(synthesis, synthesis.epoch_offset_ns)
         self.instruments.record(synthesis)
         self.lines.ended(synthesis)
-        synthesis.folded.clear()
+        synthesis.stages.folded.clear()
         synthesis.request = synthesis.recording = None
         synthesis.unlink()
 
@@ -293,21 +292,21 @@ class Emitter:
         finally:
             context_api.detach(token)
 
-    def _emit_late_stage(self, stage: Stage) -> None:
+    def _emit_late_stage(self, stage: StageRecord) -> None:
         root = stage.root
         stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
         self._settle_memory(stage, late=True)
         self.spans.emit(stage, root.epoch_offset_ns)
         if not stage.counted:
             self.instruments.record_stage(root, stage)
-        if root.folded.get(stage.stage) is stage:
-            del root.folded[stage.stage]
+        if root.stages.folded.get(stage.stage) is stage:
+            del root.stages.folded[stage.stage]
         stage.unlink()
 
     def _emit_finished_stages(self, synthesis: Synthesis) -> None:
-        while synthesis.stages:
+        while synthesis.stages.finished:
             try:
-                stage = synthesis.stages.pop(0)
+                stage = synthesis.stages.finished.pop(0)
             except IndexError:
                 return
             if not self._times.is_ready(stage, give_up=self.recorder.closed):
@@ -319,7 +318,7 @@ class Emitter:
             self.instruments.record_peak(synthesis, stage)
             stage.unlink()
 
-    def _settle_memory(self, stage: Stage, late: bool = False) -> None:
+    def _settle_memory(self, stage: StageRecord, late: bool = False) -> None:
         mark, stage.memory = stage.memory, None
         if mark is not None:
             self._note_memory(

@@ -44,14 +44,14 @@ def settle(synthesis: Synthesis, files: FileReader) -> None:
         _note_file(synthesis, file, judge_file(file.facts, heard, parts))
     _note_stream(synthesis)
     _note_times(synthesis, facts)
-    if synthesis.segments:
-        attrs.setdefault(names.SEGMENT_COUNT, synthesis.segments)
+    if synthesis.stages.segments:
+        attrs.setdefault(names.SEGMENT_COUNT, synthesis.stages.segments)
     attrs[names.OUTCOME] = _outcome(synthesis)
 
 
 def busy_seconds(synthesis: Synthesis) -> float:
     """Seconds inside the engine: without waiting for it, and without the caller's time between chunks."""
-    return max(0, synthesis.busy - synthesis.sums.get(names.Stage.QUEUE, 0)) / 1e9
+    return max(0, synthesis.busy - synthesis.stages.sums.get(names.Stage.QUEUE, 0)) / 1e9
 
 
 def _note_audio(synthesis: Synthesis, facts: AudioFacts) -> None:

@@ -69,7 +69,7 @@ class Lines:
         else:
             fields |= {"error_type": _reason(attrs), "stage": synthesis.failed_stage, "status": outcome}
             self._write(synthesis, names.REQ_FAIL, fields, _SEVERITY.get(outcome, _WARN), end)
-        if synthesis.sums:
+        if synthesis.stages.sums:
             stages = stage_times(synthesis)
             self._write(synthesis, names.STAGE_TIME, _pick(synthesis, _IDS), _INFO, end, stages=stages)
 
@@ -77,8 +77,8 @@ class Lines:
         """REQ_STUCK with the request's age, the innermost open stage and how long that is open."""
         now = time.perf_counter_ns()
         fields = {**_pick(synthesis, _START[:3]), "age": (now - synthesis.t0) / 1e9}
-        if synthesis.open_stages:
-            innermost = synthesis.open_stages[-1]
+        if synthesis.stages.open:
+            innermost = synthesis.stages.open[-1]
             fields |= {"stage": innermost.stage, "stage_age": (now - innermost.t0) / 1e9}
         self._write(synthesis, names.REQ_STUCK, fields, _WARN, now)
 

@@ -16,9 +16,8 @@ from otel_tts.emit.device_metrics import DeviceMetrics
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.otel_private.points import Points
 from otel_tts.privacy import policy
-from otel_tts.record import PlainSpan
+from otel_tts.record import PlainSpan, StageRecord
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
 from otel_tts.recording.synthesis import Synthesis
 from otel_tts.version import __version__
 
@@ -69,7 +68,7 @@ class Instruments:
         self._duration.record(
             (synthesis.t1 - synthesis.t0) / 1e9, {**both, names.OUTCOME: outcome}, context  # pyright: ignore[reportOptionalOperand]
         )  # fmt: skip
-        for stage, nanoseconds in synthesis.sums.items():
+        for stage, nanoseconds in synthesis.stages.sums.items():
             histogram = self._queue_duration if stage == names.Stage.QUEUE else self._stage_duration
             labels = engine if stage == names.Stage.QUEUE else {**engine, **self._label(names.STAGE, stage)}
             histogram.record(nanoseconds / 1e9, labels, context)
@@ -91,7 +90,7 @@ class Instruments:
         for anomaly in anomalies:
             self._anomalies.record(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
 
-    def record_stage(self, synthesis: Synthesis, stage: Stage) -> None:
+    def record_stage(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage that was opened after its synthesis ended; of folded ones the sum."""
         engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
         labels = {**engine, **self._label(names.STAGE, stage.stage)}
@@ -103,7 +102,7 @@ class Instruments:
         engine = self._label(names.ENGINE, span.attrs.get(names.ENGINE))
         self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.inside)
 
-    def record_peak(self, synthesis: Synthesis, stage: Stage) -> None:
+    def record_peak(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage's peak of device memory, where it is known."""
         if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None:
             engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
@@ -147,7 +146,7 @@ class Instruments:
         now = time.perf_counter_ns()
         oldest: dict[tuple[str | None, str], float] = {}
         for synthesis in list(self._recorder.open.values()):
-            for stage in list(synthesis.open_stages):
+            for stage in list(synthesis.stages.open):
                 key = (synthesis.attrs.get(names.ENGINE), stage.stage)
                 oldest[key] = max(oldest.get(key, 0.0), (now - stage.t0) / 1e9)
         for (engine, stage), age in oldest.items():

@@ -24,7 +24,7 @@ def stage_times(synthesis: Synthesis) -> dict[str, float]:
     time, and where a device's clock has counted more than the host's. An own stage of one of the line's words is
     ``stage.total``.
     """
-    sums, parts = synthesis.sums, synthesis.parts
+    sums, parts = synthesis.stages.sums, synthesis.stages.parts
     inner: Counter[str] = Counter()
     for (_, name), spent in parts.items():
         inner[name] += spent
@@ -37,7 +37,7 @@ def stage_times(synthesis: Synthesis) -> dict[str, float]:
     shown |= {way: seconds for way, seconds in ways.items() if way not in shown}  # their stage has not ended yet
     total = (synthesis.t1 or synthesis.t0) - synthesis.t0
     shown["total"] = total / 1e9
-    if not synthesis.overlapping and (other := total - sum(outer.values())) >= 0:
+    if not synthesis.stages.overlapping and (other := total - sum(outer.values())) >= 0:
         shown["other"] = other / 1e9
     return shown
 

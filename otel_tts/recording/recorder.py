@@ -128,7 +128,7 @@ class Recorder:
     def finish_late(self, synthesis: Any, stage: StageRecord) -> None:
         """Take a stage that ended after its synthesis: whoever removes it from the list emits it."""
         try:
-            synthesis.stages.remove(stage)
+            synthesis.stages.finished.remove(stage)
         except ValueError:
             return
         self.finish(stage)

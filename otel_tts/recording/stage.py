@@ -16,6 +16,7 @@ from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_conte
 from otel_tts.record import LateSpan, StageRecord, Where, make_tuple, now, set_item
 from otel_tts.recording.block import Block
 from otel_tts.recording.recorder import Recorder
+from otel_tts.recording.stages import Stages
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -28,11 +29,7 @@ class StageOwner(LateSpan):
 
     recorder: Recorder
     silent: bool
-    open_stages: list[Stage]
-
-    def close_stage(self, stage: Stage) -> None:
-        """Take a finished stage."""
-        raise NotImplementedError
+    stages: Stages
 
 
 class Stage(StageRecord, Block):
@@ -89,7 +86,7 @@ class Stage(StageRecord, Block):
         if memory is not None:
             self.memory = memory.begin(self)
         self.t0 = self.since = now()
-        root.open_stages.append(self)  # with its times: another thread may add up at once
+        root.stages.open.append(self)  # with its times: another thread may add up at once
         if clock is not None:
             self.timing = clock.begin(self)
         return self
@@ -104,7 +101,7 @@ class Stage(StageRecord, Block):
         self.t1 = now()
         if self.memory is not None and (memory := self.root.recorder.memory) is not None:
             memory.end(self, self.memory)
-        self.root.close_stage(self)
+        self.root.stages.close(self)
 
     def pause(self) -> None:
         """A generator's stage is suspended: what its stream does until `resume` is somebody else's."""
@@ -125,8 +122,8 @@ class Stage(StageRecord, Block):
         except Exception as fault:
             note_fault("stage", fault)
             self.give_up()
-            if self in self.root.open_stages:
-                self.root.open_stages.remove(self)
+            if self in self.root.stages.open:
+                self.root.stages.open.remove(self)
         return self
 
     def __exit__(

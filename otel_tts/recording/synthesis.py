@@ -22,11 +22,12 @@ from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.engines.table import Engine
 from otel_tts.guard import contain, note_fault
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
-from otel_tts.record import Event, describe, now, set_item, type_name
+from otel_tts.record import Event, StageRecord, describe, now, set_item, type_name
 from otel_tts.recording import request
 from otel_tts.recording.block import Block
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage, StageOwner
+from otel_tts.recording.stages import Stages
 
 SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 """Key of the synthesis in OpenTelemetry's context, which the application's own spans between do not hide."""
@@ -34,7 +35,6 @@ SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 ENTRIES_KEY: Final = "otel_tts-entries"
 """Key of the number of engines' entries, one inside the other, that the current code of the synthesis is in."""
 
-_MAKERS: Final = (names.Stage.ACOUSTIC_MODEL, names.Stage.MODEL)
 _REFUSALS: Final = (ValueError, TypeError, LookupError)
 """What engines raise for a request that they do not take; broken code raises the same."""
 
@@ -43,25 +43,14 @@ class Synthesis(StageOwner, Block):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
-        "announced", "busy", "engine", "epoch_offset_ns", "failed_stage", "files", "first_byte", "folded", "marked",
-        "open_stages", "overlapping", "parts", "prev", "recorder", "recording", "rejected", "request", "segments",
-        "silent", "source", "stage_count", "stages", "stuck", "sums", "swallowed", "text_seen", "tried",
+        "announced", "busy", "engine", "epoch_offset_ns", "failed_stage", "files", "first_byte", "marked", "prev",
+        "recorder", "recording", "rejected", "request", "silent", "source", "stages", "stuck", "swallowed", "text_seen",
+        "tried",
     )  # fmt: skip
 
     recorder: Recorder
     engine: Engine | None
-    stages: list[Stage]
-    """Finished and not yet emitted. Whoever removes one emits it."""
-    open_stages: list[Stage]
-    folded: dict[str, Stage]
-    sums: dict[str, int]
-    """Nanoseconds in each stage, nested and parallel repetitions of the same stage counted once."""
-    parts: dict[tuple[str, str], int]
-    """Of these, the nanoseconds in stages that are parts of others: the outer stage's name and their own."""
-    overlapping: bool
-    """Two stages, neither a part of the other, ran at the same time."""
-    segments: int
-    """Repetitions of the stage that makes the audio."""
+    stages: Stages
     request: request.Request | None
     silent: bool
     """There is no SDK, or it has disabled us: the surrounding span stays the current one for everybody else."""
@@ -88,11 +77,11 @@ class Synthesis(StageOwner, Block):
         self.recorder, self.attrs, self.engine = recorder, attrs, engine
         self.events, self.links = [], ()
         self.status = self.t1 = self.prev = None
-        self.stages, self.open_stages, self.folded, self.sums, self.parts = [], [], {}, {}, {}
-        self.stage_count = self.segments = self.busy = self.text_seen = self.epoch_offset_ns = 0
+        self.stages = Stages()
+        self.busy = self.text_seen = self.epoch_offset_ns = 0
         self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
         self.failed_stage: str | None = None
-        self.announced = self.overlapping = self.rejected = self.silent = self.stuck = False
+        self.announced = self.rejected = self.silent = self.stuck = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -174,7 +163,7 @@ class Synthesis(StageOwner, Block):
         A client's error (4xx) before any work does. So does one of the usual kinds where the engine has stages and none
         has begun; where it has none, the same error may come from the middle of its work.
         """
-        if self.stage_count or self.open_stages or self.recording is not None:
+        if self.stages.count or self.stages.open or self.recording is not None:
             return False
         status: Any = getattr(error, "status_code", None)
         if isinstance(status, int):
@@ -214,65 +203,11 @@ class Synthesis(StageOwner, Block):
         """
         return Stage(self, stage, attributes, where=streams or device)
 
-    def close_stage(self, stage: Stage) -> None:
-        """Take a finished stage: keep it as a span of its own up to the limit, fold it into one of its kind beyond."""
-        ended = stage.t1 or stage.t0
-        took = ended - stage.t0
-        try:
-            self.open_stages.remove(stage)
-        except ValueError:
-            pass
-        if self.t1 is None:
-            self._add_up(stage, ended)
-            if not stage.nested and stage.stage in _MAKERS:
-                self.segments += stage.count
-        if stage.status is not None and self.failed_stage is None and self.t1 is None:
+    def note_failure(self, stage: StageRecord) -> None:
+        """Note that `stage` failed while the synthesis runs: the first one that did, and the exception that left it."""
+        if self.failed_stage is None:
             self.failed_stage = stage.stage
             self.swallowed = next((event for event in stage.events if event[0] == "exception"), self.swallowed)
-        self.stage_count += 1
-        if (stage.fold or self.stage_count > self.recorder.max_stage_spans) and self._fold(stage, took):
-            return
-        if self.t1 is None:
-            self.stages.append(stage)  # listed at its end: an open stage is never touched by others
-            if self.t1 is not None:
-                self.recorder.finish_late(self, stage)
-        else:
-            self.recorder.hold_late(stage)
-
-    def _add_up(self, stage: Stage, ended: int) -> None:
-        """Add to the sums what stages of this kind took together: nested and parallel ones count once."""
-        stage.counted = True
-        for other in self.open_stages:
-            if other.stage == stage.stage:
-                other.since = min(other.since, stage.since)  # the last one to end adds them all
-                return
-            if other.nested is None and stage.nested is None:
-                self.overlapping = True
-        took = ended - stage.since
-        self.sums[stage.stage] = self.sums.get(stage.stage, 0) + took
-        if stage.nested is not None and stage.nested.stage != stage.stage:
-            part = stage.nested.stage, stage.stage
-            self.parts[part] = self.parts.get(part, 0) + took
-
-    def _fold(self, stage: Stage, took: int) -> bool:
-        """Add to the first folded stage of its kind that has not been emitted; False where `stage` is that first."""
-        first = self.folded.get(stage.stage)
-        if first is None or first.inside is None:  # pyright: ignore[reportUnnecessaryComparison]
-            self.folded[stage.stage] = stage
-            stage.attrs[names.STAGE_HOST_DURATION] = took / 1e9
-            return False
-        if stage.fold:  # shown where the last call was: one span over all of them would overlap what ran between
-            first.t0 = stage.t0
-        first.t1 = stage.t1
-        first.count += stage.count
-        first.attrs[names.STAGE_SEGMENTS] = first.count
-        first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
-        if self.recorder.clock is not None and (first.timing is not None or stage.timing is not None):
-            self.recorder.clock.fold(first, stage, stage.fold)
-        if self.recorder.memory is not None and stage.memory is not None:
-            self.recorder.memory.fold(first, stage)
-        stage.unlink()
-        return True
 
     # --- facts ---------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ K = TypeVar("K")
 
 def add_up(stages: Sequence[StageRecord]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
     """Return the ns in each kind of stage that has device times, and in those that are parts of others (see
-    `Synthesis.sums` and `Synthesis.parts`); stages of a kind that overlap count once.
+    `Stages.sums` and `Stages.parts`); stages of a kind that overlap count once.
     """
     counted = [stage for stage in stages if stage.counted]
     parts = ((_part(stage), stage) for stage in counted)

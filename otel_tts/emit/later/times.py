@@ -8,12 +8,10 @@ keep the host's times and say so.
 
 from __future__ import annotations
 
-from typing import Any
-
 from otel_tts.guard import contain
-from otel_tts.record import LateSpan
+from otel_tts.record import LateSpan, StageRecord
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageOwner
 
 
 class DeviceTimes:
@@ -34,6 +32,8 @@ class DeviceTimes:
         return clock is None or contain("clock", clock.resolve, _stages_of(record), give_up) is not False
 
 
-def _stages_of(record: Any) -> list[Stage]:
+def _stages_of(record: LateSpan) -> list[StageRecord]:
     """Return the finished stages of a synthesis, or the stage itself that outlived its own."""
-    return [record] if hasattr(record, "root") else record.stages
+    if isinstance(record, StageOwner):
+        return record.stages.finished
+    return [record] if isinstance(record, StageRecord) else []

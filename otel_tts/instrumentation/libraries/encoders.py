@@ -109,7 +109,7 @@ def _encodes_audio(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def _owner() -> Synthesis | None:
     """The synthesis whose stage it is; None too where an encoder around this one is that stage already."""
     synthesis = current_synthesis()
-    if synthesis is None or any(stage.stage == Stage.POSTPROCESS for stage in synthesis.open_stages):
+    if synthesis is None or any(stage.stage == Stage.POSTPROCESS for stage in synthesis.stages.open):
         return None
     return synthesis
 

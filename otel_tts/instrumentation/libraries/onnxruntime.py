@@ -80,7 +80,7 @@ def _does_not_wait(argument: Any) -> bool:
 def _is_in_a_stage(synthesis: Synthesis, status: str | None) -> bool:
     """Whether a stage is around the run. It has the run's status, unless the device's clock knows better."""
     span: Any = current_context().get(SPAN_KEY)
-    stage = span if isinstance(span, Stage) else next(iter(synthesis.open_stages[-1:]), None)
+    stage = span if isinstance(span, Stage) else next(iter(synthesis.stages.open[-1:]), None)
     if stage is None:
         return False
     if status is not None and stage.timing is None:

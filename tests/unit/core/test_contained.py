@@ -23,6 +23,7 @@ from otel_tts.instrumentation.calls.entry import call_entry
 from otel_tts.recording.identity import Identities
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage
+from otel_tts.recording.stages import Stages
 from otel_tts.recording.synthesis import Synthesis
 
 RATE = 16000
@@ -140,8 +141,9 @@ PLACES = [
     *((Recorder, name) for name in ("sample", "begin", "finish")),
     *((Emitter, name) for name in ("ends", "_announce", "_name_voice", "_materialise", "_emit_finished_stages")),
     *((Synthesis, name) for name in (
-        "start", "finish", "_classify", "close_stage", "_add_up", "_fold", "_listen_to",
+        "start", "finish", "_classify", "note_failure", "_listen_to",
     )),
+    *((Stages, name) for name in ("close", "_add_up", "_fold")),
     *((Stage, name) for name in ("open", "close", "fail", "record_exception")),
     *((Sound, name) for name in (
         "__init__", "add", "delivered", "facts", "playout", "_keep", "_measure", "_join_pieces", "_play",
@@ -210,7 +212,7 @@ def test_a_stage_that_could_not_be_opened_is_not_open(world) -> None:
     here = world()
     here.recorder.clock = BrokenClock("begin")
     with here.synthesis() as synthesis, synthesis.stage("model") as stage:
-        assert not synthesis.open_stages
+        assert not synthesis.stages.open
         assert not stage.is_recording()
         assert stage.get_span_context() == trace.INVALID_SPAN_CONTEXT
         assert trace.get_current_span() is synthesis

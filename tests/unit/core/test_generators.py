@@ -305,13 +305,13 @@ def test_a_stage_that_is_a_generator_ends_with_it(world) -> None:
 
     with here.synthesis() as synthesis:
         chunks = vocoder()
-        assert not synthesis.open_stages
+        assert not synthesis.stages.open
         next(chunks)
-        assert len(synthesis.open_stages) == 1
+        assert len(synthesis.stages.open) == 1
         assert trace.get_current_span() is synthesis
         del chunks
         gc.collect()
-        assert not synthesis.open_stages
+        assert not synthesis.stages.open
     here.drain()
     assert here.span("tts.model").parent == here.span("tts.vocoder").get_span_context()
     assert here.span("tts.vocoder").status.is_unset

@@ -213,7 +213,7 @@ def test_nested_stages_of_a_kind_count_once(world, clock) -> None:
             with synthesis.stage("model"):
                 clock.tick(0.1)
         clock.tick(0.1)
-    assert synthesis.sums == {"model": 400_000_000}
+    assert synthesis.stages.sums == {"model": 400_000_000}
     here.drain()
     assert here.points("tts.stage.duration") == {("e", "model"): (1, 0.4)}
 
@@ -234,7 +234,7 @@ def test_overlapping_stages_of_a_kind_count_once(world, clock) -> None:
         clock.tick(1.0)
         with synthesis.stage("vocoder"):
             clock.tick(0.1)
-    assert synthesis.sums == {"vocoder": 1_000_000_000}
+    assert synthesis.stages.sums == {"vocoder": 1_000_000_000}
 
 
 def test_segments_are_repetitions_of_the_maker_in_threads_too(world) -> None:

@@ -82,5 +82,5 @@ def test_settling_again_changes_nothing(world) -> None:
 def test_waiting_longer_than_working_is_not_negative(world, clock) -> None:
     with world().synthesis() as synthesis:
         pass
-    synthesis.sums["queue"] = 10**9
+    synthesis.stages.sums["queue"] = 10**9
     assert busy_seconds(synthesis) == 0.0

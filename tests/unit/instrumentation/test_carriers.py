@@ -314,7 +314,7 @@ def test_an_async_batch(world) -> None:
 def test_a_fault_of_ours_in_a_batch_changes_nothing(world, monkeypatch) -> None:
     here = world()
     one = here.synthesis().start()
-    monkeypatch.setattr(sys.modules["otel_tts.recording.batch"], "PlainSpan", None)
+    monkeypatch.setattr(sys.modules["otel_tts.recording.batch"], "Link", None)
     with otel_tts.batch("model", [one]):
         done = True
     one.finish()

@@ -30,6 +30,7 @@ from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.tables import watch
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import Stage
+from otel_tts.recording.stages import Stages
 from otel_tts.recording.synthesis import Synthesis
 
 HALF_A_SECOND = (0.5 * np.sin(np.pi * np.arange(12000) / 60)).astype(np.float32)  # a tone of 200 Hz at 24 kHz
@@ -418,7 +419,7 @@ def test_a_callable_without_a_signature_is_traced(world, module) -> None:
 
 HOOK_PARTS = [
     (Synthesis, "__init__"), (Synthesis, "start"), (Synthesis, "finish"), (Synthesis, "audio"),
-    (Synthesis, "delivered"), (Synthesis, "close_stage"), (Stage, "__init__"), (Stage, "open"), (Stage, "close"),
+    (Synthesis, "delivered"), (Stages, "close"), (Stage, "__init__"), (Stage, "open"), (Stage, "close"),
     (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Sound, "add"), (Sound, "delivered"),
     (entries, "bind"), (facts, "fact"), (facts, "length"), (entries, "current"),
     (entries, "_rest_of"), (seam, "current"), (entries._EntryCall, "_facts"),

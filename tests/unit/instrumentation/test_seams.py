@@ -210,7 +210,7 @@ def test_an_async_stage_ends_with_its_last_item_and_the_rest_is_nobodys(world) -
     async def take() -> list[str]:
         stream = stage(async_generator, 3, last=lambda item: True)
         first = await stream.__anext__()
-        assert otel_tts.current().open_stages == []
+        assert otel_tts.current().stages.open == []
         return [first, *[item async for item in stream]]
 
     with otel_tts.synthesis("m"):
