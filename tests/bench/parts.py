@@ -31,10 +31,10 @@ Part = Callable[[Sequence[Build], Path], list[list[Row]]]
 def parts(quick: bool, idle_seconds: int, peers: bool) -> dict[str, Part]:
     """Return all parts by name, `quick` ones with rougher numbers, with `peers` beside where they are there."""
     found: dict[str, Part] = {
-        "cost": lambda builds, folder: requests.cost(builds, folder, 11 if quick else 21, 200 if quick else 300),
+        "cost": lambda builds, folder: requests.cost(builds, folder, 4 if quick else 7, 200 if quick else 300),
         "flood": lambda builds, folder: requests.flood(builds, folder, 500, 5 if quick else 30, 5 if quick else 10),
-        "streams": lambda builds, folder: streams(builds, folder, 30 if quick else 150),
-        "stages": lambda builds, folder: stages(builds, folder, 8 if quick else 25),
+        "streams": lambda builds, folder: streams(builds, folder, 20 if quick else 50),
+        "stages": lambda builds, folder: stages(builds, folder, 5 if quick else 10),
         "service": lambda builds, folder: service.compare(builds, folder, 20 if quick else 100, peers),
         "start": lambda builds, folder: start.compare(builds, folder, 3 if quick else 7, peers),
         "pieces": lambda builds, folder: pieces(builds, folder),
@@ -42,9 +42,9 @@ def parts(quick: bool, idle_seconds: int, peers: bool) -> dict[str, Part]:
         "idle": lambda builds, folder: idle(builds, folder, idle_seconds),
     }
     if peers:
-        rounds, count = (5, 100) if quick else (15, 300)
+        rounds, count = (2, 100) if quick else (5, 300)
         found["peers"] = lambda builds, folder: side_by_side.requests(builds, folder, rounds, count)
-    found["spans"] = lambda builds, folder: side_by_side.spans(builds, folder, 5 if quick else 15, 200, peers)
+    found["spans"] = lambda builds, folder: side_by_side.spans(builds, folder, 4 if quick else 7, 200, peers)
     return found
 
 
@@ -165,5 +165,19 @@ def idle(builds: Sequence[Build], folder: Path, seconds: int) -> list[list[Row]]
 
 
 def _each(builds: Sequence[Build], folder: Path, module: str, *args: str) -> list[dict[str, Any]]:
+    """Ask some processes of each build in turn, and return the medians for each."""
+    found: dict[Build, list[dict[str, Any]]] = {build: [] for build in builds}
     with OtlpSink() as sink:
-        return [ask_once(module, *args, env=sink.env(), folder=folder, build=build) for build in builds]
+        for _ in range(requests.EACH):
+            for build in builds:
+                found[build].append(ask_once(module, *args, env=sink.env(), folder=folder, build=build))
+    return [_medians(answers) for answers in found.values()]
+
+
+def _medians(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        key: _medians([answer[key] for answer in answers])
+        if isinstance(value, dict)
+        else statistics.median(answer[key] for answer in answers)
+        for key, value in answers[0].items()
+    }

@@ -35,22 +35,31 @@ ENV = {
 }
 
 
-class Answers:
-    """What workers answered in rounds that they took in turn, and how many bytes each sent."""
+EACH = 3
+"""Processes of each kind: one is faster than the next, for as long as it lives."""
 
-    def __init__(self, sink: OtlpSink, crew: Mapping[Any, Worker], line: str, rounds: int) -> None:
-        self._found: dict[Hashable, list[dict[str, Any]]] = {name: [] for name in crew}
+
+def several(kinds: Mapping[Any, Kind]) -> dict[tuple[Any, int], Kind]:
+    """EACH of every kind."""
+    return {(name, number): kind for number in range(EACH) for name, kind in kinds.items()}
+
+
+class Answers:
+    """What `several` workers answered in rounds that they took in turn, and how many bytes each sent."""
+
+    def __init__(self, sink: OtlpSink, crew: Mapping[tuple[Any, int], Worker], line: str, rounds: int) -> None:
+        self._found: dict[Hashable, list[dict[str, Any]]] = {name: [] for name, _ in crew}
         sink.clear()
-        for name, answer in in_turn(crew, line, rounds):
+        for (name, _), answer in in_turn(crew, line, rounds):
             self._found[name].append({**answer, "bytes": len(sink.raw_bytes())})
             sink.clear()
 
     def of(self, name: Hashable, key: str) -> float:
-        """The median over the rounds."""
+        """The median over processes and rounds."""
         return statistics.median(answer[key] for answer in self._found[name])
 
     def ratio(self, name: Hashable, key: str, base: Hashable = BY_HAND) -> float:
-        """The median of the rounds' ratios."""
+        """The median of the ratios, each of two processes in the same round."""
         pairs = zip(self._found[name], self._found[base], strict=True)
         return statistics.median(a[key] / b[key] for a, b in pairs)
 
@@ -63,11 +72,11 @@ def cost(builds: Sequence[Build], folder: Path, rounds: int, count: int) -> list
     """Compare the ways, one round of each after the other; ratios are medians over the rounds."""
     kinds: dict[Hashable, Kind] = {name: Kind(name) for name in (BY_HAND, DIRECT, NOTHING)}
     kinds |= {(name, build): Kind(name, build) for name in (OURS, UNGATED, LINED) for build in builds}
-    with OtlpSink() as sink, workers(sink.env(**ENV), folder, kinds) as crew:
+    with OtlpSink() as sink, workers(sink.env(**ENV), folder, several(kinds)) as crew:
         shapes: dict[Hashable, Any] = {}
         for name in (BY_HAND, *((OURS, build) for build in builds)):
             sink.clear()
-            crew[name].ask(f"go {_CHECKED}")
+            crew[name, 0].ask(f"go {_CHECKED}")
             shapes[name] = shape(sink)
         found = Answers(sink, crew, f"go {count}", rounds)
 

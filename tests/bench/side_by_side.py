@@ -18,7 +18,7 @@ from tests.bench.crew import Kind, Worker, workers
 from tests.bench.peers import environments
 from tests.bench.peers.agent import Agent
 from tests.bench.report import Against, Row, at_most, missing, plain
-from tests.bench.requests import BY_HAND, ENV, OURS, Answers
+from tests.bench.requests import BY_HAND, ENV, OURS, Answers, several
 from tests.integration.otlp_sink import OtlpSink
 
 SECTION = "Other libraries, the same request"
@@ -40,8 +40,8 @@ def requests(builds: Sequence[Build], folder: Path, rounds: int, count: int) -> 
     kinds: dict[Any, Kind] = {BY_HAND: Kind(BY_HAND)} | {build: Kind(OURS, build) for build in builds}
     there = {peer: build for peer in PEERS if (build := environments.find(peer, folder)) is not None}
     kinds |= {peer: Kind(peer, build, _QUEUES) for peer, build in there.items()}
-    with OtlpSink() as sink, workers(sink.env(**ENV), folder, kinds) as crew:
-        lost = {peer: _lost(crew[peer], lambda: _count(sink), sink.clear) for peer in there}
+    with OtlpSink() as sink, workers(sink.env(**ENV), folder, several(kinds)) as crew:
+        lost = {peer: _lost(crew[peer, 0], lambda: _count(sink), sink.clear) for peer in there}
         found = Answers(sink, crew, f"go {count}", rounds)
 
     def rows_of(kind: Any, name: str, said: str = "") -> list[Row]:
@@ -70,10 +70,10 @@ def spans(builds: Sequence[Build], folder: Path, rounds: int, count: int, peers:
     with OtlpSink() as sink, Agent() as agent:
         if native is not None:
             kinds |= {peer: Kind(peer, native, agent.env()) for peer in NATIVE}
-        with workers(sink.env(**ENV), folder, kinds) as crew:
+        with workers(sink.env(**ENV), folder, several(kinds)) as crew:
             checks: dict[Any, Callable[[], int]] = {kind: lambda: _count(sink) for kind in kinds}
             checks["ddtrace"] = lambda: agent.traces * SPANS
-            lost = {kind: _lost(crew[kind], checks[kind], sink.clear) for kind in kinds}
+            lost = {kind: _lost(crew[kind, 0], checks[kind], sink.clear) for kind in kinds}
             found = Answers(sink, crew, f"go {count}", rounds)
 
     def rows_of(kind: Any, name: str, against: Against = Against.NO) -> list[Row]:
