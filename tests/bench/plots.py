@@ -18,7 +18,7 @@ from tests.bench.report import Row
 
 _BY_HAND = "by hand, with the SDK"
 _OURS = "otel-tts"
-_LEFT, _BAR, _RIGHT, _STEP, _TOP = 330, 400, 90, 30, 48
+_LETTER, _BAR, _RIGHT, _STEP, _TOP = 7, 400, 90, 30, 48
 _INK, _ACCENT, _GREY = "#1f2328", "#0969da", "#afb8c1"
 
 
@@ -75,9 +75,11 @@ def _path(folder: Path, plot: Plot) -> Path:
 
 def draw(plot: Plot, bars: Sequence[tuple[str, float]]) -> str:
     """Return a chart of horizontal bars as SVG; less is better."""
-    width, height = _LEFT + _BAR + _RIGHT, _TOP + _STEP * len(bars) + 12
+    left = 30 + _LETTER * max(len(name) for name, _ in bars)
+    width, height = left + _BAR + _RIGHT, _TOP + _STEP * len(bars) + 12
     svg = Xml.Element(
-        "svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", role="img",
+        "svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}",
+        width=str(width), height=str(height), role="img",
         style="font: 13px system-ui, sans-serif",
     )  # fmt: skip
     Xml.SubElement(svg, "title").text = plot.title
@@ -87,9 +89,9 @@ def draw(plot: Plot, bars: Sequence[tuple[str, float]]) -> str:
     for number, (name, value) in enumerate(bars):
         top, length = _TOP + number * _STEP, max(value * scale, 1.0)
         color = _ACCENT if _OURS in name else _GREY
-        _text(svg, _LEFT - 10, top + 15, name, anchor="end")
-        Xml.SubElement(svg, "rect", x=str(_LEFT), y=str(top), width=f"{length:.1f}", height="20", rx="2", fill=color)
-        _text(svg, _LEFT + length + 8, top + 15, f"{value:.3g} {plot.unit}")
+        _text(svg, left - 10, top + 15, name, anchor="end")
+        Xml.SubElement(svg, "rect", x=str(left), y=str(top), width=f"{length:.1f}", height="20", rx="2", fill=color)
+        _text(svg, left + length + 8, top + 15, f"{value:.3g} {plot.unit}")
     return Xml.tostring(svg, encoding="unicode") + "\n"
 
 
