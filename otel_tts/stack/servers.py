@@ -55,7 +55,7 @@ class Server:
 
     @property
     def tools(self) -> str:
-        """Its Go module, a folder in collector/tools."""
+        """The folder in collector/tools with the server's Go module."""
         return self.name
 
 
