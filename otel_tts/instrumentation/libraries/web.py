@@ -33,7 +33,7 @@ Scope = MutableMapping[str, Any]
 Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 
 QUIET: Final = "otel_tts.quiet"
-"""Scope key of requests that leave nothing; `fastapi` beside this file keeps the web framework's telemetry from them."""
+"""Scope key of requests that leave nothing; `libraries/fastapi.py` keeps the framework's telemetry from them."""
 MOUNTED: Final = "otel_tts.mounted"
 """Scope key of requests that a page inside another app answers."""
 MARK: Final = "otel_tts.recording.request"
