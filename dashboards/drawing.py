@@ -37,7 +37,7 @@ from grafana_foundation_sdk.models.tempo import SearchTableType
 
 from dashboards import questions as q
 from dashboards.questions import Board, Language, Words
-from dashboards.stores import SHOWN, TOOK, Query, Stores, read_as
+from dashboards.stores import SHOWN, TOOK, Query, Source, Stores, read_as
 from otel_tts import names
 
 REQUEST_BOARD = "tts-request"
@@ -54,6 +54,20 @@ COLUMNS: Mapping[str, Words] = {
     TOOK: ("Seconds", "秒"),
     "trace_id": ("Trace", "追踪"),
 }
+METRICS: Source = "prometheus"
+SOURCES: Mapping[Source, tuple[str, str]] = {
+    "prometheus": ("prometheus", "Prometheus"),
+    "tempo": ("tempo", "Tempo"),
+    "loki": ("loki", "Loki"),
+    "jaeger": ("jaeger", "Jaeger"),
+    "victoriametrics-logs-datasource": ("victorialogs", "VictoriaLogs"),
+}
+"""The uid and the name of each data source that is provisioned, by its type."""
+ROLES: Mapping[str, Words] = {
+    "metrics": ("Metrics", "指标源"),
+    "traces": ("Traces", "追踪源"),
+    "logs": ("Logs", "日志源"),
+}
 ALL: Words = ("All", "全部")
 LINKS: Words = ("Boards", "看板")
 OPEN_TRACE: Words = ("Open this trace", "打开此追踪")
@@ -65,10 +79,10 @@ class Drawing:
 
     def __init__(self, stores: Stores, language: Language, titles: Mapping[str, Words]) -> None:
         self._stores, self._language, self._titles = stores, language, titles
-        self._prometheus = DataSourceRef(type_val="prometheus", uid="prometheus")
-        self._sources = {"prometheus": self._prometheus} | {
-            kind: DataSourceRef(type_val=kind, uid=UIDS[kind]) for kind in (stores.traces, stores.logs)
-        }
+        # By variables: a Grafana that has its own data sources is asked which of them, and the usual ones are chosen.
+        self._chosen = {"metrics": METRICS, "traces": stores.traces, "logs": stores.logs}
+        self._sources = {kind: DataSourceRef(type_val=kind, uid=f"${{{name}}}") for name, kind in self._chosen.items()}
+        self._prometheus = self._sources[METRICS]
         self._draw: Mapping[type[q.Panel], Callable[[Any], Any]] = {
             q.Light: self._light,
             q.Graph: self._graph,
@@ -105,6 +119,9 @@ class Drawing:
                     .keep_time(True)
                     .include_vars(True)
                 )
+        for name, kind in self._chosen.items():
+            if name != "traces" or any(isinstance(panel, (q.Spans, q.Trace)) for panel in board.panels):
+                drawn.with_variable(self._source(name, kind))
         for variable in board.variables:
             drawn.with_variable(self._variable(variable))
         for row in board.rows:
@@ -114,6 +131,15 @@ class Drawing:
         return drawn
 
     # --- variables -------------------------------------------------------------------------------------------------
+
+    def _source(self, name: str, kind: Source) -> dashboard.DatasourceVariable:
+        uid, title = SOURCES[kind]
+        return (
+            dashboard.DatasourceVariable(name)
+            .label(self._say(ROLES[name]))
+            .type(kind)
+            .current(VariableOption(selected=True, text=title, value=uid))
+        )
 
     def _variable(self, variable: q.Choice | q.Typed) -> Any:
         label = self._say(variable.label)
@@ -292,15 +318,6 @@ class Drawing:
 
     def _say(self, words: Words | str) -> str:
         return q.say(words, self._language)
-
-
-UIDS: Mapping[str, str] = {
-    "tempo": "tempo",
-    "loki": "loki",
-    "jaeger": "jaeger",
-    "victoriametrics-logs-datasource": "victorialogs",
-}
-"""The fixed uids of the data sources, by their type."""
 
 
 class Foreign(Builder[Dataquery], Dataquery):

@@ -38,7 +38,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Records:
-    """Log records: lines of these events of the chosen services and engines, or of one request (`$request`).
+    """Log records: lines of these events (none: all) of the chosen services and engines, or of a request (`$request`).
 
     `where` are fields of the line and a regular expression of their whole value each. `slower`: only what took longer
     than `$slower_than`, the slowest first, else the newest first. `of_engine`: they say which engine they are of.

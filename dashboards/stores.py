@@ -72,9 +72,9 @@ class TempoLoki:
         return Query(self.traces, "$trace", "traceql")
 
     def _select(self, records: Records) -> str:
-        chosen = f'{{service_name=~"$service"}} |~ "{_any(records.events)}"'
+        chosen = f'{{service_name=~"$service"}}{_line(records.events, " |~ ")}'
         if records.request:
-            return f'{{service_name=~".+"}} |= "$request" | {names.REQUEST_ID}="$request"'
+            return f'{{service_name=~".+"}}{_line(records.events, " |~ ")} | {names.REQUEST_ID}="$request"'
         chosen += f' | {label(names.ENGINE)}=~"$engine"' if records.of_engine else ""
         read = dict.fromkeys((*records.where, *(["duration"] if records.slower else [])))
         chosen += "".join(f' | regexp " {one}=(?P<{read_as(one)}>[^ ]+)"' for one in read)
@@ -115,10 +115,10 @@ class JaegerVictoriaLogs:
 
     def _select(self, records: Records, took: bool = False) -> str:
         if records.request:
-            chosen = f'{_quoted(names.REQUEST_ID)}:="$request"'
+            chosen = f'{_quoted(names.REQUEST_ID)}:="$request"{_line(records.events, " _msg:~")}'
             return chosen + (f' | extract " duration=<{TOOK}> "' if took else "")
-        chosen = f'{{service.name=~"$service"}} _msg:~"{_any(records.events)}"'
-        chosen += f' {names.ENGINE}:~"$engine"' if records.of_engine else ""
+        chosen = f'{{service.name=~"^(${{service:pipe}})$"}}{_line(records.events, " _msg:~")}'
+        chosen += f' {names.ENGINE}:~"^(${{engine:pipe}})$"' if records.of_engine else ""
         read = "".join(f' | extract_regexp " {one}=(?P<{read_as(one)}>[^ ]+)"' for one in records.where)
         read += f' | extract " duration=<{TOOK}> "' if took or records.slower else ""
         read += "".join(f" | filter {read_as(one)}:~{_whole(value)}" for one, value in records.where.items())
@@ -143,8 +143,11 @@ def read_as(field: str) -> str:
     return READ_AS[field]
 
 
-def _any(events: tuple[str, ...]) -> str:
-    return events[0] if len(events) == 1 else f"({'|'.join(events)})"
+def _line(events: tuple[str, ...], operator: str) -> str:
+    """The filter for lines of these events; of none: all lines."""
+    if not events:
+        return ""
+    return f'{operator}"{events[0]}"' if len(events) == 1 else f'{operator}"({"|".join(events)})"'
 
 
 def _whole(value: str) -> str:

@@ -72,4 +72,4 @@ def targets(board: Json) -> Iterator[Target]:
 def fill(expression: str, variables: Mapping[str, str] = EVERYTHING) -> str:
     """Replace variables as Grafana does. Raises KeyError for one that nobody defines."""
     values = {**variables, **INTERVALS}
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: values[found[1]], expression)
+    return re.sub(r"\$\{?(\w+)(?::\w+)?\}?", lambda found: values[found[1]], expression)

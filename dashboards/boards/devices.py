@@ -77,7 +77,7 @@ NOW = Row(
             empty=common.HEALTHY,
         ),
         Light(
-            title=("Busy", "利用率"),
+            title=("Busy", "忙碌程度"),
             meaning=(
                 "Share of time with any kernel running, however small, of the busiest device.",
                 "有内核在运行的时间占比（无论内核多小），最忙的设备。",
@@ -187,7 +187,7 @@ MEMORY = Row(
             empty="Needs torch on a GPU.",
         ),
         Graph(
-            title=("Rise a request", "每请求增量"),
+            title=("Rise a request, by device", "每请求增量（按设备）"),
             meaning=(
                 "Bytes that stay after each request, by device; 0 is well.",
                 "每次请求后留下的字节数，按设备；0 为正常。",
@@ -198,7 +198,7 @@ MEMORY = Row(
             empty="Until some 120 requests have ended with nothing else open; needs torch on a GPU.",
         ),
         Graph(
-            title=("Fallbacks to the CPU", "回退到 CPU"),
+            title=("Fallbacks by engine", "各引擎回退到 CPU"),
             meaning=("Requests, by engine.", "请求数，按引擎。"),
             unit="short",
             asks=(Ask(legend(q.ENGINE), q.total(names.DEVICE_FALLBACKS, by=(q.ENGINE,))),),
@@ -390,7 +390,7 @@ WHICH = Row(
     ("Which requests", "哪些请求"),
     (
         Spans(
-            title=("Out of memory", "显存不足的请求"),
+            title=("Requests out of memory", "显存不足的请求"),
             meaning=("The latest hundred that ended for want of memory.", "最近一百个因显存不足结束的请求。"),
             search=Search(
                 {names.ERROR_TYPE: ".*OutOfMemory.*", names.OPERATION_NAME: names.OPERATION},

@@ -8,7 +8,7 @@ from dashboards import queries as q
 from dashboards import thresholds
 from dashboards.boards import common
 from dashboards.boards.common import NOBODY_ASKED, legend, quantiles
-from dashboards.boards.service import SHOWN
+from dashboards.boards.service import ENDED, SHOWN
 from dashboards.questions import Ask, Board, Graph, Lines, Records, Row, Search, Spans, Trace, Typed
 from otel_tts import names
 
@@ -21,7 +21,7 @@ IT = Row(
                 "Found by the request's id. Follow the trace's link to see it below.",
                 "按请求 id 找到。点击追踪链接即可在下方看到它。",
             ),
-            search=Search({}, SHOWN, Records(("REQ_",), request=True), request=True),
+            search=Search({}, SHOWN, Records(ENDED, request=True), request=True),
             height=6,
             empty=NOBODY_ASKED,
         ),
@@ -31,7 +31,7 @@ IT = Row(
                 "All records of the request: start, end, times of the stages, and the service's own with its id.",
                 "该请求的所有日志：开始、结束、各阶段时间，以及服务自身带有该 id 的日志。",
             ),
-            records=Records(("REQ_",), request=True),
+            records=Records((), request=True),
             empty=NOBODY_ASKED,
         ),
         Trace(

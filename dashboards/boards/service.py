@@ -209,7 +209,7 @@ TRAFFIC = Row(
 )
 
 LATENCY = Row(
-    ("How long requests take", "请求耗时"),
+    ("How long requests take", "请求要多久"),
     (
         Graph(
             title=("Request duration", "请求耗时"),

@@ -230,7 +230,7 @@ COLLECTOR = Row(
             empty="A Collector whose queues were never full has no such series.",
         ),
         Graph(
-            title=("Collector: processor time", "Collector：CPU"),
+            title=("Collector: processor time", "Collector：处理器时间"),
             meaning=("Cores in use.", "占用的核数。"),
             unit="none",
             asks=(Ask(legend("instance"), f"max by (instance) (rate({foreign.COLLECTOR_CPU}[{q.TREND}]))"),),

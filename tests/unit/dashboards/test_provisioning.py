@@ -8,57 +8,78 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 import dashboards
+from dashboards import targets
 from otel_tts import names
 
 FOLDER = Path(dashboards.__file__).resolve().parent
+
+
+PAIRS = {"tempo-loki": ("tempo", "loki"), "jaeger-victorialogs": ("jaeger", "victorialogs")}
+TYPES = {"victorialogs": "victoriametrics-logs-datasource"}
+both = pytest.mark.parametrize("pair", PAIRS)
 
 
 def read(path: str) -> Any:
     return yaml.safe_load((FOLDER / path).read_text(encoding="utf-8"))
 
 
-def datasources() -> dict[str, Any]:
-    return {source["uid"]: source for source in read("provisioning/datasources/tts.yaml")["datasources"]}
+def datasources(pair: str) -> dict[str, Any]:
+    return {source["uid"]: source for source in read(f"provisioning/{pair}/datasources/tts.yaml")["datasources"]}
 
 
-def test_data_sources_are_those_that_the_dashboards_name() -> None:
-    found = datasources()
+@both
+def test_data_sources_are_those_that_the_boards_choose(pair: str) -> None:
+    found = datasources(pair)
     assert {uid: source["type"] for uid, source in found.items()} == {
-        uid: uid for uid in ("prometheus", "loki", "tempo")
+        uid: TYPES.get(uid, uid) for uid in ("prometheus", *PAIRS[pair])
     }
     assert [source["uid"] for source in found.values() if source.get("isDefault")] == ["prometheus"]
+    for board in targets.read(pair).values():
+        chosen = {one["current"]["value"] for one in board["templating"]["list"] if one["type"] == "datasource"}
+        assert chosen <= found.keys()
 
 
-def test_only_addresses_come_from_the_environment() -> None:
+@both
+def test_only_addresses_come_from_the_environment(pair: str) -> None:
     """Grafana replaces $NAME with nothing where it is not set: what it should leave alone needs $$."""
-    text = (FOLDER / "provisioning/datasources/tts.yaml").read_text(encoding="utf-8")
+    text = (FOLDER / f"provisioning/{pair}/datasources/tts.yaml").read_text(encoding="utf-8")
     settings = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     expanded = re.findall(r"\$(\w+)", settings.replace("$$", ""))
-    assert sorted(expanded) == ["LOKI_URL", "PROMETHEUS_URL", "TEMPO_URL"]
+    assert sorted(expanded) == sorted(f"{uid.upper()}_URL" for uid in datasources(pair))
 
 
-def test_links_between_data_sources_lead_somewhere() -> None:
-    found = datasources()
+@both
+def test_links_between_data_sources_lead_somewhere(pair: str) -> None:
+    found = datasources(pair)
+    traces, logs = PAIRS[pair]
     exemplars = found["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
-    fields = found["loki"]["jsonData"]["derivedFields"]
-    tempo = found["tempo"]["jsonData"]
-    assert [link["datasourceUid"] for link in exemplars] == ["tempo"]
+    fields = found[logs]["jsonData"]["derivedFields"]
+    store = found[traces]["jsonData"]
+    assert [link["datasourceUid"] for link in exemplars] == [traces]
     assert [(link["datasourceUid"], link["matcherType"], link["matcherRegex"]) for link in fields] == [
-        ("tempo", "label", "trace_id")
+        (traces, "label", "trace_id")
     ]
-    assert tempo["tracesToLogsV2"]["datasourceUid"] == "loki"
-    assert tempo["tracesToMetrics"]["datasourceUid"] == "prometheus"
+    assert store["tracesToLogsV2"]["datasourceUid"] == logs
+    assert store["tracesToMetrics"]["datasourceUid"] == "prometheus"
 
 
-def test_the_provider_reads_where_compose_mounts_the_dashboards() -> None:
-    (provider,) = read("provisioning/dashboards/tts.yaml")["providers"]
+@both
+def test_the_providers_read_the_boards_of_their_pair(pair: str) -> None:
+    providers = read(f"provisioning/{pair}/dashboards/tts.yaml")["providers"]
+    folders = [Path(one["options"]["path"]).relative_to("/etc/grafana/dashboards/tts") for one in providers]
+    assert folders == [Path(pair) / "en", Path(pair) / "zh"]
+    assert all((targets.GENERATED / folder).is_dir() for folder in folders)
+
+
+def test_compose_mounts_what_is_for_its_stores() -> None:
     compose = yaml.safe_load((FOLDER.parent / "collector" / "compose.yaml").read_text(encoding="utf-8"))
     mounts = compose["services"]["grafana"]["volumes"]
-    assert f"../dashboards/generated:{provider['options']['path']}:ro" in mounts
-    assert "../dashboards/provisioning:/etc/grafana/provisioning:ro" in mounts
+    assert "../dashboards/generated:/etc/grafana/dashboards/tts:ro" in mounts
+    assert "../dashboards/provisioning/tempo-loki:/etc/grafana/provisioning:ro" in mounts
 
 
 def test_alert_thresholds_on_times_are_edges() -> None:
