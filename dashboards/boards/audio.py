@@ -61,7 +61,10 @@ NOW = Row(
         ),
         Light(
             title=("Clipped or clicking", "削波或爆音"),
-            meaning=("Share of audio that is clipped or clicks.", "有削波或爆音的音频占比。"),
+            meaning=(
+                "Clipping and clicks for each audio delivered; one audio may have both.",
+                "平均每段交付音频的削波与爆音数；一段音频可能两者都有。",
+            ),
             unit="percentunit",
             promql=q.anomalous_share(q.NOW, "clipped", "clicks"),
             steps=SHARES,
@@ -70,9 +73,9 @@ NOW = Row(
         Light(
             title=("Wrong format", "格式错误"),
             meaning=(
-                "Share of audio with another rate, other channels or another format than it claims, or that no decoder "
-                "reads.",
-                "采样率、声道或格式与声明不符，或无法解码的音频占比。",
+                "Another rate, other channels or another format than claimed, or no decoder reads it, for each audio "
+                "delivered.",
+                "平均每段交付音频中，采样率、声道或格式与声明不符，或无法解码的次数。",
             ),
             unit="percentunit",
             promql=q.anomalous_share(q.NOW, "wrong_sample_rate", "wrong_channels", "wrong_format", "codec_error"),

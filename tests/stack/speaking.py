@@ -36,8 +36,14 @@ PLAN = {
 SERVICE, OWN, MODEL, VOICES = "speaking", "own", "IndexTTS-2", ("alice", "bob")
 RATE = 16_000
 GPU = "GPU-00000000-0000-0000-0000-000000000001"
-FAILED = ("silent", "out of memory", "broken", "rejected")
 SLOW_SECONDS = 3.2
+ERRORS = {
+    "broken": "RuntimeError",
+    "out of memory": "torch.OutOfMemoryError",
+    "rejected": "fastapi.exceptions.HTTPException",
+}
+FAILED = ("silent", *ERRORS)
+ANOMALIES = {"silent": ("silent",), "clipped": ("clipped", "clicks")}
 
 
 def _speak() -> None:
@@ -130,7 +136,12 @@ def _speak() -> None:
             for _ in range(PLAN[kind]):
                 guarded(kind)
 
-    # Twice each, since a rate needs two exports of a series.
+    def stream_half() -> None:
+        for _ in range(PLAN["streamed"] // 2):
+            list(streamed("three sentences of some length"))
+
+    # What a rate is asked of is said twice, since that needs two exports of a series.
+    stream_half()
     for number in range(PLAN["fine"]):
         own("fine")
         if number == PLAN["fine"] // 2:
@@ -141,8 +152,7 @@ def _speak() -> None:
         thread.start()
     asyncio.run(ask())
     each("silent", "clipped", "out of memory", "cancelled")
-    for _ in range(PLAN["streamed"]):
-        list(streamed("three sentences of some length"))
+    stream_half()
     for thread in slow:
         thread.join()
     slow = [threading.Thread(target=guarded, args=("slow", SLOW_SECONDS)) for _ in range(PLAN["slow"] // 2)]
