@@ -42,6 +42,7 @@ class Records:
 
     `where` are fields of the line and a regular expression of their whole value each. `slower`: only what took longer
     than `$slower_than`, the slowest first, else the newest first. `of_engine`: they say which engine they are of.
+    `shown`: attributes to show instead of the line.
     """
 
     events: tuple[str, ...]
@@ -49,6 +50,7 @@ class Records:
     request: bool = False
     slower: bool = False
     of_engine: bool = True
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

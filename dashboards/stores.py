@@ -42,7 +42,9 @@ class TempoLoki:
     logs: Source = "loki"
 
     def lines(self, records: Records) -> Query:
-        return Query(self.logs, self._select(records), "range")
+        shown = " ".join(f"{one}={{{{.{label(one)}}}}}" for one in records.shown)
+        line = f" | line_format `{shown}`" if shown else ""
+        return Query(self.logs, self._select(records) + line, "range")
 
     def counts(self, counts: Counts) -> Query:
         """The ten most frequent combinations of fields over the board's range.
@@ -91,7 +93,9 @@ class JaegerVictoriaLogs:
     logs: Source = "victoriametrics-logs-datasource"
 
     def lines(self, records: Records) -> Query:
-        return Query(self.logs, f"{self._select(records)} | sort by (_time desc)", "instant")
+        shown = " ".join(f"{one}=<{one}>" for one in records.shown)
+        line = f' | format "{shown}" as _msg' if shown else ""
+        return Query(self.logs, f"{self._select(records)}{line} | sort by (_time desc)", "instant")
 
     def counts(self, counts: Counts) -> Query:
         """As Loki's; what a line does not say is empty here."""

@@ -130,8 +130,8 @@ TYPES = Row(
         Table(
             title=("By engine", "按引擎"),
             meaning=(
-                "Over the board's time range: anomalies found, and minutes of audio made.",
-                "看板时间范围内：发现的异常数，以及产出音频的分钟数。",
+                "Over the board's time range: audio made, and anomalies found in it.",
+                "看板时间范围内：产出的音频，以及其中发现的异常数。",
             ),
             label=q.ENGINE,
             label_title=("Engine", "引擎"),

@@ -18,6 +18,14 @@ OOM = f'{q.ERROR}=~".*OutOfMemory.*"'
 FAILED = f'{label(names.HW_STATE)}="failed"'
 CURRENCY = label(names.COST_CURRENCY)
 FLOOR = "10m"
+MEMORY_EVENTS = (f"^{names.MEMORY_EVENT.replace('.', '[.]')}$",)
+ALLOCATOR = (
+    names.MEMORY_ALLOCATED,
+    names.MEMORY_RESERVED,
+    names.MEMORY_PEAK,
+    names.MEMORY_SLACK_RATIO,
+    names.MEMORY_ATTRIBUTION,
+)
 
 
 def now(metric: names.Metric, *matchers: str) -> str:
@@ -400,12 +408,13 @@ WHICH = Row(
             empty=common.HEALTHY,
         ),
         Lines(
-            title=("Allocator, by stage", "分配器（按阶段）"),
+            title=("Allocator after each stage", "各阶段后的分配器"),
             meaning=(
-                "Allocated, reserved, peak and slack after each stage, one record each; the numbers are its fields.",
-                "每个阶段之后的已分配、已保留、峰值与空闲，每条一行，数值在字段中。",
+                "In bytes: allocated, reserved, the stage's peak; the share that no tensor uses. Which stage: its "
+                "trace.",
+                "单位字节：已分配、已保留、该阶段峰值；未被张量使用的份额。是哪个阶段：看其追踪。",
             ),
-            records=Records((f"^{names.MEMORY_EVENT.replace('.', '[.]')}$",), of_engine=False),
+            records=Records(MEMORY_EVENTS, of_engine=False, shown=ALLOCATOR),
             empty="Only with OTEL_TTS_MEMORY_EVENTS=logs or both.",
         ),
     ),

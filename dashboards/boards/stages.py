@@ -231,8 +231,8 @@ CHANGE = Row(
         Table(
             title=("By engine", "按引擎"),
             meaning=(
-                "Over the board's time range: requests, mean duration, mean waiting.",
-                "看板时间范围内：请求数、平均耗时、平均等待。",
+                "Over the board's time range: requests and their mean duration.",
+                "看板时间范围内：请求数与平均耗时。",
             ),
             label=q.ENGINE,
             label_title=("Engine", "引擎"),

@@ -100,9 +100,11 @@ def test_names(target: Target) -> None:
     fields = set(re.findall(r'" (\w+)=\(\?P', target.expression))
     assert fields <= names.LOG_FIELDS.keys() | {"gpu_memory_peak"}
     assert made <= set(READ_AS.values())
-    outside = re.sub(r'"[^"]*"', '""', target.expression)
+    outside = re.sub(r'"[^"]*"|`[^`]*`', '""', target.expression)
     labels = set(re.findall(r"(\w+)\s*(?:=~|!=|=|>)", outside))
     assert labels <= {"service_name", label(names.ENGINE), names.REQUEST_ID} | made
+    for shown in re.findall(r"\{\{\.(\w+)\}\}", target.expression):
+        assert shown in {label(key) for key in ATTRIBUTES}
     for pattern in re.findall(r'\|~ "\(?([^")]*)\)?"', target.expression):
         assert {re.sub(r"[\[\]^$]", "", one) for one in pattern.split("|")} <= LINES
 
@@ -110,9 +112,10 @@ def test_names(target: Target) -> None:
 @pytest.mark.parametrize("target", LOGSQL, ids=str)
 def test_names_in_logsql(target: Target) -> None:
     expression = target.expression
-    made = set(re.findall(r"\?P<(\w+)>", expression)) | set(re.findall(r"=<(\w+)>", expression)) | {"requests"}
+    made = set(re.findall(r"\?P<(\w+)>", expression)) | set(re.findall(r'" \w+=<(\w+)> "', expression)) | {"requests"}
     assert made - {"requests"} <= set(READ_AS.values())
     assert set(re.findall(r'" (\w+)=', expression)) <= names.LOG_FIELDS.keys()
+    assert set(re.findall(r"=<([\w.]+)>", expression)) <= ATTRIBUTES | made
     outside = re.sub(r'"[^"]*"', '""', expression)
     used = set(re.findall(r"([\w.]+):", outside)) | set(re.findall(r"([\w.]+)=~", outside))
     for listed in re.findall(r"(?:fields|by \()([^|)]*)", outside):
