@@ -17,13 +17,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BOARDS = "dashboards/generated"
-FOLDERS = {BOARDS: "*.json"}
+RULES = "dashboards/alerts/tts.yml"
+FOLDERS = {BOARDS: "*.json", "docs/runbooks": "*.md", "docs/zh-CN/runbooks": "*.md"}
 """Folders in which nothing else may be, with the files that count."""
 
 
 def render() -> dict[str, str]:
     """Every generated file, by its path from the repository's root."""
-    return boards()
+    from dashboards import pages, rules
+    from dashboards.rules.alert import render as render_rules
+
+    return {**boards(), RULES: render_rules(rules.GROUPS, rules.HEAD), **pages.render()}
 
 
 def boards() -> dict[str, str]:
@@ -103,10 +107,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not check:
         write(texts)
         return 0
+    from dashboards import objectives
+
     differences = compare(texts)
+    if not objectives.is_current():
+        print(
+            "dashboards/alerts/objectives.yml is of other objectives; run `python -m dashboards.objectives`.",
+            file=sys.stderr,
+        )
     for difference in differences:
         print(f"{difference}; run `python -m dashboards.build`.", file=sys.stderr)
-    return 1 if differences else 0
+    return 1 if differences or not objectives.is_current() else 0
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class Panel:
     width: int = 8
     height: int = 8
     board: str = ""
-    empty: str = ""
+    empty: Words = ("", "")
 
 
 @dataclass(frozen=True, kw_only=True)

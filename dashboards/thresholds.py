@@ -58,3 +58,8 @@ VERY_HOT: Final = 90.0
 
 QUEUE_FULL: Final = 0.8
 """How full a queue of the Collector may be before somebody should look."""
+
+
+def percent(share: float) -> str:
+    """A share as it is read."""
+    return f"{100 * share:g} %"

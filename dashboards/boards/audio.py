@@ -9,11 +9,11 @@ from dashboards import queries as q
 from dashboards.boards import common
 from dashboards.boards.common import MEAN, NO_AUDIO, legend, quantiles
 from dashboards.boards.service import SHARES, SHOWN
-from dashboards.questions import Ask, Board, Counts, Graph, Light, Lines, Records, Row, Search, Spans, Table
+from dashboards.questions import Ask, Board, Counts, Graph, Light, Lines, Records, Row, Search, Spans, Table, Words
 from otel_tts import names
 
 INAUDIBLE = ("silent", "empty")
-STREAMS_ONLY = "Only where audio is streamed."
+STREAMS_ONLY: Words = ("Only where audio is streamed.", "仅当以流式交付音频。")
 
 NOW = Row(
     ("Is the audio good now? The last five minutes", "音频现在好吗？最近五分钟"),
@@ -256,7 +256,7 @@ WHICH = Row(
             ),
             records=Records((names.AUDIO_FILE,)),
             width=12,
-            empty="Only where files are read after their request has ended.",
+            empty=("Only where files are read after their request has ended.", "仅当文件在请求结束后才读取。"),
         ),
         Spans(
             title=("Anomalous syntheses", "异常的合成"),

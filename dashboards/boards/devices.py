@@ -60,7 +60,10 @@ NOW = Row(
             promql=f"max({now(names.MEMORY_LEAK)})",
             steps=((1, "yellow"), (1 << 20, "red")),
             absent=("not known yet", "尚未可知"),
-            empty="Until some 120 requests have ended with nothing else open; needs torch on a GPU.",
+            empty=(
+                "Until some 120 requests have ended with nothing else open; needs torch on a GPU.",
+                "约 120 个请求在没有其他请求时结束之前；需要 GPU 上的 torch。",
+            ),
         ),
         Light(
             title=("Fallbacks to the CPU", "回退到 CPU"),
@@ -123,7 +126,7 @@ NOW = Row(
             promql=f"sum({q.counted(q.select(names.GPU_COST), '1h')}) / "
             f"(sum({q.counted(q.select(names.REQUESTS), '1h')}) > 0)",
             absent=("no price", "无价格"),
-            empty="Only with OTEL_TTS_GPU_PRICE.",
+            empty=("Only with OTEL_TTS_GPU_PRICE.", "仅当设置了 OTEL_TTS_GPU_PRICE。"),
         ),
     ),
 )
@@ -192,7 +195,7 @@ MEMORY = Row(
             asks=(Ask(legend(q.STAGE), q.quantile(0.95, names.STAGE_MEMORY_PEAK, q.STAGE)),),
             exemplars=True,
             absent=ABSENT,
-            empty="Needs torch on a GPU.",
+            empty=("Needs torch on a GPU.", "需要 GPU 上的 torch。"),
         ),
         Graph(
             title=("Rise a request, by device", "每请求增量（按设备）"),
@@ -203,7 +206,10 @@ MEMORY = Row(
             unit="bytes",
             asks=(each(names.MEMORY_LEAK),),
             absent=("not known yet", "尚未可知"),
-            empty="Until some 120 requests have ended with nothing else open; needs torch on a GPU.",
+            empty=(
+                "Until some 120 requests have ended with nothing else open; needs torch on a GPU.",
+                "约 120 个请求在没有其他请求时结束之前；需要 GPU 上的 torch。",
+            ),
         ),
         Graph(
             title=("Fallbacks by engine", "各引擎回退到 CPU"),
@@ -283,7 +289,7 @@ HEALTH = Row(
                 ),
             ),
             absent=ABSENT,
-            empty="Needs torch on a GPU.",
+            empty=("Needs torch on a GPU.", "需要 GPU 上的 torch。"),
         ),
     ),
 )
@@ -323,7 +329,7 @@ COST = Row(
                 ),
             ),
             absent=("no price", "无价格"),
-            empty="Only with OTEL_TTS_GPU_PRICE.",
+            empty=("Only with OTEL_TTS_GPU_PRICE.", "仅当设置了 OTEL_TTS_GPU_PRICE。"),
         ),
         Table(
             title=("By engine", "按引擎"),
@@ -351,7 +357,7 @@ COST = Row(
                 ),
             ),
             width=8,
-            empty="Only with a GPU and OTEL_TTS_GPU_PRICE.",
+            empty=("Only with a GPU and OTEL_TTS_GPU_PRICE.", "仅当有 GPU 且设置了 OTEL_TTS_GPU_PRICE。"),
         ),
     ),
 )
@@ -415,7 +421,7 @@ WHICH = Row(
                 "单位字节：已分配、已保留、该阶段峰值；未被张量使用的份额。是哪个阶段：看其追踪。",
             ),
             records=Records(MEMORY_EVENTS, of_engine=False, shown=ALLOCATOR),
-            empty="Only with OTEL_TTS_MEMORY_EVENTS=logs or both.",
+            empty=("Only with OTEL_TTS_MEMORY_EVENTS=logs or both.", "仅当 OTEL_TTS_MEMORY_EVENTS=logs 或 both。"),
         ),
     ),
 )

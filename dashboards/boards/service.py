@@ -8,7 +8,7 @@ from dashboards import foreign, thresholds
 from dashboards import queries as q
 from dashboards.boards import common
 from dashboards.boards.common import MEAN, NO_AUDIO, NO_REQUESTS, NO_TELEMETRY, NONE, legend, quantiles
-from dashboards.questions import Ask, Board, Counts, Graph, Light, Lines, Records, Row, Search, Spans, Table
+from dashboards.questions import Ask, Board, Counts, Graph, Light, Lines, Records, Row, Search, Spans, Table, Words
 from otel_tts import names
 from otel_tts.readers.promql import label
 
@@ -25,6 +25,10 @@ SHOWN = (
     names.REAL_TIME_FACTOR,
 )
 SYNTHESIS = {names.OPERATION_NAME: names.OPERATION}
+FEW: Words = (
+    f"Until there were {thresholds.FEWEST_REQUESTS} requests within an hour.",
+    f"一小时内达到 {thresholds.FEWEST_REQUESTS} 个请求之前。",
+)
 ENDED = (names.REQ_SUCCESS, names.REQ_FAIL)
 
 NOW = Row(
@@ -116,7 +120,7 @@ NOW = Row(
             steps=((thresholds.OLD, "yellow"), (thresholds.STUCK, "red")),
             absent=NONE,
             board=common.STAGES,
-            empty="Only while a stage is open.",
+            empty=("Only while a stage is open.", "仅当有阶段未结束。"),
         ),
         Light(
             title=("Telemetry lost", "遥测丢失"),
@@ -291,6 +295,42 @@ LATENCY = Row(
     ),
 )
 
+OBJECTIVES = Row(
+    ("Objectives, over thirty days: docs/alerts.md", "目标（三十天）：docs/alerts.md"),
+    (
+        Graph(
+            title=("Budget left", "剩余预算"),
+            meaning=(
+                "What may still fail this month and the objective is met. Below 0 it is missed.",
+                "本月还能失败多少而仍达到目标。低于 0 即未达到。",
+            ),
+            unit="percentunit",
+            asks=(
+                Ask(
+                    legend("service_name", "sloth_slo"),
+                    'slo:period_error_budget_remaining:ratio{service_name=~"$service"}',
+                ),
+            ),
+            width=12,
+            absent=("not known yet", "尚未可知"),
+            empty=FEW,
+        ),
+        Graph(
+            title=("How fast it burns", "消耗速度"),
+            meaning=(
+                "1: the budget lasts for the thirty days exactly. The alerts look at longer windows.",
+                "1：预算恰好用三十天。告警看的是更长的时间窗。",
+            ),
+            unit="none",
+            asks=(Ask(legend("service_name", "sloth_slo"), 'slo:current_burn_rate:ratio{service_name=~"$service"}'),),
+            line_at=((1, "red"),),
+            width=12,
+            absent=("not known yet", "尚未可知"),
+            empty=FEW,
+        ),
+    ),
+)
+
 _by_voice = f"{q.total(names.REQUESTS, q.WANTED, by=(q.VOICE,), window='$__range')} > 0"
 _good = q.total(names.REQUESTS, f'{q.OUTCOME}="{names.Outcome.OK}"', by=(q.VOICE,), window="$__range")
 
@@ -392,5 +432,5 @@ BOARD = Board(
         "otel-tts 看到的语音合成。第一行说明服务现在是否健康。",
     ),
     (*common.USUAL, common.SLOWER_THAN),
-    (NOW, TRAFFIC, LATENCY, SPEECH, WHICH),
+    (NOW, TRAFFIC, LATENCY, OBJECTIVES, SPEECH, WHICH),
 )

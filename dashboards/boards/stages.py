@@ -59,7 +59,7 @@ NOW = Row(
             promql=f"max({q.freshest(q.select(names.OPEN_AGE))})",
             steps=((thresholds.OLD, "yellow"), (thresholds.STUCK, "red")),
             absent=NONE,
-            empty="Only while a stage is open.",
+            empty=("Only while a stage is open.", "仅当有阶段未结束。"),
         ),
         Light(
             title=("Device time, share", "设备时间占比"),
@@ -81,7 +81,7 @@ NOW = Row(
             f"(sum({q.counted(q.select(names.MODEL_LOAD, part='_count'), '1h')}) > 0)",
             steps=((thresholds.STUCK, "yellow"),),
             absent=("none loaded", "未加载"),
-            empty="Only where a model was loaded in the last hour.",
+            empty=("Only where a model was loaded in the last hour.", "仅当最近一小时加载过模型。"),
         ),
         Light(
             title=("Event loop lag", "事件循环延迟"),
@@ -196,7 +196,7 @@ CHANGE = Row(
             asks=(Ask(legend(q.STAGE), per_hundred(WEEK)),),
             width=12,
             absent=("no data of a week ago", "无一周前的数据"),
-            empty="Until the service has run for a week.",
+            empty=("Until the service has run for a week.", "服务运行满一周之前。"),
         ),
         Graph(
             title=("Waiting", "排队等待"),
@@ -226,7 +226,7 @@ CHANGE = Row(
             ),
             line_at=((thresholds.STUCK, "red"),),
             absent=("no open stages", "无未结束阶段"),
-            empty="Only while a stage is open.",
+            empty=("Only while a stage is open.", "仅当有阶段未结束。"),
         ),
         Table(
             title=("By engine", "按引擎"),

@@ -16,7 +16,10 @@ SIGNALS: dict[str, Words] = {
     "metric_points": ("metric points", "指标"),
     "log_records": ("logs", "日志"),
 }
-ONCE_SEEN = "Only after the Collector has received the signal once."
+ONCE_SEEN: Words = (
+    "Only after the Collector has received the signal once.",
+    "Collector 至少收到过一次该信号之后才有。",
+)
 
 
 def collector(counter: str, window: str) -> str:
@@ -150,7 +153,7 @@ SERVICES = Row(
                     "隐私闸门删去的属性与文本，按原因。有一些是正常的：闸门在工作。",
                 ),
                 names.REDACTED,
-                "Only where something tried to send what is on no list.",
+                ("Only where something tried to send what is on no list.", "仅当有内容试图发送不在清单上的数据。"),
             ),
             (
                 ("Faults by reason", "按原因的故障"),
@@ -207,7 +210,7 @@ COLLECTOR = Row(
             unit="cps",
             asks=by_signal("exporter_send_failed"),
             absent=NONE,
-            empty="A healthy Collector has no such series.",
+            empty=("A healthy Collector has no such series.", "健康的 Collector 没有此序列。"),
         ),
         Graph(
             title=("Collector: memory", "Collector：内存"),
@@ -227,7 +230,10 @@ COLLECTOR = Row(
             unit="cps",
             asks=by_signal("exporter_enqueue_failed"),
             absent=NONE,
-            empty="A Collector whose queues were never full has no such series.",
+            empty=(
+                "A Collector whose queues were never full has no such series.",
+                "队列从未满过的 Collector 没有此序列。",
+            ),
         ),
         Graph(
             title=("Collector: processor time", "Collector：处理器时间"),

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The files that Grafana reads at its start, and the alert rules' thresholds."""
+"""The files that Grafana reads at its start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import yaml
 
 import dashboards
 from dashboards import targets
-from otel_tts import names
 
 FOLDER = Path(dashboards.__file__).resolve().parent
 
@@ -80,28 +79,3 @@ def test_compose_mounts_what_is_for_its_stores() -> None:
     mounts = compose["services"]["grafana"]["volumes"]
     assert "../dashboards/generated:/etc/grafana/dashboards/tts:ro" in mounts
     assert "../dashboards/provisioning/tempo-loki:/etc/grafana/provisioning:ro" in mounts
-
-
-def test_alert_thresholds_on_times_are_edges() -> None:
-    alerts = [rule for group in read("alerts/tts.yml")["groups"] for rule in group["rules"] if "alert" in rule]
-    thresholds = [
-        float(re.search(r"> ([\d.]+)\s*$", rule["expr"])[1])  # type: ignore[index]
-        for rule in alerts
-        if "histogram_quantile" in rule["expr"]
-    ]
-    assert thresholds == [3.0]
-    assert set(thresholds) <= set(names.DURATION_EDGES)
-
-
-def test_alerts_say_what_and_why() -> None:
-    for group in read("alerts/tts.yml")["groups"]:
-        for rule in group["rules"]:
-            if "alert" in rule:
-                assert rule["labels"]["severity"] in {"critical", "warning"}
-                assert rule["annotations"].keys() == {"summary", "description"}
-
-
-def test_prometheus_loads_only_rules() -> None:
-    """It loads alerts/*.yml and refuses to start on any other file there."""
-    for path in (FOLDER / "alerts").glob("*.yml"):
-        assert "groups" in yaml.safe_load(path.read_text(encoding="utf-8")), path
