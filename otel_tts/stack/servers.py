@@ -163,7 +163,7 @@ SERVERS: tuple[Server, ...] = (
     ),
 )
 
-# Not a server and no part of a stack: it makes rules of objectives (dashboards/objectives.py), and is built as they are.
+# No server and no part of a stack: it makes rules of objectives (dashboards/objectives.py), and is built as they are.
 SLOTH = Server(
     name="sloth",
     title="Sloth",
