@@ -53,7 +53,7 @@ bench: $(DEV) ## measure what a request costs
 docs: $(DEMO) ## write docs/settings.md and docs/names.md from the tables in otel_tts
 	$(BIN)/python docs/generate.py
 
-dashboards: $(DEV) ## write dashboards/generated from the builders
+dashboards: $(DEV) ## write boards, rules and their pages from the descriptions in dashboards
 	$(BIN)/python -m dashboards.build
 
 lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGRADE=--upgrade takes newer versions)

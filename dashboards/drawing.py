@@ -177,7 +177,6 @@ class Drawing:
             self._common(timeseries.Panel(), graph, self._prometheus)
             .unit(graph.unit)
             .no_value(self._say(graph.absent))
-            .min(0)
             .fill_opacity(30 if graph.stacked else 8)
             .show_points(VisibilityMode.AUTO)
             .legend(
@@ -189,6 +188,8 @@ class Drawing:
             .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
             .thresholds(_thresholds(graph.line_at))
         )
+        if not graph.below_zero:
+            panel.min(0)
         if graph.line_at:
             panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
         if graph.stacked:

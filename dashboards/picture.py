@@ -171,13 +171,14 @@ def _graph(panel: Json, found: list[Any], defaults: Json) -> Drawn:
     top = max([top, *(1.1 * limit for limit in limits)])
     left, right = (pick(at for _, points in lines for at, _ in points) for pick in (min, max))
     across = max(right - left, 1.0)
+    bottom = 0.0 if "min" in defaults else min(0.0, *(value for _, points in lines for _, value in points))
 
     def place(at: float, value: float) -> str:
-        return f"{60 + 500 * (at - left) / across:.1f},{205 - 190 * max(value, 0) / top:.1f}"
+        return f"{60 + 500 * (at - left) / across:.1f},{205 - 190 * max(value - bottom, 0) / (top - bottom):.1f}"
 
     drawn = [
         f'<line x1="60" x2="560" y1="{205 - 190 * part}" y2="{205 - 190 * part}" stroke="#eee"/>'
-        f'<text x="55" y="{209 - 190 * part}" text-anchor="end">{_number(part * top, defaults["unit"])}</text>'
+        f'<text x="55" y="{209 - 190 * part}" text-anchor="end">{_number(bottom + part * (top - bottom), defaults["unit"])}</text>'
         for part in (0, 0.5, 1)
     ]
     for number, (_, points) in enumerate(lines):
@@ -190,7 +191,7 @@ def _graph(panel: Json, found: list[Any], defaults: Json) -> Drawn:
             else:
                 drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
     for limit in limits:
-        y = 205 - 190 * limit / top
+        y = 205 - 190 * (limit - bottom) / (top - bottom)
         drawn.append(f'<line x1="60" x2="560" y1="{y}" y2="{y}" stroke="#d0402f" stroke-dasharray="5 4"/>')
     for part in (0, 0.5, 1):
         clock = time.strftime("%H:%M", time.localtime(left + part * across))

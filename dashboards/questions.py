@@ -95,13 +95,17 @@ class Light(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class Graph(Panel):
-    """Lines over time. `exemplars` are dots that lead to a trace; `line_at` draws thresholds."""
+    """Lines over time. `exemplars` are dots that lead to a trace; `line_at` draws thresholds.
+
+    `below_zero`: values may be negative; else the axis begins at 0.
+    """
 
     unit: str
     asks: tuple[Ask, ...]
     exemplars: bool = False
     line_at: Steps = ()
     stacked: bool = False
+    below_zero: bool = False
     absent: Words = ("no data", "无数据")
 
 

@@ -311,6 +311,8 @@ OBJECTIVES = Row(
                     'slo:period_error_budget_remaining:ratio{service_name=~"$service"}',
                 ),
             ),
+            below_zero=True,
+            line_at=((0, "red"),),
             width=12,
             absent=("not known yet", "尚未可知"),
             empty=FEW,

@@ -129,8 +129,8 @@ GROUP = Group(
             common.TELEMETRY,
             (
                 (
-                    "Is the process `otel-tts watch` there? Its unit's log says why it ended.",
-                    "`otel-tts watch` 进程还在吗？其日志会说明为何结束。",
+                    "Is the watcher's process there? Its unit's log says why it ended.",
+                    "看护程序的进程还在吗？其日志会说明为何结束。",
                 ),
                 (
                     "It does not run on purpose: silence this alert for a day, then it is quiet by itself.",

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import html
+import json
 import math
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -24,10 +27,10 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from dashboards import foreign, queries
+from dashboards import foreign, picture, queries
 from dashboards.boards import BOARDS as DESCRIBED
 from dashboards.boards.stages import per_hundred
-from dashboards.targets import EVERYTHING, Target, fill, read, targets
+from dashboards.targets import EVERYTHING, Target, fill, panels, read, targets
 from otel_tts import names
 from otel_tts.stack import build
 
@@ -104,6 +107,9 @@ def load(stack: Backends, requires: Callable[[str], str], tmp_path_factory: pyte
         _await(lambda signal=signal: _total(stack, f"count(otelcol_receiver_refused_{signal})") > 0)
         _await(lambda signal=signal: _total(stack, f"sum(otelcol_exporter_sent_{signal})") > 0)
     _await(lambda: stack.logs(ended)[0]["n"] == str(sum(PLAN.values())))
+    # What is recorded of objectives comes with the next evaluation of their rules.
+    budget = f'slo:period_error_budget_remaining:ratio{{service_name="{speaking.SERVICE}"}}'
+    _await(lambda: len(stack.series(budget)) == 3)
     (failed, *_) = stack.logs(f'{{service.name="{speaking.SERVICE}"}} error.type:=RuntimeError', limit=1)
     _await(lambda: stack.trace(failed["trace_id"]) is not None)
     return Load(failed["request_id"], failed["trace_id"])
@@ -400,6 +406,48 @@ def _datasource(pair: str, uid: str) -> dict[str, Any]:
     path = ROOT / f"dashboards/provisioning/{pair}/datasources/tts.yaml"
     sources = yaml.safe_load(path.read_text(encoding="utf-8"))["datasources"]
     return next(source["jsonData"] for source in sources if source["uid"] == uid)
+
+
+def test_an_alert_comes_to_alertmanager_with_all_its_words(stack: Backends, load: Load) -> None:
+    """From the service's counter over Prometheus's rule to who tells people."""
+    asked = {"filter": [f'service_name="{speaking.SERVICE}"', 'alertname="TTSFallbackToCpu"']}
+    address = f"{stack.alertmanager}/api/v2/alerts"
+    _await(lambda: httpx.get(address, params=asked).json() != [])
+    (alert,) = httpx.get(address, params=asked).json()
+    assert alert["labels"]["severity"] == "critical"
+    said = alert["annotations"]
+    assert said["summary"] == f"own on {speaking.SERVICE} went on on the CPU: {PLAN['fallen']} requests"
+    assert said["summary_zh"] == f"{speaking.SERVICE} 上的 own 已改在 CPU 上运行：{PLAN['fallen']} 个请求"
+    assert (ROOT / said["runbook"]).is_file()
+
+    def others() -> dict[str, str]:
+        return {one["labels"]["alertname"]: json.dumps(one["annotations"]) for one in httpx.get(address).json()}
+
+    _await(lambda: "TTSTelemetryDropped" in others())  # of the second service
+    assert [name for name, texts in others().items() if "no value" in texts] == []
+
+
+@pytest.mark.requires("chromium")
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_boards_can_be_looked_at(
+    stack: Backends, load: Load, requires: Callable[[str], str], tmp_path: Path, language: str
+) -> None:
+    """Drawn as pages by their own queries; only what is empty says that it is."""
+    variables = {**EVERYTHING, "request": load.request, "trace": load.trace}
+    servers = picture.Servers(
+        stack.prometheus, stack.victorialogs, stack.jaeger, variables, time.time(), 900.0
+    )  # fmt: skip
+    for name, board in read("jaeger-victorialogs", language).items():
+        page = picture.page(board, servers, language)
+        titles = re.findall(r"<h3>([^<]*)</h3>", page)
+        assert titles == [html.escape(panel["title"]) for panel in panels(board)]
+        english = panels(BOARDS[name])
+        empty = [english[n]["title"] for n, part in enumerate(page.split("<section ")[1:]) if 'class="none"' in part]
+        assert set(empty) <= EMPTY
+        (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
+    picture.shoot(requires("chromium"), tmp_path / "tts-overview.html", tmp_path / "tts-overview.png", 2000)
+    header = (tmp_path / "tts-overview.png").read_bytes()[:24]
+    assert struct.unpack(">II", header[16:]) == (1600, 2000)
 
 
 @pytest.mark.parametrize("target", [param for param in TARGETS if param.values[0].source == "prometheus"])
