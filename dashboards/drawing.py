@@ -69,7 +69,6 @@ ROLES: Mapping[str, Words] = {
     "logs": ("Logs", "日志源"),
 }
 ALL: Words = ("All", "全部")
-LINKS: Words = ("Boards", "看板")
 OPEN_TRACE: Words = ("Open this trace", "打开此追踪")
 OPEN_BOARD: Words = ("Look closer", "进一步查看")
 
@@ -258,7 +257,9 @@ class Drawing:
             .filters([])
         )
         panel = self._any_table(spans, self._sources[query.source], sort="Duration").with_target(search)
-        return panel.override_by_name("traceIdHidden", [DynamicConfigValue("links", [self._trace_link()])])
+        # The trace's id is in a column that is not shown.
+        link = self._trace_link("${__data.fields.traceIdHidden}")
+        return panel.override_by_name("spanID", [DynamicConfigValue("links", [link])])
 
     def _records_as_spans(self, spans: q.Spans, query: Query) -> table.Panel:
         """The store of traces cannot find them: the records of the same requests, each with its trace's id."""
@@ -302,8 +303,8 @@ class Drawing:
             .sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
         )
 
-    def _trace_link(self) -> dict[str, Any]:
-        there = f"/d/{self.uid(REQUEST_BOARD)}?var-trace=${{__value.raw}}&${{__url_time_range}}"
+    def _trace_link(self, trace: str = "${__value.raw}") -> dict[str, Any]:
+        there = f"/d/{self.uid(REQUEST_BOARD)}?var-trace={trace}&${{__url_time_range}}"
         return {"title": self._say(OPEN_TRACE), "url": there, "targetBlank": False}
 
     def _promql(self, number: int, expression: str) -> prometheus.Dataquery:

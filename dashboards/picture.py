@@ -166,7 +166,7 @@ def _graph(panel: Json, found: list[Any], defaults: Json) -> Drawn:
     if stacked:
         lines = _stack(lines)
     limits = [one["value"] for one in defaults["thresholds"]["steps"] if one["value"] is not None]
-    top = max(max(value for _, value in points) for _, points in lines) * 1.05 or 1.0
+    top = max(0.0, *(value for _, points in lines for _, value in points)) * 1.05 or 1.0
     limits = [limit for limit in limits if limit <= 3 * top]
     top = max([top, *(1.1 * limit for limit in limits)])
     left, right = (pick(at for _, points in lines for at, _ in points) for pick in (min, max))
@@ -178,8 +178,9 @@ def _graph(panel: Json, found: list[Any], defaults: Json) -> Drawn:
 
     drawn = [
         f'<line x1="60" x2="560" y1="{205 - 190 * part}" y2="{205 - 190 * part}" stroke="#eee"/>'
-        f'<text x="55" y="{209 - 190 * part}" text-anchor="end">{_number(bottom + part * (top - bottom), defaults["unit"])}</text>'
+        f'<text x="55" y="{209 - 190 * part}" text-anchor="end">{said}</text>'
         for part in (0, 0.5, 1)
+        for said in (_number(bottom + part * (top - bottom), defaults["unit"]),)
     ]
     for number, (_, points) in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]

@@ -53,13 +53,6 @@ def failed_share(window: str) -> str:
     return f"({failed} or vector(0)) / ({wanted} > 0)"
 
 
-def anomalies_share(window: str) -> str:
-    """Anomalies found per audio delivered; absent without audio. Can exceed 1: an audio may have several."""
-    found = f"sum({counted(select(names.AUDIO_ANOMALIES), window)})"
-    delivered = f"sum({counted(select(names.REQUESTS, DELIVERED), window)})"
-    return f"({found} or vector(0)) / ({delivered} > 0)"
-
-
 def total(metric: Metric, *matchers: str, by: tuple[str, ...] = (), window: str = TREND, part: str = "") -> str:
     """By how much a counter grew in a window, summed by labels."""
     grown = counted(select(metric, *matchers, part=part), window)
@@ -93,9 +86,9 @@ def at_most(metric: Metric, edge: float, window: str = TREND) -> str:
 
 
 def anomalous_share(window: str, *anomalies: str) -> str:
-    """The share of audio that has one of these anomalies; absent without audio."""
-    which = f'{ANOMALY}=~"{"|".join(anomalies)}"'
-    found = f"sum({counted(select(names.AUDIO_ANOMALIES, which), window)})"
+    """These anomalies (none: all) found per audio delivered; absent without audio. One audio may have several."""
+    which = (f'{ANOMALY}=~"{"|".join(anomalies)}"',) if anomalies else ()
+    found = f"sum({counted(select(names.AUDIO_ANOMALIES, *which), window)})"
     delivered = f"sum({counted(select(names.REQUESTS, DELIVERED), window)})"
     return f"({found} or vector(0)) / ({delivered} > 0)"
 

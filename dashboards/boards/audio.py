@@ -22,7 +22,7 @@ NOW = Row(
             title=("Audio anomalies", "音频异常"),
             meaning=("Anomalies for each audio delivered, of all types.", "平均每段交付音频的异常数，所有类型。"),
             unit="percentunit",
-            promql=q.anomalies_share(q.NOW),
+            promql=q.anomalous_share(q.NOW),
             steps=SHARES,
             absent=NO_AUDIO,
         ),

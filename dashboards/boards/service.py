@@ -69,7 +69,7 @@ NOW = Row(
                 "平均每段交付音频的异常数：静音、削波、爆音、格式错误等；请求本身算成功时也计入。",
             ),
             unit="percentunit",
-            promql=q.anomalies_share(q.NOW),
+            promql=q.anomalous_share(q.NOW),
             steps=SHARES,
             absent=NO_AUDIO,
             board=common.AUDIO,
