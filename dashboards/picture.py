@@ -49,6 +49,7 @@ td, th { text-align: left; padding: 2px 6px; border-bottom: 1px solid #eee; whit
 pre { margin: 4px 0 0; font-size: 11px; overflow: hidden; } .key { font-size: 11px; } .key i { font-style: normal; }
 .bar { height: 9px; border-radius: 2px; background: #3b7dd8; }
 """
+MOST_KEYS = 6
 # Without these Chromium asks hosts of its maker at every start.
 ALONE = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
@@ -199,10 +200,11 @@ def _graph(panel: Json, found: list[Any], defaults: Json) -> Drawn:
         drawn.append(f'<text x="{60 + 500 * part}" y="219" text-anchor="middle">{clock}</text>')
     keys = (
         f'<i style="color: {COLOURS[n % len(COLOURS)]}">■</i> {html.escape(name or "–")} '
-        for n, (name, _) in enumerate(lines)
+        for n, (name, _) in enumerate(lines[:MOST_KEYS])
     )
+    more = f" … {len(lines)}" if len(lines) > MOST_KEYS else ""
     chart = f'<svg viewBox="0 0 590 222" font-size="10" fill="#666">{"".join(drawn)}</svg>'
-    return f'{chart}<span class="key">{"&nbsp; ".join(keys)}</span>', PLAIN
+    return f'{chart}<span class="key">{"&nbsp; ".join(keys)}{more}</span>', PLAIN
 
 
 def _unbroken(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:

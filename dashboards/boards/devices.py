@@ -297,6 +297,8 @@ HEALTH = Row(
 _audio = f"({q.total(names.AUDIO_SECONDS, by=(q.ENGINE,), window='$__range', part='_sum')} > 0)"
 _spoken = f"({q.total(names.REQUESTS, by=(q.ENGINE,), window='$__range')} > 0)"
 
+_idle = q.select(names.GPU_ENERGY_IDLE)
+
 COST = Row(
     ("Energy and cost, estimates", "能耗与成本（估算）"),
     (
@@ -309,7 +311,8 @@ COST = Row(
             unit="watt",
             asks=(
                 Ask(legend(q.ENGINE), q.rate(names.GPU_ENERGY, by=(q.ENGINE,))),
-                Ask(("idle {{hw_id}}", "空闲 {{hw_id}}"), q.rate(names.GPU_ENERGY_IDLE, by=(q.GPU,))),
+                # Not the sum: each process on a device counts the whole device's.
+                Ask(("idle {{hw_id}}", "空闲 {{hw_id}}"), f"max by ({q.GPU}) (rate({_idle}[{q.TREND}]))"),
             ),
             stacked=True,
             absent=ABSENT,
