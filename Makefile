@@ -59,7 +59,7 @@ bench-peers: $(DEV) ## what the bench compares with, in environments of its own 
 docs: $(DEMO) ## write the pages of docs/ that are made from the tables in otel_tts
 	$(BIN)/python docs/generate.py
 
-dashboards: $(DEV) ## write dashboards/generated from the builders
+dashboards: $(DEV) ## write boards, rules and their pages from the descriptions in dashboards
 	$(BIN)/python -m dashboards.build
 
 lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGRADE=--upgrade takes newer versions)

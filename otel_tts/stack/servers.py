@@ -163,6 +163,20 @@ SERVERS: tuple[Server, ...] = (
     ),
 )
 
+# No server and no part of a stack: it makes rules of objectives (dashboards/objectives.py), and is built as they are.
+SLOTH = Server(
+    name="sloth",
+    title="Sloth",
+    version="0.16.0",
+    image="",
+    binaries=("sloth",),
+    ports=(),
+    build_seconds=90,
+    ready=("", ""),
+    arguments=(),
+    check=(),
+)
+
 # Who takes telemetry and keeps it comes first: with the Collector alone a service can send already.
 BUILD_ORDER: tuple[str, ...] = (COLLECTOR, "victorialogs", "jaeger", "prometheus", "alertmanager")
 

@@ -22,7 +22,7 @@ from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
 from otel_tts.recording.identity import Identities
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.stages import Stages
 from otel_tts.recording.synthesis import Synthesis
 
@@ -144,7 +144,7 @@ PLACES = [
         "start", "finish", "_classify", "note_failure", "_listen_to",
     )),
     *((Stages, name) for name in ("close", "_add_up", "_fold")),
-    *((Stage, name) for name in ("open", "close", "fail", "record_exception")),
+    *((StageSpan, name) for name in ("open", "close", "fail", "record_exception")),
     *((Sound, name) for name in (
         "__init__", "add", "delivered", "facts", "playout", "_keep", "_measure", "_join_pieces", "_play",
     )),

@@ -285,3 +285,11 @@ def test_two_builds_take_turns(tmp_path: Path) -> None:
         assert not entered.is_set()
     thread.join(10)
     assert entered.is_set()
+
+
+def test_a_tool_is_built_once_and_by_no_stack(calls: Path) -> None:
+    first = build.build_tool(servers.SLOTH)
+    assert build.build_tool(servers.SLOTH) == first
+    assert (first / "server").is_file()
+    assert len(builds(calls)) == 1
+    assert servers.SLOTH not in build.missing()

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from otel_tts.stack import places, ports, render
+from otel_tts.trouble import WrongUse
 
 
 @pytest.mark.parametrize("name", render.TEMPLATES)
@@ -58,3 +59,40 @@ def test_the_page_of_traces_asks_the_stack_it_belongs_to(tmp_path: Path) -> None
     assert (tmp_path / "static").is_dir()
     # What a sender sent is set as text and never as markup.
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", page)
+
+
+DIRECT = {
+    "STACK_ALERTS": "direct",
+    "STACK_WECHAT_CORP_ID": "ww1",
+    "STACK_WECHAT_AGENT_ID": "7",
+    "STACK_WECHAT_SECRET_FILE": "/run/secret",
+    "STACK_MAIL_SMARTHOST": "mail:25",
+    "STACK_MAIL_FROM": "a@b",
+    "STACK_MAIL_TO": "c@d",
+}
+
+
+def test_each_alert_goes_by_one_way() -> None:
+    values = {"relay": {}, "direct": DIRECT}
+    for way, environ in values.items():
+        text = render.text("alertmanager.yml", render.native(ports.defaults(), environ=environ))
+        route = yaml.safe_load(text)["route"]
+        assert route["receiver"] == f"{way}-warning"
+        assert [one["receiver"] for one in route["routes"]] == [f"{way}-critical"]
+        assert not any(one.get("continue") for one in route["routes"])
+        assert ("/run/secret" in text) == (way == "direct")
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"STACK_ALERTS": "pigeon"}, "STACK_ALERTS=pigeon"),
+        ({"STACK_ALERTS_LANGUAGE": "fr"}, "STACK_ALERTS_LANGUAGE=fr"),
+        ({"STACK_MAIL_TLS": "perhaps"}, "STACK_MAIL_TLS=perhaps"),
+        ({**DIRECT, "STACK_MAIL_TO": ""}, "needs STACK_MAIL_TO too"),
+        ({"STACK_ALERTS": "direct"}, "STACK_WECHAT_CORP_ID, STACK_WECHAT_AGENT_ID, STACK_WECHAT_SECRET_FILE"),
+    ],
+)
+def test_a_way_that_cannot_be_gone_is_said(environ: dict[str, str], said: str) -> None:
+    with pytest.raises(WrongUse, match=said):
+        render.native(ports.defaults(), environ=environ)
