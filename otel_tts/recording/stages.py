@@ -19,7 +19,7 @@ class Stages:
 
     open: list[StageRecord]
     finished: list[StageRecord]
-    """Those that have ended and are not yet emitted. Whoever removes one emits it."""
+    """Stages that have ended and are not yet emitted. Whoever removes one emits it."""
     folded: dict[str, StageRecord]
     """By name, the stage that further ones of its name are added to."""
     sums: dict[str, int]
