@@ -107,7 +107,8 @@ class Synthesis:
     """One utterance, as far as its trace tells; or a request that came to none (`span_id` is empty then).
 
     `stages` are seconds by stage, all segments of a kind together; what ran at the same time counts once. `devices` are
-    the `hw.id` of its stages. `root` is the outermost span above it that was read: itself where there is none.
+    the `hw.id` of its stages. `root` is the outermost span above it that was read: itself where there is none. `waited`
+    are the seconds in a queue before it began; they are among the stages too.
     """
 
     trace_id: str
@@ -119,6 +120,7 @@ class Synthesis:
     stages: Mapping[str, float]
     devices: tuple[str, ...]
     root: Span
+    waited: float = 0.0
 
     @property
     def seconds(self) -> float:

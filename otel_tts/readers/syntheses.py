@@ -92,9 +92,10 @@ def _describe(tree: _Tree, synthesis: Span) -> Synthesis:
         synthesis.end,
         synthesis.attributes,
         synthesis.resource,
-        {stage: _seconds(spans) for stage, spans in by_stage.items()},
+        {stage: _seconds(spans) for stage, spans in by_stage.items() if spans},
         tuple(devices),
         (tree.above(synthesis) or [synthesis])[-1],
+        _seconds([span for span in by_stage[Stage.QUEUE] if span.end <= synthesis.start]),
     )
 
 
