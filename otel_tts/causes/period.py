@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -74,6 +75,7 @@ class Period:
         self._engine, self._failed, self._complete = array("I"), array("b"), array("b")
         self._total, self._characters = array("d"), array("d")
         self._stages: dict[str, array[float]] = {}
+        self._errors: Counter[str] = Counter()
         for synthesis in syntheses:
             self.add(synthesis)
 
@@ -88,6 +90,8 @@ class Period:
         self.since, self.until = min(self.since, synthesis.start), max(self.until, synthesis.start)
         self._engine.append(self._engines.setdefault(_engine(synthesis), len(self._engines)))
         self._failed.append(synthesis.outcome in FAILED)
+        if synthesis.error_type:
+            self._errors[str(synthesis.error_type)] += 1
         self._complete.append(synthesis.outcome in (Outcome.OK, None))
         self._total.append(columns.total(synthesis))
         self._characters.append(_number(synthesis.attributes.get(names.TEXT_LENGTH)))
@@ -113,6 +117,21 @@ class Period:
     def failed(self) -> Flags:
         """Which of them failed."""
         return np.array(self._failed, dtype=np.bool_)
+
+    def count(self, name: str, value: Value) -> int:
+        """How many of them have `value`."""
+        column = self.columns.get(name)
+        codes = [code for code, known in column.values() if known == value] if column is not None else []
+        return column.codes.count(codes[0]) if column is not None and codes else 0
+
+    def count_having(self, name: str) -> int:
+        """How many of them have any value of it."""
+        column = self.columns.get(name)
+        return 0 if column is None else len(column.codes) - column.codes.count(0)
+
+    def count_errors(self, error_type: str) -> int:
+        """How many of them ended with this error."""
+        return self._errors[error_type]
 
     def laws(self) -> dict[tuple[str, str], Law]:
         """What each engine needs for each kind of voice; where those are few, what it needs for all voices together."""

@@ -118,7 +118,9 @@ def _shared(which: Which, period: Period, chosen: Flags, known: Flags, beyond: N
     for name, value, code, counts in named[:_MOST_NAMED]:
         rows = (period.columns[name].of_all(len(period)) == code) & known
         groups.setdefault(np.packbits(rows).tobytes(), _Group(rows, counts)).names.append((name, value))
-    return Shared(which, count, total, len(candidates), tuple(one.named(beyond) for one in _wider_first(groups, chosen)))
+    return Shared(
+        which, count, total, len(candidates), tuple(one.named(beyond) for one in _wider_first(groups, chosen))
+    )
 
 
 @dataclass

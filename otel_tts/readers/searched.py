@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import re
+import time as clock
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from otel_tts import names
 from otel_tts.readers.asked import AskedStore
 from otel_tts.readers.filters import Filter, fits
 from otel_tts.readers.http import StoreError, TooLarge
@@ -19,6 +21,10 @@ from otel_tts.readers.windows import HOUR, walk
 
 _SLOW: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
 """Seconds to begin with when the slowest are looked for: each step finds a few times as many as the one before."""
+
+_NEAR: Final = 15 * 60 * 10**9
+_FAR: Final = 64 * _NEAR
+"""Nanoseconds to both sides of a time: from the first period that is asked for to the last, eight hours."""
 
 _FAILURES: Final = frozenset({"down", "refused", "unreadable"})
 """After which asking for more makes no sense."""
@@ -62,6 +68,43 @@ class SearchedTraces(AskedStore):
         except StoreError as error:
             return Answer((), (error.gap,))
         return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
+
+    def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
+        """See `TraceStore`."""
+        wanted = Filter(request_id=request_id)
+
+        def read(on_gap: OnGap) -> Iterator[tuple[Span, ...]]:
+            def ask(begin: int, end: int) -> tuple[list[list[Span]], bool]:
+                traces, full = self.candidates(wanted, begin, end, on_gap)
+                return [spans for spans in traces if _has(spans, request_id)], full
+
+            since, gaps = bounded(self, None, self.keeps_seconds(), self.longest)
+            for gap in gaps:
+                on_gap(gap)
+            for step in walk(ask, since, None, on_gap, self.longest, self.smallest, self.longest):
+                yield from (tuple(sorted(spans, key=lambda span: (span.start, span.span_id))) for spans in step)
+
+        stream = Stream(read)
+        found = {spans[0].trace_id: spans for spans in stream}  # a trace may lie in two steps
+        return Answer(tuple(found.values()), stream.gaps)
+
+    def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
+        """See `TraceStore`. A period around the time is asked for, four times as long each time."""
+        until, reach = clock.monotonic() + seconds, _NEAR
+        found: list[Synthesis] = []
+        gaps: tuple[Gap, ...] = ()
+        while len(found) < most and clock.monotonic() < until and reach <= _FAR:
+            stream = self.syntheses(max(0, time - reach), time + reach)
+            found = []
+            for one in stream:
+                found.append(one)
+                if clock.monotonic() > until or len(found) >= 2 * most:
+                    break
+            gaps = stream.gaps
+            if any(gap.why in _FAILURES for gap in gaps):
+                break
+            reach *= 4
+        return Answer(tuple(sorted(found, key=lambda one: abs(one.start - time))[:most]), gaps)
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
         """See `TraceStore`."""
@@ -133,6 +176,10 @@ def trace_ids(found: Iterable[Any]) -> list[str]:
     if not all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids):
         raise ValueError("no trace id")
     return list(dict.fromkeys(ids))
+
+
+def _has(spans: Iterable[Span], request_id: str) -> bool:
+    return any(span.attributes.get(names.REQUEST_ID) == request_id for span in spans)
 
 
 def _slowness(synthesis: Synthesis, wanted: Filter) -> float:

@@ -24,6 +24,17 @@ class TraceStore(Protocol):
         """All spans of a trace, in order of start; none, and complete, where the store has no such trace."""
         ...
 
+    def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
+        """The spans of each trace in which a span has this request id, in order of start."""
+        ...
+
+    def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
+        """Some of those that began about `time` (Unix nanoseconds), to compare one with: at most `most`.
+
+        As many as are read within about `seconds`, those closest first; which ones is not promised.
+        """
+        ...
+
     def find(self, wanted: Filter) -> Answer[Synthesis]:
         """The newest syntheses that meet `wanted`, newest first. By request id also requests that came to none."""
         ...

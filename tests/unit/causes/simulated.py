@@ -97,6 +97,4 @@ def _request(chance: random.Random, number: int, start: int, cause: Cause | None
     if waited:
         stages[Stage.QUEUE] = waited
     span = Span("", "", "", "", "internal", start, end, attributes, (), "unset", "", names.SCOPE, resource)
-    return Synthesis(
-        f"{number:032x}", f"{number:016x}", start, end, attributes, resource, stages, (gpu,), span, waited
-    )
+    return Synthesis(f"{number:032x}", f"{number:016x}", start, end, attributes, resource, stages, (gpu,), span, waited)
