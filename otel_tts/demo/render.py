@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_tts import names
-from otel_tts.demo import waterfall
 from otel_tts.demo.report import Row
 from otel_tts.readers.otlp_files import LogLine, Span
+from otel_tts.views import waterfall
 
 _ROOMY: Final = 110
 _WIDEST: Final = 1000

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from otel_tts.demo import waterfall
-from otel_tts.demo.waterfall import Line, bar, lay_out, notes
+from otel_tts.views import waterfall
+from otel_tts.views.waterfall import Line, bar, lay_out, notes
 from otel_tts.readers.model import Span
 
 
