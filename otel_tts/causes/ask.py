@@ -20,7 +20,7 @@ from otel_tts.readers.model import Answer, Gap, LogLine, Span, Synthesis
 from otel_tts.readers.stores import LogStore, TraceStore
 from otel_tts.readers.syntheses import of_trace
 
-COMPARED: Final = 1000
+COMPARED: Final = 500
 """Requests that one is compared with, where no period is given."""
 
 SECONDS: Final = 0.6

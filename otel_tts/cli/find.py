@@ -48,6 +48,9 @@ def find(
     ] = None,
     traces: Annotated[str | None, typer.Option(metavar="URL", help="Store of traces: Jaeger, Tempo.")] = None,
     logs: Annotated[str | None, typer.Option(metavar="URL", help="Store of log records: VictoriaLogs, Loki.")] = None,
+    index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Index large files after the answer, for the next question.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document (with --follow, one a line).")] = False,
 ) -> None:
     """Find a request by its id, or requests by what they were like, and say why they were slow or failed.
@@ -78,7 +81,7 @@ def find(
             if follow:
                 _follow(wanted, _log_store(places), as_json)
             elif request_id is not None:
-                _one(request_id, places, as_json)
+                _one(request_id, places, as_json, index)
             else:
                 _many(wanted, places, slowest is not None, as_json)
         except ValueError as error:
@@ -120,7 +123,7 @@ def _log_store(places: Places) -> LogStore:
     return chosen.store
 
 
-def _one(request_id: str, places: Places, as_json: bool) -> None:
+def _one(request_id: str, places: Places, as_json: bool, index: bool) -> None:
     from otel_tts.causes import ask
     from otel_tts.readers.choice import NoStore
 
@@ -141,8 +144,18 @@ def _one(request_id: str, places: Places, as_json: bool) -> None:
         for one in found.requests:
             request.show(output.stdout(), one, found.period)
     _say_gaps(found.gaps)
+    if index:
+        _index(store, lines)
     if not found.requests:
         raise output.fail(_unknown(request_id, store))
+
+
+def _index(*stores: object) -> None:
+    """Have what was searched indexed; nobody waits for it."""
+    from otel_tts.readers import file_index
+    from otel_tts.readers.files import FileLogs, FileTraces
+
+    file_index.start(path for store in stores if isinstance(store, (FileTraces, FileLogs)) for path in store.paths())
 
 
 def _unknown(request_id: str, store: TraceStore) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 
@@ -85,26 +85,51 @@ class Ids:
         return place if place + self.longest <= end else -1
 
 
-Search = Callable[[bytes], Needle]
-"""What finds something in a file, by the file's first bytes: they tell how it is written."""
+class Search(Protocol):
+    """What finds something in a file. `ids` are what an index may be asked for, None for what is no id."""
+
+    @property
+    def ids(self) -> tuple[bytes, ...] | None: ...
+
+    def needle(self, head: bytes) -> Needle:
+        """What to look for in a file that begins with `head`, which tells how it is written."""
+        ...
 
 
-def texts(*wanted: bytes) -> Search:
-    """Looks for one of some texts."""
-    return lambda head: Texts(wanted)
+class OfText:
+    """Looks for lines with a text."""
+
+    ids: tuple[bytes, ...] | None = None
+
+    def __init__(self, text: str) -> None:
+        self._text = text.encode()
+
+    def needle(self, head: bytes) -> Needle:
+        """See `Search`."""
+        return Texts([self._text])
 
 
-def ids(trace_ids: Collection[str]) -> Search:
-    """Looks for traces, in a file that may write their ids in capital letters."""
+class OfRequest(OfText):
+    """Looks for lines with a request's id, of letters that JSON writes in one way only."""
 
-    def search(head: bytes) -> Needle:
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f'"{request_id}"')
+        self.ids = (request_id.encode(),)
+
+
+class OfTraces:
+    """Looks for lines with one of some trace ids, which a file may write in capital letters."""
+
+    def __init__(self, trace_ids: Collection[str]) -> None:
+        self.ids: tuple[bytes, ...] | None = tuple(one.encode() for one in trace_ids)
+
+    def needle(self, head: bytes) -> Needle:
+        """See `Search`."""
         known = re.search(rb'"traceId"\s*:\s*"(?=[0-9a-fA-F]{32}")', head)
-        written = [one.encode() for one in trace_ids]
+        written = list(self.ids or ())
         if known is None or re.search(rb'"traceId"\s*:\s*"[0-9]*[A-F]', head):
-            written += [one.upper().encode() for one in trace_ids]
+            written += [one.upper() for one in written]
         return Texts(written) if known is None or len(written) <= _FEW else Ids(known.group(), written)
-
-    return search
 
 
 def head(file: BinaryIO) -> bytes:

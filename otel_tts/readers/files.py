@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from otel_tts import names
 from otel_tts.readers import file_near, otlp_files, otlp_json
 from otel_tts.readers.file_follow import follow
-from otel_tts.readers.file_search import Search, ids, texts
+from otel_tts.readers.file_search import OfRequest, OfTraces, Search
 from otel_tts.readers.file_slowest import Longest
 from otel_tts.readers.file_traces import grouped, merged
 from otel_tts.readers.filters import Filter, fits, is_within, line_fits
@@ -104,6 +104,10 @@ class FileTraces:
 
     def __str__(self) -> str:
         return f"the files in {self._folder.path}"
+
+    def paths(self) -> list[Path]:
+        """The files that are there now."""
+        return self._folder.files(lambda gap: None)
 
     def get(self, trace_id: str) -> Answer[Span]:
         """See `TraceStore`."""
@@ -208,7 +212,7 @@ class FileTraces:
             return
         known = frozenset(trace_ids)
         seen: set[tuple[str, int, int]] = set()
-        for span in self._folder.read(otlp_json.spans, on_gap, ids(trace_ids)):
+        for span in self._folder.read(otlp_json.spans, on_gap, OfTraces(trace_ids)):
             key = (span.span_id, span.start, span.end)
             if span.trace_id in known and key not in seen:
                 if len(seen) >= MOST_SPANS:
@@ -227,13 +231,17 @@ class FileLogs:
     def __str__(self) -> str:
         return f"the files in {self._folder.path}"
 
+    def paths(self) -> list[Path]:
+        """The files that are there now."""
+        return self._folder.files(lambda gap: None)
+
     def find(self, wanted: Filter) -> Answer[LogLine]:
         """See `LogStore`."""
         if not wanted.limit:
             return Answer((), (NOTHING_ASKED,))
         best = Best[LogLine](wanted.limit, lambda line: line.time)
         gaps: dict[Gap, None] = {}
-        search = _search(wanted.request_id) if wanted.trace_id is None else ids([wanted.trace_id])
+        search = _search(wanted.request_id) if wanted.trace_id is None else OfTraces([wanted.trace_id])
         for line in self._folder.read(otlp_json.logs, gaps.setdefault, search):
             if line_fits(line, wanted):
                 best.take(line)
@@ -247,5 +255,5 @@ class FileLogs:
 
 def _search(request_id: str | None) -> Search | None:
     """Finds the lines with this id, where JSON has one way only to write it; else there is nothing to go by."""
-    plain = request_id is not None and re.fullmatch(r"[A-Za-z0-9._:-]+", request_id)
-    return texts(f'"{request_id}"'.encode()) if plain else None
+    plain = re.fullmatch(r"[A-Za-z0-9._:-]+", request_id or "")
+    return OfRequest(request_id) if request_id is not None and plain else None

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
-from otel_tts.readers import file_search, otlp_json
+from otel_tts.readers import file_index, file_search, otlp_json
 from otel_tts.readers.file_search import Search
 from otel_tts.readers.model import LogLine, Point, Span
 
@@ -153,17 +153,23 @@ _Line = tuple[bytes, Callable[[], int], bool]
 
 
 def _found(file: BinaryIO, path: Path, on_bad: OnBad, search: Search) -> Iterator[_Line]:
-    """Yield the lines that contain what is looked for."""
-    if isinstance(file, gzip.GzipFile):
-        needle = search(_peek(file))
+    """Yield the lines that contain what is looked for; with an index only its places are looked at."""
+    packed = isinstance(file, gzip.GzipFile)
+    places = file_index.places(path, file, search.ids) if search.ids else None
+    if places == []:
+        return
+    if packed:
+        needle = search.needle(_peek(file))
         yield from (one for one in _lines(file, path, on_bad) if needle.first(one[0], 0, len(one[0])) >= 0)
         return
     handle = file.fileno()
-    for found in file_search.lines_with(file, search(file_search.head(file)), LONGEST_LINE):
-        if found.line is None:
-            on_bad(_too_long(path, file_search.count_lines(handle, found.begin) + 1))
-        else:
-            yield found.line, partial(_number_at, handle, found.begin), found.ended
+    needle = search.needle(file_search.head(file))
+    for begin, end in [(0, None)] if places is None else places:
+        for found in file_search.lines_with(file, needle, LONGEST_LINE, begin, end):
+            if found.line is None:
+                on_bad(_too_long(path, _number_at(handle, found.begin)))
+            else:
+                yield found.line, partial(_number_at, handle, found.begin), found.ended
 
 
 def _number_at(handle: int, begin: int) -> int:

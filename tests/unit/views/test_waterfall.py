@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from otel_tts.readers.model import Span
 from otel_tts.views import waterfall
 from otel_tts.views.waterfall import Line, bar, lay_out, notes
-from otel_tts.readers.model import Span
 
 
 def test_spans_stand_under_their_parents_in_order_of_start(request_spans: list[Span]) -> None:
