@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from otel_tts.causes import columns, own, shared, stages
 from otel_tts.causes.answer import ADVICE, BY_PROPERTY, Cause, cause
@@ -20,14 +20,17 @@ from otel_tts.readers.model import Span, Synthesis
 class Why:
     """`causes` in the order in which they are to be believed; none is an answer: nothing stands out.
 
-    `excess` is None where there is nothing to compare with. `slow` and `failed` are what was looked for among all
-    requests of the period.
+    `excess` is None where there is nothing to compare with, and for a period. `slow` and `failed` are what was looked
+    for among all requests of the period. Of a period: `accounts` are how many of its slow requests say themselves what
+    made them slow, `stages` the seconds that the slow ones took in excess, by stage, the most first.
     """
 
     causes: tuple[Cause, ...]
     excess: Excess | None
     slow: Shared
     failed: Shared
+    accounts: Mapping[str, int] = field(default_factory=dict[str, int])
+    stages: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 def of_request(synthesis: Synthesis, spans: Sequence[Span], period: Period) -> Why:
@@ -49,10 +52,11 @@ def of_request(synthesis: Synthesis, spans: Sequence[Span], period: Period) -> W
 
 
 def of_period(period: Period) -> Why:
-    """What the slow ones and the failed ones of these requests share."""
+    """What the slow ones and the failed ones of these requests share, and where the slow ones' time went."""
     slow, failed = shared.slow(period), shared.failed(period)
-    causes = [_told(one, found) for found in (slow, failed) for one in found.named]
-    return Why(tuple(causes), None, slow, failed)
+    causes = tuple(_told(one, found) for found in (slow, failed) for one in found.named)
+    chosen, _ = shared.slow_ones(period)
+    return Why(causes, None, slow, failed, own.accounts(period, chosen), stages.excess_of_all(period, chosen))
 
 
 def _stage(excess: Excess) -> list[Cause]:

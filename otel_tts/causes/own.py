@@ -11,7 +11,7 @@ from typing import Any, Final
 from otel_tts import names
 from otel_tts.causes import columns
 from otel_tts.causes.answer import Cause, cause
-from otel_tts.causes.period import Period
+from otel_tts.causes.period import Flags, Period
 from otel_tts.names import Outcome, Stage
 from otel_tts.readers.model import Span, Synthesis
 
@@ -96,7 +96,7 @@ def _what_made_it_slow(request: Request) -> Iterator[Cause]:
     if request.said(names.COLD_START):
         kinds: list[str] = list(map(str, request.said(names.COLD_START_KIND) or ()))
         told = "; ".join(names.COLD_STARTS.get(kind, kind) for kind in kinds) or "tts.cold_start is set"
-        yield cause("cold_start", told, touches=request.period.count_having(names.COLD_START_KIND), of=of)
+        yield cause("cold_start", told, touches=count(names.COLD_START_KIND), of=of)
     before = request.synthesis.waited
     within = columns.waited(request.synthesis) - before
     for key, seconds in (("queue", before), ("lock", within)):
@@ -115,6 +115,19 @@ def _what_made_it_slow(request: Request) -> Iterator[Cause]:
         yield cause("allocator", f"{retries} allocations flushed the allocator's cache first")
     if retries := request.said(names.RETRIES):
         yield cause("retries", f"{retries} attempts were thrown away")
+
+
+def accounts(period: Period, chosen: Flags) -> dict[str, int]:
+    """How many of the chosen requests say of themselves what made them slow, by `ADVICE`'s keys; the most first."""
+    told = {
+        "cold_start": period.having(names.COLD_START_KIND),
+        "fallback": period.having(names.DEVICE_FALLBACK, True),
+        "queue": period.having(columns.QUEUED, True),
+        "cache_miss": period.having(names.REFERENCE_CACHE_HIT, False),
+        "retries": period.having(names.RETRIES),
+    }
+    counts = {key: int((flags & chosen).sum()) for key, flags in told.items()}
+    return {key: count for key, count in sorted(counts.items(), key=lambda one: -one[1]) if count}
 
 
 def network(request: Request) -> Cause | None:

@@ -118,24 +118,13 @@ class Period:
         """Which of them failed."""
         return np.array(self._failed, dtype=np.bool_)
 
-    def count(self, name: str, value: Value) -> int:
-        """How many of them have `value`."""
-        column = self.columns.get(name)
-        codes = [code for code, known in column.values() if known == value] if column is not None else []
-        return column.codes.count(codes[0]) if column is not None and codes else 0
-
-    def count_having(self, name: str) -> int:
-        """How many of them have any value of it."""
-        column = self.columns.get(name)
-        return 0 if column is None else len(column.codes) - column.codes.count(0)
+    def count(self, name: str, value: Value | None = None) -> int:
+        """How many of them have `value`, without one any value."""
+        return int(self.having(name, value).sum())
 
     def count_errors(self, error_type: str) -> int:
         """How many of them ended with this error."""
         return self._errors[error_type]
-
-    def laws(self) -> dict[tuple[str, str], Law]:
-        """What each engine needs for each kind of voice; where those are few, what it needs for all voices together."""
-        return {key: law for key in self._engines if (law := self.law(*key)) is not None}
 
     def law(self, engine: str, source: str, stage: str | None = None) -> Law | None:
         """What `engine` needs for a voice of `source`, all in all or in `stage`; None where too few are known.
@@ -156,19 +145,30 @@ class Period:
         """How far above its law each request is, in spreads; NaN where there is no law for it."""
         apart = np.full(len(self), np.nan)
         total, characters = np.asarray(self._total), np.asarray(self._characters)
-        for (engine, source), law in self.laws().items():
+        for engine, source in self._engines:
+            if (law := self.law(engine, source)) is None:
+                continue
             chosen = self._rows(engine, source)
             apart[chosen] = law.excess(total[chosen], characters[chosen])
         return apart
 
-    def beyond(self) -> NDArray[np.float64]:
-        """Seconds above its law of each request, below 0 for a quick one; NaN where there is no law for it."""
+    def beyond(self, stage: str | None = None) -> NDArray[np.float64]:
+        """Seconds above its law of each request (in `stage`), below 0 for a quick one; NaN where there is no law."""
         beyond = np.full(len(self), np.nan)
-        total, characters = np.asarray(self._total), np.asarray(self._characters)
-        for (engine, source), law in self.laws().items():
-            chosen = self._rows(engine, source)
-            beyond[chosen] = total[chosen] - law.expected(characters[chosen])
+        seconds, characters = self._seconds(stage), np.asarray(self._characters)
+        for engine, source in self._engines:
+            if (law := self.law(engine, source, stage)) is not None:
+                chosen = self._rows(engine, source)
+                beyond[chosen] = seconds[chosen] - law.expected(characters[chosen])
         return beyond
+
+    def having(self, name: str, value: Value | None = None) -> Flags:
+        """Which of them have `value`, without one any value."""
+        column = self.columns.get(name)
+        if column is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        wanted = [code for code, known in column.values() if code and value in (None, known)]
+        return np.isin(column.of_all(len(self)), wanted)
 
     def stages(self) -> tuple[str, ...]:
         """All stages that any of them has."""

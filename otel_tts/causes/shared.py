@@ -78,16 +78,21 @@ class Shared:
 
 def slow(period: Period) -> Shared:
     """What the slow requests share: those furthest above what they need, a twentieth of all."""
-    apart = period.residuals()
-    known = ~np.isnan(apart)
+    chosen, known = slow_ones(period)
     if not known.any():
         return Shared("slow", 0, 0, 0)
+    return _shared("slow", period, chosen, known, period.beyond())
+
+
+def slow_ones(period: Period) -> tuple[Flags, Flags]:
+    """Which requests are the slow ones, and which can be told at all."""
+    apart = period.residuals()
+    known = ~np.isnan(apart)
     chosen = np.zeros(len(apart), dtype=np.bool_)
-    count = round(SLOW_SHARE * int(known.sum()))
-    if count:
+    if count := round(SLOW_SHARE * int(known.sum())):
         order = np.argsort(np.where(known, apart, -np.inf), kind="stable")
         chosen[order[-count:]] = True
-    return _shared("slow", period, chosen, known, period.beyond())
+    return chosen, known
 
 
 def failed(period: Period) -> Shared:

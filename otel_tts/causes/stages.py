@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from otel_tts.causes import columns
-from otel_tts.causes.period import OTHER, Period, characters_of, key_of
+from otel_tts.causes.period import OTHER, Flags, Period, characters_of, key_of
 from otel_tts.readers.model import Synthesis
 
 SLOW: Final = 1.645
@@ -71,3 +71,10 @@ def excess(synthesis: Synthesis, period: Period) -> Excess | None:
         parts.append(Part(stage, seconds, needs, (seconds - needs) / whole if whole > 0 else None))
     parts.sort(key=lambda part: -part.excess)
     return Excess(total, expected, float(law.excess(total, characters)), law.whose, law.count, tuple(parts))
+
+
+def excess_of_all(period: Period, chosen: Flags) -> dict[str, float]:
+    """Seconds that the chosen requests took beyond their need, all together, by stage; the most first."""
+    names = [*(one for one in period.stages() if "." not in one), OTHER]
+    sums = {name: float(np.nansum(period.beyond(name)[chosen])) for name in names} if chosen.any() else {}
+    return dict(sorted(sums.items(), key=lambda one: -one[1]))

@@ -72,6 +72,8 @@ def why(found: Why) -> dict[str, Any]:
         "excess": None if excess is None else {**asdict(excess), "slow": excess.slow},
         "slow": _shared(found.slow),
         "failed": _shared(found.failed),
+        "accounts": dict(found.accounts),
+        "stages_excess_seconds": dict(found.stages),
     }
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_tts import names
-from otel_tts.causes.answer import Cause
+from otel_tts.causes.answer import ADVICE, Cause
 from otel_tts.causes.ask import Found, Overview
 from otel_tts.causes.explain import Why
 from otel_tts.causes.period import Period
@@ -117,7 +117,16 @@ def compared(why: Why, period: Period) -> list[str]:
             f"It took {excess.seconds:.3g} s, {how}: {excess.whose} needs {excess.expected:.3g} s for a text of its "
             f"length (fitted to {excess.compared_with} requests)."
         )
-    return [*said, *filter(None, map(_looked, (why.slow, why.failed)))]
+    said += filter(None, map(_looked, (why.slow, why.failed)))
+    if why.accounts:
+        told = ", ".join(f"{count} × {ADVICE[key][0]}" for key, count in why.accounts.items())
+        said.append(f"Of the slow ones' own account: {told}.")
+    if (whole := sum(seconds for seconds in why.stages.values() if seconds > 0)) > 0:
+        told = ", ".join(
+            f"{printable(stage)} {seconds / whole:.0%}" for stage, seconds in why.stages.items() if seconds > 0
+        )
+        said.append(f"Of the {whole:.3g} s that the slow ones took in excess: {told}.")
+    return said
 
 
 def _looked(shared: Shared) -> str:
