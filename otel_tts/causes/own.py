@@ -64,7 +64,7 @@ def facts(request: Request) -> list[Cause]:
 def _how_it_ended(request: Request) -> Iterator[Cause]:
     failed = failing(request)
     where = f" in {_stage(failed)}" if failed is not None and _stage(failed) else ""
-    error = request.synthesis.error_type
+    error = _error(request)
     count = request.period.count_errors(error) if error else None
     match request.synthesis.outcome:
         case _ if (memory := _out_of_memory(request)) is not None:
@@ -94,7 +94,7 @@ def _what_made_it_slow(request: Request) -> Iterator[Cause]:
         yield cause("fallback", "it ran on the CPU, where it had run on a device before",
                     touches=count(names.DEVICE_FALLBACK, True), of=of)  # fmt: skip
     if request.said(names.COLD_START):
-        kinds: list[str] = list(map(str, request.said(names.COLD_START_KIND) or ()))
+        kinds = _parts(request.said(names.COLD_START_KIND))
         told = "; ".join(names.COLD_STARTS.get(kind, kind) for kind in kinds) or "tts.cold_start is set"
         yield cause("cold_start", told, touches=count(names.COLD_START_KIND), of=of)
     before = request.synthesis.waited
@@ -145,12 +145,17 @@ def failing(request: Request) -> Span | None:
 
 
 def _out_of_memory(request: Request) -> str | None:
-    error = request.synthesis.error_type or ""
+    error = _error(request) or ""
     asked = max((_memory(span, names.MEMORY_REQUESTED) for span in request.spans), default=0.0)
     said = any(_memory(span, names.MEMORY_OOM) for span in request.spans) or "OutOfMemory" in error
     if not said or request.synthesis.outcome != Outcome.ERROR:
         return None
     return error + (f": {asked / 2**20:,.0f} MiB were asked for" if asked else "")
+
+
+def _error(request: Request) -> str | None:
+    error = request.synthesis.error_type
+    return str(error) if error else None  # a foreign file may have a number there
 
 
 def _memory(span: Span, key: str) -> float:
@@ -182,6 +187,10 @@ def _audio(request: Request) -> str:
 
 def _stage(span: Span) -> str:
     return str(span.attributes.get(names.STAGE) or "")
+
+
+def _parts(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _number(value: Any) -> float:

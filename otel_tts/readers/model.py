@@ -161,7 +161,8 @@ class Synthesis:
     @property
     def anomalies(self) -> tuple[str, ...]:
         """What looks wrong with its audio: of `names.ANOMALIES`."""
-        return tuple(self.attributes.get(names.AUDIO_ANOMALY) or ())
+        told = self.attributes.get(names.AUDIO_ANOMALY) or ()
+        return tuple(map(str, told)) if isinstance(told, (list, tuple)) else (str(told),)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
     @property
     def service(self) -> str | None:
