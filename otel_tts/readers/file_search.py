@@ -154,7 +154,7 @@ def lines_with(file: BinaryIO, needle: Needle, longest: int, begin: int = 0, end
         first, filled = at - kept, kept + read
         while (place := needle.first(buffer, max(0, done - first), filled)) >= 0:
             found = _line_at(number, first + place, done, longest)
-            done = found.end
+            done = max(found.end, first + place + 1)  # the file may have been cut meanwhile
             yield found
         at += read
         kept = min(overlap, filled)

@@ -106,8 +106,8 @@ def _seconds(spans: Sequence[Span]) -> float:
     """The time in which any of `spans` ran. One that stands for several says itself how long they took."""
     total, until = 0.0, 0
     for span in sorted(spans, key=lambda span: span.start):
-        folded = span.attributes.get(names.STAGE_HOST_DURATION)
-        if isinstance(folded, (int, float)) and span.attributes.get(names.STAGE_SEGMENTS) not in (None, 1):
+        folded, segments = (span.attributes.get(key) for key in (names.STAGE_HOST_DURATION, names.STAGE_SEGMENTS))
+        if isinstance(folded, (int, float)) and isinstance(segments, int) and segments > 1:
             total += folded
         elif span.end > (begin := max(span.start, until)):
             total += (span.end - begin) / 1e9
