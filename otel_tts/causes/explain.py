@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from otel_tts.causes import columns, own, shared, stages
 from otel_tts.causes.answer import ADVICE, BY_PROPERTY, Cause, cause
 from otel_tts.causes.own import Request
-from otel_tts.causes.period import Period
+from otel_tts.causes.period import OTHER, Period
 from otel_tts.causes.shared import Named, Shared
 from otel_tts.causes.stages import Excess
 from otel_tts.readers.model import Span, Synthesis
@@ -67,7 +67,8 @@ def _stage(excess: Excess) -> list[Cause]:
         f"{part.seconds:.3g} s where {excess.whose} needs {part.expected:.3g} s for such a text: {part.share:.0%} of "
         f"the {excess.seconds - excess.expected:.3g} s in excess"
     )
-    return [cause("stage", said, f"{part.stage} took longer than this text needs", seconds=part.excess)]
+    which = "what is in no stage" if part.stage == OTHER else part.stage
+    return [cause("stage", said, f"{which} took longer than this text needs", seconds=part.excess)]
 
 
 def _told(one: Named, found: Shared) -> Cause:
