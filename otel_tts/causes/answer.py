@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_tts import names
-from otel_tts.names import Stage
 
 
 @dataclass(frozen=True)
@@ -160,11 +159,10 @@ BY_PROPERTY: Final[dict[str, tuple[str, str]]] = {
         "look at that machine: load, memory, clocks, what else runs there; take it out of service meanwhile",
         "its requests take what others' take",
     ),
+    "k8s.pod.name": (
+        "look at that pod and its node: load, memory, what else runs there; take it out of service meanwhile",
+        "its requests take what others' take",
+    ),
     "waited in a queue": ADVICE["queue"][1:],
 }
 """What to do about a property that slow requests share, and how to see that it helped."""
-
-WORDS: Final = {
-    Stage.QUEUE: "queue",
-    "other": "in no stage",
-}

@@ -3,7 +3,7 @@
 """What a synthesis needs: seconds as a line over the length of its text, fitted so that slow requests do not bend it.
 
 Half a second for every text and 12 ms a character, say. Times vary in proportion to their length, so distances from
-the line are measured as ratios; a tenth, or even a third, of requests far above it leave it where it is.
+the line are measured as ratios; requests far above it leave it where it is, be they half of all.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ LEAST: Final = 30
 MOST: Final = 20_000
 """Requests that a line is fitted to; of more every second, third, … is taken."""
 
-_ROUNDS: Final = 12
-_REACH: Final = 4.685
-"""Spreads beyond which a request has no weight: Tukey's, with which a clean sample loses 5 % of its say."""
+_ROUNDS: Final = 20
+_LOW: Final = 0.25
+"""Of the requests, the quick ones that the fit begins with: as long as these are well, the others may all be slow."""
+
+_REACH: Final = 2.5
+"""Spreads beyond which a request has no weight (Tukey's biweight): nearer than usual, since slow ones come in crowds."""
+
+_LEAST_SPREAD: Final = 0.05
+"""A twentieth more or less is nothing to speak of, however alike requests are."""
 
 _SMALLEST: Final = 1e-6
 """Seconds; nothing takes less, and no logarithm is taken of 0."""
@@ -47,10 +53,13 @@ class Law:
         """Seconds for a text of so many characters, at least a microsecond."""
         return np.maximum(self.base + self.each * np.asarray(characters, dtype=np.float64), _SMALLEST)
 
+    def above(self, seconds: Any, characters: Any) -> Any:
+        """How far above the line, as a logarithm: 0 for a usual request, 0.69 for one that took twice as long."""
+        return np.log(np.maximum(np.asarray(seconds, dtype=np.float64), _SMALLEST) / self.expected(characters))
+
     def excess(self, seconds: Any, characters: Any) -> Any:
         """How far above the line, in spreads: 0 for a usual request, 3 for one that is rare."""
-        taken = np.maximum(np.asarray(seconds, dtype=np.float64), _SMALLEST)
-        return np.log(taken / self.expected(characters)) / self.spread
+        return self.above(seconds, characters) / self.spread
 
 
 def fit(seconds: Values, characters: Values, whose: str = "") -> Law | None:
@@ -58,24 +67,27 @@ def fit(seconds: Values, characters: Values, whose: str = "") -> Law | None:
     if len(seconds) < LEAST:
         return None
     every = -(-len(seconds) // MOST)
-    seconds, characters = seconds[::every], characters[::every]
-    taken = np.maximum(seconds, _SMALLEST)
+    taken, characters = np.maximum(seconds[::every], _SMALLEST), characters[::every]
     base, each = _first(taken, characters)
+    least = 0.05 * float(np.quantile(taken, _LOW))
+    weight, shift, spread = np.ones(len(taken)), 1.0, 1.0
     for _ in range(_ROUNDS):
-        line = np.maximum(base + each * characters, 0.05 * float(np.median(taken)))
+        line = np.maximum(base + each * characters, least)
         apart = np.log(taken / line)
-        middle = float(np.median(apart))
-        weight = _tukey((apart - middle) / _spread(apart)) / line**2
-        base, each = _weighted(taken, characters, weight)
-    law = Law(base, each, 1.0, len(taken), whose)
-    apart = np.log(taken / law.expected(characters))
-    # The line goes through the middle: half of the requests are above it, half below.
-    shift = float(np.exp(np.median(apart)))
-    return Law(base * shift, each * shift, _spread(apart), len(taken), whose)
+        spread = _spread(apart)
+        weight = _tukey(apart / spread)
+        base, each = _weighted(taken, characters, weight / line**2)
+    law = Law(base, each, spread, len(taken), whose)
+    apart = law.above(taken, characters)
+    weight = _tukey(apart / spread)
+    shift = float(np.exp(weight @ apart / weight.sum()))  # through the middle of those that count
+    law = Law(base * shift, each * shift, spread, len(taken), whose)
+    return Law(law.base, law.each, _spread(law.above(taken, characters)), law.count, whose)
 
 
 def _first(taken: Values, characters: Values) -> tuple[float, float]:
-    """The median of the slopes between each short text and one that is half the sample longer."""
+    """A line through the quick ones: the median of the slopes between each text and one half the sample longer, at a
+    height that a quarter of the requests lie below."""
     order = np.argsort(characters, kind="stable")
     times, lengths = taken[order], characters[order]
     half = len(order) // 2
@@ -83,7 +95,7 @@ def _first(taken: Values, characters: Values) -> tuple[float, float]:
     rise = times[half:] - times[: len(order) - half]
     apart = run > 0
     each = max(0.0, float(np.median(rise[apart] / run[apart]))) if apart.any() else 0.0
-    return float(np.median(taken - each * characters)), each
+    return float(np.quantile(taken - each * characters, _LOW)), each
 
 
 def _weighted(taken: Values, characters: Values, weight: Values) -> tuple[float, float]:
@@ -102,9 +114,9 @@ def _weighted(taken: Values, characters: Values, weight: Values) -> tuple[float,
 
 
 def _spread(apart: Values) -> float:
-    """From the faster half alone, as for a normal distribution: what is slow for a cause does not widen it."""
-    low, middle = np.quantile(apart, (0.1587, 0.5))
-    return max(float(middle - low), 0.01)
+    """From what is quicker than the line alone, as for a normal distribution: slow ones do not widen it."""
+    quick = apart[apart < 0]
+    return max(float(np.sqrt(np.mean(quick**2))) if len(quick) else 0.0, _LEAST_SPREAD)
 
 
 def _tukey(apart: Values) -> Values:

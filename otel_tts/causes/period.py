@@ -28,6 +28,9 @@ MOST_VALUES: Final = 5000
 FAILED: Final = frozenset({Outcome.ERROR, Outcome.ANOMALOUS})
 """Of outcomes. One who left, and one who was refused, were not failed."""
 
+CLEAR: Final = 3.0
+"""Spreads above its law from which a request is unusual beyond doubt."""
+
 OTHER: Final = "other"
 """Where a request's time is spent in none of its stages."""
 
@@ -141,16 +144,21 @@ class Period:
                 return law
         return None
 
-    def residuals(self) -> NDArray[np.float64]:
-        """How far above its law each request is, in spreads; NaN where there is no law for it."""
-        apart = np.full(len(self), np.nan)
+    def slowness(self) -> NDArray[np.float64]:
+        """What to order requests by, the slowest highest; NaN where there is no law for one.
+
+        First by how unusual it is for its kind, as far as that is clear at all; those that clearly are by how many
+        times longer they took. By the first alone a kind whose times are all alike would have all the slow ones; by the
+        second alone one whose times always differ.
+        """
+        slowness = np.full(len(self), np.nan)
         total, characters = np.asarray(self._total), np.asarray(self._characters)
         for engine, source in self._engines:
-            if (law := self.law(engine, source)) is None:
-                continue
-            chosen = self._rows(engine, source)
-            apart[chosen] = law.excess(total[chosen], characters[chosen])
-        return apart
+            if (law := self.law(engine, source)) is not None:
+                chosen = self._rows(engine, source)
+                above = law.above(total[chosen], characters[chosen])
+                slowness[chosen] = np.where(above > CLEAR * law.spread, CLEAR + above, above / law.spread)
+        return slowness
 
     def beyond(self, stage: str | None = None) -> NDArray[np.float64]:
         """Seconds above its law of each request (in `stage`), below 0 for a quick one; NaN where there is no law."""
@@ -173,6 +181,14 @@ class Period:
     def stages(self) -> tuple[str, ...]:
         """All stages that any of them has."""
         return tuple(self._stages)
+
+    def kinds(self) -> Iterator[Flags]:
+        """Yield which requests are of one engine, of one kind of voice, and of both: each has a law of its own."""
+        for engine, source in self._engines:
+            yield self._rows(engine, source)
+            yield self._rows(engine)
+        for source in {source for _, source in self._engines}:
+            yield np.isin(np.asarray(self._engine), [code for key, code in self._engines.items() if key[1] == source])
 
     def _rows(self, engine: str, source: str | None = None) -> Flags:
         """Which of them are of an engine, with a voice of a kind, and have a text of known length."""

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from otel_tts.causes.answer import BY_PROPERTY
 from otel_tts.causes.association import LEVEL, Counts, passing
 from otel_tts.causes.columns import Value
 from otel_tts.causes.period import Flags, Period
@@ -86,7 +87,7 @@ def slow(period: Period) -> Shared:
 
 def slow_ones(period: Period) -> tuple[Flags, Flags]:
     """Which requests are the slow ones, and which can be told at all."""
-    apart = period.residuals()
+    apart = period.slowness()
     known = ~np.isnan(apart)
     chosen = np.zeros(len(apart), dtype=np.bool_)
     if count := round(SLOW_SHARE * int(known.sum())):
@@ -118,11 +119,15 @@ def _shared(which: Which, period: Period, chosen: Flags, known: Flags, beyond: N
         ]
     passed = passing([counts.probability for *_, counts in candidates])
     named = [one for one, passes in zip(candidates, passed, strict=True) if passes]
-    named.sort(key=lambda one: (-one[3].phi, one[0].count("."), one[1] is None))
+    named.sort(key=lambda one: (-one[3].phi, one[0] not in BY_PROPERTY, one[1] is None))  # what has advice goes first
+    # What has a law of its own is slow by that law: that it has more of the slow ones says nothing.
+    kinds = {np.packbits(rows & known).tobytes() for rows in period.kinds()} if which == "slow" else set[bytes]()
     groups: dict[bytes, _Group] = {}
     for name, value, code, counts in named[:_MOST_NAMED]:
         rows = (period.columns[name].of_all(len(period)) == code) & known
-        groups.setdefault(np.packbits(rows).tobytes(), _Group(rows, counts)).names.append((name, value))
+        same = np.packbits(rows).tobytes()
+        if same not in kinds:
+            groups.setdefault(same, _Group(rows, counts)).names.append((name, value))
     return Shared(
         which, count, total, len(candidates), tuple(one.named(beyond) for one in _wider_first(groups, chosen))
     )
