@@ -74,9 +74,13 @@ def test_a_cause_that_is_staged_is_named_first(staged: str, tmp_path: Path) -> N
     assert next(iter(told["why"]["stages_excess_seconds"])) == where
     assert told["compared_with"]["requests"] == NUMBER
 
-    # One that has it, by its id: the stage at fault first, or what it says itself.
-    slow = find(tmp_path / "t", "--slowest", "8")["requests"]
-    ids = [one["request_id"] for one in slow if where in one["stages_seconds"] and one["request_id"] != "r-0"]
+    # One that has it, and nothing else, by its trace: two replicas count alike. What it says itself, then the stage.
+    slow = find(tmp_path / "t", "--slowest", "20")["requests"]
+    ids = [
+        one["trace_id"] for one in slow if one["stages_seconds"].get(where, 0) > 0.04
+        and one["attributes"].get("tts.device.fallback", False) == (staged == "fallback")
+        and not one["attributes"].get("tts.cold_start")
+    ]  # fmt: skip
     (one, *_) = find(tmp_path / "t", ids[0])["requests"]
     keys = [cause["key"] for cause in one["why"]["causes"]]
     own = {"fallback": ["fallback"], "cache miss": ["cache_miss"], "queue": ["lock"]}.get(staged, [])
@@ -90,5 +94,5 @@ def test_where_nothing_is_wrong_nothing_is_named_and_the_cold_one_tells_itself(t
     assert told["why"]["causes"] == [] and told["why"]["slow"]["requests"] == NUMBER // 20
     (cold,) = find(tmp_path / "t", "r-0")["requests"]
     first, second = cold["why"]["causes"][:2]
-    assert (first["key"], first["touches"]) == ("cold_start", 1)
+    assert first["key"] == "cold_start" and first["touches"] < 5
     assert second["key"] == "stage" and "in no stage" in second["title"]
