@@ -27,7 +27,7 @@ _LOW: Final = 0.25
 """Of the requests, the quick ones that the fit begins with: as long as these are well, the others may all be slow."""
 
 _REACH: Final = 2.5
-"""Spreads beyond which a request has no weight (Tukey's biweight): nearer than usual, since slow ones come in crowds."""
+"""Spreads beyond which a request has no weight (Tukey): nearer than usual, since slow ones come in crowds."""
 
 _LEAST_SPREAD: Final = 0.05
 """A twentieth more or less is nothing to speak of, however alike requests are."""
