@@ -23,7 +23,7 @@ from otel_tts.readers.syntheses import of_trace
 COMPARED: Final = 500
 """Requests that one is compared with, where no period is given."""
 
-SECONDS: Final = 0.6
+SECONDS: Final = 0.4
 """For reading them; a store that takes longer is compared with fewer."""
 
 _LINES: Final = 500

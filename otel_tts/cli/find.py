@@ -77,9 +77,9 @@ def find(
                 service=service,
                 limit=slowest if slowest is not None else limit,
             )
-            places = _places(folder, traces, logs)
+            places = places_of(folder, traces, logs)
             if follow:
-                _follow(wanted, _log_store(places), as_json)
+                _follow(wanted, log_store(places), as_json)
             elif request_id is not None:
                 _one(request_id, places, as_json, index)
             else:
@@ -96,7 +96,8 @@ def _outcome(outcome: str | None, failed: bool) -> str | None:
     return Outcome.ERROR if failed else outcome
 
 
-def _places(folder: Path | None, traces: str | None, logs: str | None) -> Places:
+def places_of(folder: Path | None, traces: str | None, logs: str | None) -> Places:
+    """Where to look, by what was given; the stack that runs here where that leaves something open."""
     from otel_tts.readers.choice import Places
 
     if folder is not None or (traces is not None and logs is not None):
@@ -107,7 +108,8 @@ def _places(folder: Path | None, traces: str | None, logs: str | None) -> Places
     return Places(folder, traces, logs, stack=addresses(Stack()), stack_keeps_seconds=KEEPS_SECONDS)
 
 
-def _trace_store(places: Places) -> TraceStore:
+def trace_store(places: Places) -> TraceStore:
+    """The store of traces; it is said which and why. Raises NoStore, ValueError."""
     from otel_tts.readers.choice import choose_traces
 
     chosen = choose_traces(places)
@@ -115,7 +117,8 @@ def _trace_store(places: Places) -> TraceStore:
     return chosen.store
 
 
-def _log_store(places: Places) -> LogStore:
+def log_store(places: Places) -> LogStore:
+    """The store of log records; it is said which and why. Raises NoStore, ValueError."""
     from otel_tts.readers.choice import choose_logs
 
     chosen = choose_logs(places)
@@ -127,9 +130,9 @@ def _one(request_id: str, places: Places, as_json: bool, index: bool) -> None:
     from otel_tts.causes import ask
     from otel_tts.readers.choice import NoStore
 
-    store = _trace_store(places)
+    store = trace_store(places)
     try:
-        lines = _log_store(places)
+        lines = log_store(places)
     except NoStore as error:
         lines = None
         output.say(f"without log lines: {error}")
@@ -143,7 +146,7 @@ def _one(request_id: str, places: Places, as_json: bool, index: bool) -> None:
 
         for one in found.requests:
             request.show(output.stdout(), one, found.period)
-    _say_gaps(found.gaps)
+    say_gaps(found.gaps)
     if index:
         _index(store, lines)
     if not found.requests:
@@ -174,7 +177,7 @@ def _unknown(request_id: str, store: TraceStore) -> str:
 def _many(wanted: Filter, places: Places, slowest: bool, as_json: bool) -> None:
     from otel_tts.causes import ask
 
-    store = _trace_store(places)
+    store = trace_store(places)
     console = output.stderr()
     with console.status("reading …") as status:  # on a terminal only
         found = ask.many(wanted, store, slowest, lambda read: status.update(f"reading … {read:,} requests"))
@@ -186,7 +189,7 @@ def _many(wanted: Filter, places: Places, slowest: bool, as_json: bool) -> None:
         from otel_tts.views import request
 
         request.show_overview(output.stdout(), found)
-    _say_gaps(found.gaps)
+    say_gaps(found.gaps)
     if not found.requests:
         raise output.fail(f"No request in {store} is of this kind.")
 
@@ -212,7 +215,8 @@ def _json_line(value: Any) -> str:
     return json.dumps(readable(value), allow_nan=False)
 
 
-def _say_gaps(gaps: tuple[Gap, ...]) -> None:
+def say_gaps(gaps: tuple[Gap, ...]) -> None:
+    """Say what an answer may lack."""
     for gap in gaps:
         _say_gap(gap)
 

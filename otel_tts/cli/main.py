@@ -17,6 +17,7 @@ from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
 from otel_tts.cli.settings import settings
 from otel_tts.cli.stack import app as stack
+from otel_tts.cli.view import view
 from otel_tts.cli.voice import voice
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ app.command("settings")(settings)
 app.command("engines")(engines)
 app.command("doctor")(doctor)
 app.command("find")(find)
+app.command("view")(view)
 app.command("voice")(voice)
 app.add_typer(stack, name="stack")
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -114,7 +114,13 @@ class FileTraces:
         Filter(trace_id=trace_id)
         gaps: dict[Gap, None] = {}
         spans = self._spans_of([trace_id], gaps.setdefault)
-        return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
+        return Answer(_ordered(spans), tuple(gaps))
+
+    def traces(self, trace_ids: Sequence[str]) -> Answer[tuple[Span, ...]]:
+        """See `TraceStore`."""
+        gaps: dict[Gap, None] = {}
+        found = self._whole({one: [] for one in trace_ids}, gaps.setdefault)
+        return Answer(tuple(_ordered(spans) for spans in found.values() if spans), tuple(gaps))
 
     def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
         """See `TraceStore`."""
@@ -123,8 +129,7 @@ class FileTraces:
         traces = self._traces_named(wanted, gaps.setdefault)
         if traces is None:
             return Answer((), (*gaps, Gap("limit", f"over {MOST_NAMED} traces have this id: ask for them by time")))
-        ordered = (sorted(spans, key=lambda span: (span.start, span.span_id)) for spans in traces.values())
-        return Answer(tuple(map(tuple, ordered)), tuple(gaps))
+        return Answer(tuple(map(_ordered, traces.values())), tuple(gaps))
 
     def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
         """See `TraceStore`."""
@@ -251,6 +256,10 @@ class FileLogs:
         """See `LogStore`. Files that were gzipped before are read only where `wanted.since` is given."""
         lines = follow(self._folder.files, otlp_json.logs, wanted.since is not None, on_gap, patience)
         return (line for line in lines if line_fits(line, wanted))
+
+
+def _ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
+    return tuple(sorted(spans, key=lambda span: (span.start, span.span_id)))
 
 
 def _search(request_id: str | None) -> Search | None:

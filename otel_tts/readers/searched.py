@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time as clock
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ from otel_tts.readers.windows import HOUR, walk
 _SLOW: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
 """Seconds to begin with when the slowest are looked for: each step finds a few times as many as the one before."""
 
-_NEAR: Final = 15 * 60 * 10**9
-_FAR: Final = 64 * _NEAR
+_NEAR: Final = 2 * 60 * 10**9
+_FAR: Final = 256 * _NEAR
 """Nanoseconds to both sides of a time: from the first period that is asked for to the last, eight hours."""
 
 _FAILURES: Final = frozenset({"down", "refused", "unreadable"})
@@ -69,6 +69,19 @@ class SearchedTraces(AskedStore):
             return Answer((), (error.gap,))
         return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
 
+    def traces(self, trace_ids: Sequence[str]) -> Answer[tuple[Span, ...]]:
+        """See `TraceStore`."""
+
+        def read(on_gap: OnGap) -> Iterator[tuple[Span, ...]]:
+            try:
+                for spans in self.each(trace_ids, on_gap):
+                    if spans:
+                        yield tuple(sorted(spans, key=lambda span: (span.start, span.span_id)))
+            except StoreError as error:
+                on_gap(error.gap)
+
+        return Stream(read).collect()
+
     def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
         """See `TraceStore`."""
         wanted = Filter(request_id=request_id)
@@ -89,22 +102,29 @@ class SearchedTraces(AskedStore):
         return Answer(tuple(found.values()), stream.gaps)
 
     def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
-        """See `TraceStore`. A period around the time is asked for, four times as long each time."""
-        until, reach = clock.monotonic() + seconds, _NEAR
+        """See `TraceStore`. First the minutes about the time, then what lies around these, four times as long each."""
+        until, reach, inner = clock.monotonic() + seconds, _NEAR, 0
         found: list[Synthesis] = []
-        gaps: tuple[Gap, ...] = ()
+        gaps: dict[Gap, None] = {}
         while len(found) < most and clock.monotonic() < until and reach <= _FAR:
-            stream = self.syntheses(max(0, time - reach), time + reach)
-            found = []
-            for one in stream:
-                found.append(one)
-                if clock.monotonic() > until or len(found) >= 2 * most:
-                    break
-            gaps = stream.gaps
+            rings = (
+                [(time - reach, time - inner), (time + inner, time + reach)]
+                if inner
+                else [(time - reach, time + reach)]
+            )
+            for begin, end in rings:
+                if end <= 0 or begin > clock.time_ns():
+                    continue
+                stream = self.syntheses(max(0, begin), end)
+                for one in stream:
+                    found.append(one)
+                    if clock.monotonic() > until:
+                        break
+                gaps |= dict.fromkeys(stream.gaps)
             if any(gap.why in _FAILURES for gap in gaps):
                 break
-            reach *= 4
-        return Answer(tuple(sorted(found, key=lambda one: abs(one.start - time))[:most]), gaps)
+            reach, inner = 4 * reach, reach
+        return Answer(tuple(sorted(found, key=lambda one: abs(one.start - time))[:most]), tuple(gaps))
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
         """See `TraceStore`."""

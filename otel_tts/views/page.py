@@ -1,0 +1,68 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""One page for a browser that needs nothing else: requests with their waterfalls, lines, audio facts and memory.
+
+Everything stands in it as data, which the page's own script writes as text and never as markup; its policy allows that
+script and no other, and nothing from anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from otel_tts.readers.filters import Filter
+from otel_tts.readers.model import LogLine, Span
+from otel_tts.readers.stores import LogStore
+from otel_tts.readers.syntheses import of_trace
+from otel_tts.views import plain
+from otel_tts.views.printable import readable
+from otel_tts.views.waterfall import MOST, lay_out
+
+
+def of(traces: Sequence[Sequence[Span]], logs: LogStore | None) -> str:
+    """The page for some traces, with the lines of each where there is a store of them."""
+    requests = [made for spans in traces for made in _requests(spans, logs)]
+    return filled({"requests": requests})
+
+
+def filled(data: dict[str, Any]) -> str:
+    """The page's text with `data` in it."""
+    text = files("otel_tts.views").joinpath("page.html").read_text(encoding="utf-8")
+    style, script = (re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL) for tag in ("style", "script"))
+    assert style is not None and script is not None
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style[1])}'; script-src '{_hash(script[1])}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    # Nothing in the data ends its block: there is no < in it.
+    said = json.dumps(readable(data), allow_nan=False).replace("<", "\\u003c")
+    return text.replace("{policy}", policy, 1).replace("{data}", said, 1)
+
+
+def _requests(spans: Sequence[Span], logs: LogStore | None) -> list[dict[str, Any]]:
+    rows = [
+        {
+            **plain.span(row.span), "depth": len(row.branch) // 3, "offset": row.offset, "length": row.length,
+        }
+        for row in lay_out(spans)[:MOST]
+    ]  # fmt: skip
+    lines = [plain.line(line) for line in _lines(spans, logs)]
+    return [{**plain.synthesis(one), "spans": rows, "lines": lines} for one in of_trace(spans, bare=True)]
+
+
+def _lines(spans: Sequence[Span], logs: LogStore | None) -> list[LogLine]:
+    if logs is None or not spans:
+        return []
+    hour = 3600 * 10**9
+    since, until = max(0, min(span.start for span in spans) - hour), max(span.end for span in spans) + hour
+    return sorted(logs.find(Filter(since, until, trace_id=spans[0].trace_id, limit=MOST)), key=lambda line: line.time)
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
