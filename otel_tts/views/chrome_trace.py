@@ -16,6 +16,8 @@ from otel_tts.views.printable import printable, readable
 from otel_tts.views.waterfall import lay_out
 
 _PID = 1
+_MAIN = 1
+"""The track that would be called the main thread: none is."""
 
 
 def document(traces: Sequence[Sequence[Span]]) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def document(traces: Sequence[Sequence[Span]]) -> dict[str, Any]:
 
 
 def _events(traces: Iterable[Sequence[Span]], began: int) -> Iterator[dict[str, Any]]:
-    track = 0
+    track = _MAIN
     yield {"ph": "M", "pid": _PID, "name": "process_name", "args": {"name": "requests"}}
     for spans in traces:
         lanes: list[list[Span]] = []

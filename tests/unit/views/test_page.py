@@ -157,8 +157,8 @@ def test_the_export_has_a_track_a_request_and_memory_as_a_counter() -> None:
     document = chrome_trace.document([first, second])
     events = document["traceEvents"]
     tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
-    assert tracks == {1: "r-1", 2: "r-2"}
-    slices = [event for event in events if event["ph"] == "X" and event["tid"] == 1]
+    assert tracks == {2: "r-1", 3: "r-2"}
+    slices = [event for event in events if event["ph"] == "X" and event["tid"] == 2]
     assert [(one["name"], one["ts"], one["dur"]) for one in slices] == [
         ("POST /speak", 0.0, 2_002_000.0), ("text_to_speech m1", 1000.0, 2_000_000.0),
         ("tts.text_frontend", 1000.0, 200_000.0), ("tts.vocoder", 201_000.0, 1_000_000.0),
@@ -172,7 +172,7 @@ def test_the_export_has_a_track_a_request_and_memory_as_a_counter() -> None:
 def test_spans_that_cross_have_tracks_of_their_own(span: Callable[..., Span]) -> None:
     crossing = [span("a", 0, 10), span("b", 1, 6, "a"), span("c", 4, 9, "a"), span("d", 9, 10, "a")]
     slices = [event for event in chrome_trace.document([crossing])["traceEvents"] if event["ph"] == "X"]
-    assert {event["name"]: event["tid"] for event in slices} == {"a": 1, "b": 1, "c": 2, "d": 1}
+    assert {event["name"]: event["tid"] for event in slices} == {"a": 2, "b": 2, "c": 3, "d": 2}
     for one in slices:
         for other in slices:
             if one["tid"] == other["tid"] and one["ts"] <= other["ts"] < one["ts"] + one["dur"]:
