@@ -132,6 +132,10 @@ class TraceContract:
         assert [[span.trace_id for span in spans] for spans in to.store.named(bare.id)] == [[bare.trace]]
         assert to.store.named("nobody-" + secrets.token_hex(4)).items == ()
 
+        several = to.store.traces([other.trace, secrets.token_hex(16), one.trace])
+        assert several.complete and [spans[0].trace_id for spans in several] == [other.trace, one.trace]
+        assert [len(spans) for spans in several] == [3, 3]
+
     def test_what_began_about_a_time_is_there_to_compare_with(self, to: Traces) -> None:
         now = time.time_ns() - 3600 * S
         made = [Request(now + number * S) for number in range(12)]
