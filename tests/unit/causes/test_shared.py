@@ -74,8 +74,8 @@ def test_a_property_with_too_many_values_is_an_id() -> None:
     assert shared.slow(period).named[0].name == names.DEVICE_FALLBACK
 
 
-def test_a_million_requests_with_forty_properties() -> None:
-    """Their numbers alone: what takes long is reading them. Time grows with their number, no faster."""
+def test_with_forty_properties_time_grows_no_faster_than_the_number_of_requests() -> None:
+    """Ten and fifty thousand here; a million took 6 s, and 224 MB, after a minute of putting them in."""
     usual = list(hour(8, "language", 2000))
     made = [with_facts(one, **{f"own.{number}": f"v{(at * number) % 7}" for number in range(28)})
             for at, one in enumerate(usual)]  # fmt: skip
