@@ -66,6 +66,8 @@ def _how_it_ended(request: Request) -> Iterator[Cause]:
     where = f" in {_stage(failed)}" if failed is not None and _stage(failed) else ""
     error = _error(request)
     count = request.period.count_errors(error) if error else None
+    if not request.synthesis.span_id:
+        yield from _without_a_synthesis(request)
     match request.synthesis.outcome:
         case _ if (memory := _out_of_memory(request)) is not None:
             yield cause("out_of_memory", f"{memory}{where}", touches=count, of=len(request.period))
@@ -117,6 +119,14 @@ def _what_made_it_slow(request: Request) -> Iterator[Cause]:
         yield cause("retries", f"{retries} attempts were thrown away")
 
 
+def _without_a_synthesis(request: Request) -> Iterator[Cause]:
+    """A request that was answered before anything was spoken."""
+    status = _status(request)
+    if isinstance(status, int) and status >= 400:
+        key = "rejected" if status < 500 else "error"
+        yield cause(key, f"status {status}, before anything was spoken")
+
+
 def accounts(period: Period, chosen: Flags) -> dict[str, int]:
     """How many of the chosen requests say of themselves what made them slow, by `ADVICE`'s keys; the most first."""
     told = {
@@ -134,7 +144,10 @@ def network(request: Request) -> Cause | None:
     """That the server did its part: audio was made, nothing is wrong with it, and it took what it needs."""
     if request.synthesis.outcome != Outcome.OK or request.slow or not request.said(names.AUDIO_DURATION):
         return None
-    return cause("network", f"outcome ok after {request.total:.3g} s{_audio(request)}; status {_status(request)}")
+    said = f"outcome ok after {request.total:.3g} s{_audio(request)}; status {_status(request)}"
+    if request.slow is None:
+        return cause("network", said, "nothing that the request tells is wrong; whether it was slow cannot be told")
+    return cause("network", said)
 
 
 def failing(request: Request) -> Span | None:

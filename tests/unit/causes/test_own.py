@@ -125,6 +125,21 @@ def test_where_nothing_is_wrong_it_is_the_network() -> None:
     assert own.network(asked(Request(NOW, **facts, **{names.OUTCOME: "error"}), slow=False)) is None
 
 
+def test_where_there_is_nothing_to_compare_with_it_is_not_called_quick() -> None:
+    cause = own.network(asked(Request(NOW, **{names.AUDIO_DURATION: 3.2}), slow=None))
+    assert cause is not None and "cannot be told" in cause.title
+
+
+@pytest.mark.parametrize(("status", "expected"), [(413, ["rejected"]), (503, ["error"]), (200, [])])
+def test_a_request_that_came_to_no_synthesis(status: int, expected: list[str]) -> None:
+    request = Request(NOW)
+    request.spans = request.spans[:1]
+    request.server["attributes"][1]["value"] = {"intValue": str(status)}
+    spans = list(otlp_json.spans(traces("tests", request.spans)))
+    (bare,) = of_trace(spans, bare=True)
+    assert [cause.key for cause in own.facts(Asked(bare, spans, None, Period()))] == expected
+
+
 def test_foreign_values_in_our_names() -> None:
     odd = {names.COLD_START: True, names.COLD_START_KIND: "text", names.AUDIO_SIZE: "many", names.ERROR_TYPE: 7}
     assert keys(Request(NOW, **odd, **{names.OUTCOME: "error"})) == ["error", "cold_start"]
