@@ -57,7 +57,7 @@ class Texts:
         self.longest = max(map(len, texts))
 
     def first(self, text: bytes | bytearray, begin: int, end: int) -> int:
-        """See `Needle`."""
+        """Where one stands first between `begin` and `end`, -1 where none does."""
         places = [self._first(text, *one, begin, end) for one in self._texts]
         return min((place for place in places if place >= 0), default=-1)
 
@@ -77,7 +77,7 @@ class Ids:
         self.longest = len(key) + 32
 
     def first(self, text: bytes | bytearray, begin: int, end: int) -> int:
-        """See `Needle`."""
+        """Where one stands first between `begin` and `end`, -1 where none does."""
         key, width, ids = self._key, len(self._key), self._ids
         place = text.find(key, begin, end)
         while place >= 0 and bytes(text[place + width : place + width + 32]) not in ids:
@@ -105,7 +105,7 @@ class OfText:
         self._text = text.encode()
 
     def needle(self, head: bytes) -> Needle:
-        """See `Search`."""
+        """What to look for in a file that begins with `head`."""
         return Texts([self._text])
 
 
@@ -124,7 +124,7 @@ class OfTraces:
         self.ids: tuple[bytes, ...] | None = tuple(one.encode() for one in trace_ids)
 
     def needle(self, head: bytes) -> Needle:
-        """See `Search`."""
+        """What to look for in a file that begins with `head`."""
         known = re.search(rb'"traceId"\s*:\s*"(?=[0-9a-fA-F]{32}")', head)
         written = list(self.ids or ())
         if known is None or re.search(rb'"traceId"\s*:\s*"[0-9]*[A-F]', head):

@@ -117,13 +117,13 @@ class FileTraces:
         return Answer(_ordered(spans), tuple(gaps))
 
     def traces(self, trace_ids: Sequence[str]) -> Answer[tuple[Span, ...]]:
-        """See `TraceStore`."""
+        """The spans of some traces, in the order asked, each in order of start; what is not there is left out."""
         gaps: dict[Gap, None] = {}
         found = self._whole({one: [] for one in trace_ids}, gaps.setdefault)
         return Answer(tuple(_ordered(spans) for spans in found.values() if spans), tuple(gaps))
 
     def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
-        """See `TraceStore`."""
+        """The spans of each trace in which a span has this request id, in order of start."""
         wanted = Filter(request_id=request_id)
         gaps: dict[Gap, None] = {}
         traces = self._traces_named(wanted, gaps.setdefault)
@@ -132,7 +132,7 @@ class FileTraces:
         return Answer(tuple(map(_ordered, traces.values())), tuple(gaps))
 
     def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
-        """See `TraceStore`."""
+        """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`."""
         gaps: list[Gap] = []
         return Answer(tuple(file_near.near(self._folder.files(gaps.append), time, most, seconds)), tuple(gaps))
 

@@ -70,7 +70,7 @@ class SearchedTraces(AskedStore):
         return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
 
     def traces(self, trace_ids: Sequence[str]) -> Answer[tuple[Span, ...]]:
-        """See `TraceStore`."""
+        """The spans of some traces, in the order asked, each in order of start; what is not there is left out."""
 
         def read(on_gap: OnGap) -> Iterator[tuple[Span, ...]]:
             try:
@@ -83,7 +83,7 @@ class SearchedTraces(AskedStore):
         return Stream(read).collect()
 
     def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
-        """See `TraceStore`."""
+        """The spans of each trace in which a span has this request id, in order of start."""
         wanted = Filter(request_id=request_id)
 
         def read(on_gap: OnGap) -> Iterator[tuple[Span, ...]]:
@@ -102,7 +102,10 @@ class SearchedTraces(AskedStore):
         return Answer(tuple(found.values()), stream.gaps)
 
     def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
-        """See `TraceStore`. First the minutes about the time, then what lies around these, four times as long each."""
+        """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`.
+
+        First the minutes about the time are read, then what lies around these, four times as long each.
+        """
         until, reach, inner = clock.monotonic() + seconds, _NEAR, 0
         found: list[Synthesis] = []
         gaps: dict[Gap, None] = {}
