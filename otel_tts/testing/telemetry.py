@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Final
@@ -25,6 +26,8 @@ from otel_tts.device.memory.out_of_memory import Failures
 from otel_tts.device.memory.readings import StageMemory
 from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.distro import configurator
+from otel_tts.distro.configure import as_environment
+from otel_tts.distro.defaults import DEFAULTS
 from otel_tts.emit import emitter
 from otel_tts.emit.emitter import Emitter
 from otel_tts.engines import form
@@ -43,6 +46,9 @@ from otel_tts.testing.device import FakeDevice
 
 _DEFAULTS: Final[dict[str, Any]] = {"log_format": "none", "clock": "host", "hash_key": "testing"}
 """No lines on stderr, no torch that is looked for, and a voice's hash that is the same in every run."""
+
+_HTTP_NAMES: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+"""OpenTelemetry's instrumentations read it once in a process."""
 
 
 class CountingIds(IdGenerator):
@@ -140,18 +146,27 @@ class Telemetry:
                 "otel-tts is configured in this process, by otel_tts.configure() or the launcher: run tests without "
                 "the launcher and with OTEL_TTS_ENABLED=false"
             )
+        with as_environment({_HTTP_NAMES: os.environ.get(_HTTP_NAMES, DEFAULTS[_HTTP_NAMES])}):
+            if not SpeechInstrumentor().is_instrumented_by_opentelemetry:
+                self._hook_everything()
+            if app is not None:
+                self._serve(app)
+
+    def _hook_everything(self) -> None:
         self._undo.callback(SpeechInstrumentor().uninstrument)
         SpeechInstrumentor().instrument(skip_dep_check=True)
         self.tracers.add_span_processor(web.RequestSpans())
         self._undo.callback(web.uninstrument)
         web.instrument()
-        if app is not None:
-            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-            FastAPIInstrumentor.instrument_app(
-                app, tracer_provider=self.tracers, meter_provider=self.meters, **fastapi.options()
-            )
-            self._undo.callback(FastAPIInstrumentor.uninstrument_app, app)
+    def _serve(self, app: Any) -> None:
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        FastAPIInstrumentor.instrument_app(
+            app, tracer_provider=self.tracers, meter_provider=self.meters, **fastapi.options()
+        )
+        app.middleware_stack = None  # one that is built already, by a request before, would stay without the middleware
+        self._undo.callback(FastAPIInstrumentor.uninstrument_app, app)
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
