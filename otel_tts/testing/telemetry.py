@@ -65,8 +65,8 @@ class CountingIds(IdGenerator):
 
 
 class Telemetry:
-    """What this process records, from when it is made until `close`, or as a ``with`` block. The environment's OTEL_*
-    variables mean nothing to it, the global providers stay as they are.
+    """What this process records, from when it is made until `close`, or as a ``with`` block. The global providers stay as
+    they are; OTEL_TTS_* variables are not read, of OTEL_* ones only what the SDK's classes ask for themselves.
 
     `settings` are those of `otel_tts.configure` by the same names (``voices=("anna",)``). `gated` False shows what was
     recorded before the privacy gate has taken out what may not leave. `device` times the stages and has their memory.
@@ -162,11 +162,12 @@ class Telemetry:
     def _serve(self, app: Any) -> None:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
+        self._undo.callback(setattr, app, "middleware_stack", app.middleware_stack)
+        self._undo.callback(FastAPIInstrumentor.uninstrument_app, app)
         FastAPIInstrumentor.instrument_app(
             app, tracer_provider=self.tracers, meter_provider=self.meters, **fastapi.options()
         )
         app.middleware_stack = None  # one that is built already, by a request before, would stay without the middleware
-        self._undo.callback(FastAPIInstrumentor.uninstrument_app, app)
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
