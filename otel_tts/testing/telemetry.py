@@ -65,8 +65,10 @@ class CountingIds(IdGenerator):
 
 
 class Telemetry:
-    """What this process records, from when it is made until `close`, or as a ``with`` block. The global providers stay as
-    they are; OTEL_TTS_* variables are not read, of OTEL_* ones only what the SDK's classes ask for themselves.
+    """What this process records, from when it is made until `close`, or as a ``with`` block.
+
+    The global providers stay as they are. OTEL_TTS_* variables are not read, of OTEL_* ones only what the SDK's classes
+    ask for themselves.
 
     `settings` are those of `otel_tts.configure` by the same names (``voices=("anna",)``). `gated` False shows what was
     recorded before the privacy gate has taken out what may not leave. `device` times the stages and has their memory.
