@@ -16,7 +16,7 @@ PEERS := $(wildcard tests/environments/peers-*.in)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: python help demo test test-engines test-containers soak lint matrix bench bench-peers docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: python help demo test check test-engines test-containers soak lint matrix bench bench-peers docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: lint ## lint, build the servers where Go is, run all tests
 	else echo "make test: no Go on PATH, so the servers cannot be built; the tests that need them are skipped"; fi
 	$(BIN)/pytest
 	$(BIN)/python tests/environments/run.py all
+
+check: lint ## lint and the unit tests, in under three minutes
+	$(BIN)/pytest -q -n auto --dist loadgroup -m "not bench and not containers and not thorough" tests/unit
 
 ENGINES ?= all
 test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
