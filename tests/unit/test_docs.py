@@ -76,8 +76,8 @@ def test_every_target_of_make_that_is_named_exists(page: Path) -> None:
 FILE = re.compile(r"^<!-- file: (\S+) -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENGINE_FIXTURES = """
 import otel_tts.engines
+from otel_tts.testing.fixtures import telemetry
 from tests.unit.support.engine_fixtures import unhooked
-from tests.unit.support.world import world
 
 otel_tts.engines.__path__.append({engines!r})
 """

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from otel_tts.testing.fixtures import telemetry
 from tests.unit.support.engine_fixtures import joe, module, tts, unhooked
 
-__all__ = ["joe", "module", "tts", "unhooked"]
+__all__ = ["joe", "module", "telemetry", "tts", "unhooked"]
