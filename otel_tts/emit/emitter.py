@@ -114,7 +114,7 @@ class Emitter:
             record.discard()
             return
         try:
-            self.spans.look_at_processors()
+            self._look_at_processors()
             self._safely("record", self._materialise, record)
         finally:
             self._lock.release()
@@ -160,7 +160,7 @@ class Emitter:
         `finished` False: only what began since the last look is announced.
         """
         deadline = time.monotonic() + timeout
-        self.spans.look_at_processors()
+        self._look_at_processors()
         self._release_late(late_after)
         self._waiting.look()
         done = 0
@@ -177,6 +177,10 @@ class Emitter:
                 return False
             if breathe:
                 time.sleep(0.002 if done % _BREATH_EVERY == 0 else _BREATH_S)
+
+    def _look_at_processors(self) -> None:
+        self.spans.look_at_processors()
+        self.lines.look_at_processors()
 
     def _release_late(self, after: float) -> None:
         limit = time.perf_counter_ns() - int(after * 1e9)
