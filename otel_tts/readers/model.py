@@ -49,7 +49,7 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """Its duration."""
+        """The span's duration in seconds."""
         return (self.end - self.start) / 1e9
 
 
@@ -122,23 +122,23 @@ class Synthesis:
 
     @property
     def seconds(self) -> float:
-        """Its duration."""
+        """The synthesis's duration in seconds."""
         return (self.end - self.start) / 1e9
 
     @property
     def request_id(self) -> str | None:
-        """Its own, else its root's."""
+        """The id of the request: the synthesis's own, else its root's."""
         own = self.attributes.get(names.REQUEST_ID)
         return own if own is not None else self.root.attributes.get(names.REQUEST_ID)
 
     @property
     def outcome(self) -> str | None:
-        """One of `names.OUTCOMES`."""
+        """How it ended: one of `names.OUTCOMES`."""
         return self.attributes.get(names.OUTCOME)
 
     @property
     def error_type(self) -> str | None:
-        """The exception's class."""
+        """The class of the exception that ended it, or what stands for one."""
         return self.attributes.get(names.ERROR_TYPE)
 
     @property
@@ -148,7 +148,7 @@ class Synthesis:
 
     @property
     def model(self) -> str | None:
-        """The model's name."""
+        """The name of the model that spoke."""
         return self.attributes.get(names.MODEL)
 
     @property

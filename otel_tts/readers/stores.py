@@ -38,7 +38,7 @@ class TraceStore(Protocol):
 
 
 class LogStore(Protocol):
-    """Log records."""
+    """What can be asked of any store of log records."""
 
     def find(self, wanted: Filter) -> Answer[LogLine]:
         """The newest records that meet `wanted`, newest first."""
@@ -111,7 +111,7 @@ def steps(since: int, until: int, step: float) -> list[int]:
 
 
 class MetricStore(Protocol):
-    """Metrics."""
+    """What can be asked of any store of metrics."""
 
     def query(self, question: Question, at: int | None = None) -> Answer[Series]:
         """The answer at one time (now where that is None): one value a series. No series where nothing was counted."""

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
-from store_contracts.sent import DAY, MS, Request, S, span, traces
 
 from otel_tts import names
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.model import Synthesis
 from otel_tts.readers.stores import TraceStore
+from tests.store_contracts.sent import DAY, MS, Request, S, span, traces
 
 ODD = [
     'a"b', "a\\", "a\nb", "a'b`c", '" || true || "', '"} || {name="', "a*", "alb", "a|b", "a:b", "é日本", "a%20b", "{}",

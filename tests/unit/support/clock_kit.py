@@ -19,7 +19,7 @@ from otel_tts.device.clocks.clock import HOST
 from otel_tts.device.clocks.events import EVENTS, Events
 from otel_tts.device.clocks.sync import Sync
 from otel_tts.device.torch.graphs import CaptureGuard
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis
 from tests.unit.support.fakecuda import MS, FakeCuda, OutOfMemoryError
 from tests.unit.support.faketorch import FakeTorch
@@ -262,7 +262,7 @@ class Traffic:
             self.cuda.free(handle, device)
 
     @contextmanager
-    def _window(self, stage: Stage) -> Iterator[None]:
+    def _window(self, stage: StageSpan) -> Iterator[None]:
         span_id = stage.get_span_context().span_id
         self.peaks[span_id] = [0] * len(self.cuda.devs)
         self.open.add(span_id)
