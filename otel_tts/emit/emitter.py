@@ -23,6 +23,7 @@ from opentelemetry.trace import NonRecordingSpan
 
 from otel_tts import forking, names
 from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.breath import BREATH_S
 from otel_tts.device.clocks import choice
 from otel_tts.device.clocks.sums import add_up
 from otel_tts.device.memory.readings import MemoryEvent
@@ -58,8 +59,6 @@ _AT_EXIT_S: Final = 1.0
 """Seconds that a device at work, and files that are being read, are given when the process ends or somebody flushes."""
 _AT_THE_END_S: Final = 1.0
 """Seconds that a request waits at most once there is no thread any more."""
-_BREATH_S: Final = 0.00005
-"""Seconds of sleep after a record."""
 _BREATH_EVERY: Final = 50
 """Records after which a long drain pauses, so that the exporters' own queues are not flooded."""
 
@@ -176,7 +175,7 @@ class Emitter:
             if time.monotonic() > deadline:
                 return False
             if breathe:
-                time.sleep(0.002 if done % _BREATH_EVERY == 0 else _BREATH_S)
+                time.sleep(0.002 if done % _BREATH_EVERY == 0 else BREATH_S)
 
     def _look_at_processors(self) -> None:
         self.spans.look_at_processors()

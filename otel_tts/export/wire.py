@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import struct
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
+
+from otel_tts.breath import breathing
 
 _logger = logging.getLogger("otel_tts.export")
 
@@ -30,9 +31,6 @@ _MANY: Final = 2048
 _DEEPEST: Final = 32
 _ITSELF: Final[dict[type, Callable[[Any], Any]]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 _MOST_TOLD: Final = 64
-_BREATH_EVERY: Final = 32
-_BREATH_S: Final = 0.00005
-"""A real sleep: who only yields the interpreter is the first to take it again."""
 _told: set[Any] = set()
 
 
@@ -77,13 +75,8 @@ def count(tag: bytes, number: int) -> bytes:
 
 
 def each(items: Iterable[T], encode: Callable[[T], bytes], what: str) -> Iterator[tuple[T, bytes]]:
-    """Encode one after the other; what cannot be encoded costs itself, not its batch, and is said.
-
-    Between them it sleeps a moment now and then, so that a large batch does not keep other threads from running.
-    """
-    for number, item in enumerate(items, 1):
-        if number % _BREATH_EVERY == 0:
-            time.sleep(_BREATH_S)
+    """Encode one after the other; what cannot be encoded costs itself, not its batch, and is said."""
+    for item in breathing(items):
         try:
             yield item, encode(item)
         except Exception as error:

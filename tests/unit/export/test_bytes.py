@@ -303,10 +303,3 @@ def test_a_million_attributes() -> None:
     many = {f"k{number}": number for number in range(1_000_000)}
     content, count = SpanEncoder().encode([span(attributes=many)])
     assert count == 1 and len(content) > 10_000_000
-
-
-def test_a_large_batch_lets_other_threads_run_between_its_items(monkeypatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(wire.time, "sleep", slept.append)
-    assert len(list(wire.each(range(100), lambda _: b"", "span"))) == 100
-    assert len(slept) == 3 and all(seconds > 0 for seconds in slept)
