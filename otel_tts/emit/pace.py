@@ -7,8 +7,8 @@ Nobody wakes it for a request. Only the first one after a long silence calls it,
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import Final
 
 from otel_tts.recording.recorder import Recorder
@@ -24,7 +24,8 @@ class Pace:
 
     def __init__(self, recorder: Recorder, interval: float, is_idle: Callable[[], bool]) -> None:
         self._recorder, self._interval, self._is_idle = recorder, interval, is_idle
-        self._calls: SimpleQueue[None] = SimpleQueue()
+        # Looked up when it is made: by then gevent may have put one there that lets other greenlets run meanwhile.
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._found_nothing = 0
 
     def call(self) -> None:
@@ -52,6 +53,6 @@ class Pace:
     def _wait(self, seconds: float) -> bool:
         try:
             self._calls.get(timeout=seconds)
-        except Empty:
+        except queue.Empty:
             return False
         return True
