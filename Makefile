@@ -16,7 +16,7 @@ PEERS := $(wildcard tests/environments/peers-*.in)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: python help demo test test-engines test-containers lint matrix bench bench-peers docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: python help demo test check test-engines test-containers soak lint matrix bench bench-peers docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,12 +30,20 @@ test: lint ## lint, build the servers where Go is, run all tests
 	$(BIN)/pytest
 	$(BIN)/python tests/environments/run.py all
 
+check: lint ## lint and the unit tests, in under three minutes
+	$(BIN)/pytest -q -n auto --dist loadgroup -m "not bench and not containers and not thorough" tests/unit
+
 ENGINES ?= all
 test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
 	$(BIN)/python tests/environments/run.py $(ENGINES)
 
 test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)
 	$(BIN)/pytest -m containers -rs tests/containers
+
+soak: $(DEV) ## full sizes: 300 trials of each staged cause, a gigabyte of files, 100 000 traces in Jaeger
+	OTEL_TTS_TRIALS=300 $(BIN)/pytest -q -rP tests/unit/causes/test_named_causes.py
+	OTEL_TTS_FIND_BYTES=1e9 $(BIN)/pytest -q -rP tests/integration/test_find_speed.py
+	OTEL_TTS_FIND_TRACES=100000 $(BIN)/pytest -q -rP tests/stack/test_find_on_stack.py
 
 matrix: $(DEV) ## each Python that is here, and the tables against the newest published versions of the engines
 	$(BIN)/pytest -q tests/integration/test_pythons.py

@@ -213,7 +213,7 @@ def test_samples_are_found_in_what_is_returned(world, hooked, name) -> None:
 UNREADABLE = (object(), "path.wav", 7, {}, (), b"\0\1", (1, 2, 3), [None], float("nan"), {"wave": None})
 
 
-@pytest.mark.parametrize("result", UNREADABLE, ids=repr)
+@pytest.mark.parametrize("result", UNREADABLE, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("chunk", [Chunk(), Chunk(samples=1, rate=0), Chunk(samples="wave", rate="rate"), None])
 def test_what_holds_no_samples_is_returned_as_it_is(world, hooked, result, chunk) -> None:
     seen = world()
