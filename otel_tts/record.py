@@ -153,6 +153,10 @@ class LateSpan(trace.Span):
         """Break the cycle with its contexts, so that nothing is left to the cyclic collector."""
         self.inside = self.outside = None  # pyright: ignore[reportAttributeAccessIssue]
 
+    def discard(self) -> None:
+        """Nobody will make telemetry of it: as `unlink`, for all that belongs to it."""
+        self.unlink()
+
     def note(self, name: str, attributes: dict[str, Any]) -> None:
         """Add an event of ours: `attributes` are plain values that nobody changes afterwards."""
         self.events.append((name, attributes, None, now()))

@@ -3,9 +3,10 @@
 """Takes finished requests from the request path and turns them into telemetry on a thread of its own.
 
 The request path appends to a bounded deque and is done. The thread looks every 100 ms without being signalled
-(waking it per request costs more than all the rest), handles what has finished twice a second, and yields the
-interpreter after each record, which halves the longest stall that another thread sees. Two things do not wait for a
-request's end: its REQ_START line, and the report of a request that has been open too long.
+(waking it per request costs more than all the rest; see `otel_tts.emit.pace`), handles what has finished twice a
+second, and sleeps a moment after each record: who only yields the interpreter is the first to take it again, and
+another thread would be held up for longer. Two things do not wait for a request's end: its REQ_START line, and the
+report of a request that has been open too long.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from opentelemetry.trace import NonRecordingSpan
 
 from otel_tts import forking, names
 from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.breath import BREATH_S
 from otel_tts.device.clocks import choice
 from otel_tts.device.clocks.sums import add_up
 from otel_tts.device.memory.readings import MemoryEvent
@@ -31,6 +33,7 @@ from otel_tts.emit.later.times import DeviceTimes
 from otel_tts.emit.later.waiting import Waiting
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
+from otel_tts.emit.pace import Pace
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.guard import contain, note_fault
@@ -86,7 +89,7 @@ class Emitter:
         self.instruments = Instruments(meter_provider, recorder, self.voices)
         self._lock = threading.Lock()
         self._interval = interval
-        self._wake = threading.Event()
+        self._pace = Pace(recorder, interval or 0.0, self._is_idle)
         self._held = False
         recorder.taker = self
         self._start_thread()
@@ -107,9 +110,10 @@ class Emitter:
             timeout=_AT_THE_END_S
         ):  # an exporter hangs, or a collection in here has ended `record`
             self.recorder.dropped["closed"] += 1
+            record.discard()
             return
         try:
-            self.spans.look_at_processors()
+            self._look_at_processors()
             self._safely("record", self._materialise, record)
         finally:
             self._lock.release()
@@ -124,17 +128,20 @@ class Emitter:
         """Take audio of `synthesis` that was never a file."""
         self.files.note_excerpt(synthesis, excerpt, returned, shared)
 
+    def wake(self) -> None:
+        """On the path of the first request after a long silence: look as often as ever from now on."""
+        self._pace.call()
+
     # --- off the request's path ---------------------------------------------------------------------------------------
 
     def _start_thread(self) -> None:
         if self._interval is not None and not self.recorder.closed:
-            threading.Thread(target=self._run, args=(self._interval,), name="otel-tts", daemon=True).start()
+            threading.Thread(target=self._run, args=(self._pace,), name="otel-tts", daemon=True).start()
 
-    def _run(self, interval: float) -> None:
+    def _run(self, pace: Pace) -> None:
         looks = 0
-        wake = self._wake
-        while not self.recorder.closed and wake is self._wake:
-            wake.wait(interval)
+        while not self.recorder.closed and pace is self._pace:
+            pace.rest()
             if self.recorder.clock is not None:
                 contain("clock", self.recorder.clock.adopt_thread)
             looks += 1
@@ -152,7 +159,7 @@ class Emitter:
         `finished` False: only what began since the last look is announced.
         """
         deadline = time.monotonic() + timeout
-        self.spans.look_at_processors()
+        self._look_at_processors()
         self._release_late(late_after)
         self._waiting.look()
         done = 0
@@ -168,7 +175,11 @@ class Emitter:
             if time.monotonic() > deadline:
                 return False
             if breathe:
-                time.sleep(0.002 if done % _BREATH_EVERY == 0 else 0)
+                time.sleep(0.002 if done % _BREATH_EVERY == 0 else BREATH_S)
+
+    def _look_at_processors(self) -> None:
+        self.spans.look_at_processors()
+        self.lines.look_at_processors()
 
     def _release_late(self, after: float) -> None:
         limit = time.perf_counter_ns() - int(after * 1e9)
@@ -268,8 +279,6 @@ class Emitter:
         self.spans.emit(synthesis, synthesis.epoch_offset_ns)
         self.instruments.record(synthesis)
         self.lines.ended(synthesis)
-        synthesis.stages.folded.clear()
-        synthesis.request = synthesis.recording = None
         synthesis.unlink()
 
     def _emit_plain(self, span: PlainSpan) -> None:
@@ -375,10 +384,15 @@ class Emitter:
         self._waiting.look(give_up=True)
         contain("files", self.files.wait, max(0.0, min(_AT_EXIT_S, deadline - time.monotonic())))
         self.recorder.closed = True
-        self._wake.set()
+        self._pace.call()
         self.recorder.memory = None
         contain("gpu", self.recorder.devices.stop)
         return drained and self.drain(max(0.0, deadline - time.monotonic()), breathe=False)
+
+    def _is_idle(self) -> bool:
+        """Whether no request is open and nothing waits."""
+        recorder = self.recorder
+        return not (recorder.open or recorder.started or recorder.finished or recorder.late or len(self._waiting))
 
     @property
     def waiting(self) -> int:
@@ -400,7 +414,8 @@ class Emitter:
             self._lock.release()
 
     def _renew(self) -> None:
-        self._lock, self._wake, self._held = threading.Lock(), threading.Event(), False
+        self._lock, self._held = threading.Lock(), False
+        self._pace = Pace(self.recorder, self._interval or 0.0, self._is_idle)
         self.recorder.renew(list(self._waiting))
         self._waiting.clear()  # the parent will send these
         contain("files", self.files.renew)

@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 from otel_tts import names
 from otel_tts.emit.console import Console
 from otel_tts.emit.stage_times import WHOLE, stage_times
+from otel_tts.otel_private.lines import Handover
 from otel_tts.privacy.policy import REDACTED
 from otel_tts.record import LateSpan
 from otel_tts.recording.synthesis import Synthesis
@@ -52,8 +53,12 @@ class Lines:
     """Writes the lines of one process."""
 
     def __init__(self, logger_provider: Any, settings: Settings) -> None:
-        self._logger = logger_provider.get_logger(names.SCOPE, __version__)
+        self._handover = Handover(logger_provider.get_logger(names.SCOPE, __version__))
         self._console = Console(settings.log_format)
+
+    def look_at_processors(self) -> None:
+        """Choose the way for the next lines (see `otel_tts.otel_private.lines`)."""
+        self._handover.look_at_processors()
 
     def started(self, synthesis: Synthesis) -> None:
         """REQ_START, dated at the synthesis's start."""
@@ -92,10 +97,11 @@ class Lines:
 
     def memory(self, record: LateSpan, stamp: int, attributes: dict[str, Any]) -> None:
         """A gpu.memory event as a log record; not on stderr."""
-        self._logger.emit(
+        self._handover.emit(
             LogRecord(
                 timestamp=stamp, observed_timestamp=stamp, context=record.inside, severity_number=_INFO[0],
-                severity_text=_INFO[1], body=names.MEMORY_EVENT, event_name=names.MEMORY_EVENT, attributes=attributes,
+                severity_text=_INFO[1], body=names.MEMORY_EVENT, event_name=names.MEMORY_EVENT,
+                attributes=dict(attributes),
             )
         )  # fmt: skip
 
@@ -110,7 +116,7 @@ class Lines:
         if stages:
             whole = {key: stages.pop(key) for key in WHOLE if key in stages}
             shown |= {**whole, "stages": stages}
-        self._logger.emit(
+        self._handover.emit(
             LogRecord(
                 timestamp=stamp, observed_timestamp=stamp, context=context or synthesis.inside,
                 severity_number=severity[0], severity_text=severity[1], body=body, event_name=event,

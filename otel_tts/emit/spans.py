@@ -9,7 +9,6 @@ our own tracer, whose id generator and sampler repeat the ids and the decision t
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -18,10 +17,10 @@ from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from otel_tts.otel_private import tracing
 from otel_tts.otel_private.context import SPAN_KEY
+from otel_tts.otel_private.limits import are_simple, exceed
 from otel_tts.record import LateSpan
 from otel_tts.recording.identity import Identities
 
-_PLAIN: Final = frozenset((str, int, float, bool))
 _UNSET: Final = Status(StatusCode.UNSET)
 
 
@@ -88,23 +87,8 @@ def _is_simple(record: LateSpan, attrs: dict[str, Any], limits: Any) -> bool:
         record.links
         or limits.max_span_attribute_length is not None
         or limits.max_attribute_length is not None
-        or _exceeds(record.events, limits.max_events)
-        or not _are_simple(attrs, limits.max_span_attributes)
+        or exceed(record.events, limits.max_events)
+        or not are_simple(attrs, limits.max_span_attributes)
     ):
         return False
-    return all(not event[1] or _are_simple(event[1], limits.max_event_attributes) for event in record.events)
-
-
-def _are_simple(attrs: dict[str, Any], limit: int | None) -> bool:
-    for key, value in attrs.items():
-        if (value.__class__ not in _PLAIN and not _is_names(value)) or key.__class__ is not str or not key:
-            return False
-    return not _exceeds(attrs, limit)
-
-
-def _exceeds(items: Sized, limit: int | None) -> bool:
-    return limit is not None and len(items) > limit
-
-
-def _is_names(value: Any) -> bool:
-    return value.__class__ is tuple and all(item.__class__ is str for item in value)
+    return all(not event[1] or are_simple(event[1], limits.max_event_attributes) for event in record.events)

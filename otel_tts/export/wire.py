@@ -13,6 +13,8 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
+from otel_tts.breath import breathing
+
 _logger = logging.getLogger("otel_tts.export")
 
 T = TypeVar("T")
@@ -74,7 +76,7 @@ def count(tag: bytes, number: int) -> bytes:
 
 def each(items: Iterable[T], encode: Callable[[T], bytes], what: str) -> Iterator[tuple[T, bytes]]:
     """Encode one after the other; what cannot be encoded costs itself, not its batch, and is said."""
-    for item in items:
+    for item in breathing(items):
         try:
             yield item, encode(item)
         except Exception as error:

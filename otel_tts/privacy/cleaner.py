@@ -19,6 +19,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from otel_tts import guard
+from otel_tts.breath import breathing
 from otel_tts.privacy.merging import merge
 from otel_tts.privacy.policy import Policy
 
@@ -51,7 +52,7 @@ class Cleaner:
             self.policy.drop(self.policy.refusal, len(items))
             return []
         kept: list[T] = []
-        for item in items:
+        for item in breathing(items):
             try:
                 safe = clean(item)
             except Exception as error:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the request path needs, once per process: settings, clock, devices, identities, and where to leave a record.
 
-The path appends to a bounded deque and is done. Who takes the records from there is told of nothing: it looks by
-itself, since waking it per request costs more than all the rest (see `otel_tts.emit.emitter`).
+The path appends to a bounded deque and is done. Who takes the records from there is told of nothing but the first
+request after a long silence: it looks by itself, since waking it per request costs more than all the rest (see
+`otel_tts.emit.emitter`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class Taker(Protocol):
 
     def handle_now(self, record: LateSpan) -> None:
         """Nobody looks any more: handle the record on this thread."""
+        ...
+
+    def wake(self) -> None:
+        """On the path of the first request after a long silence: look as often as ever from now on."""
         ...
 
     def drain(self, timeout: float = 30.0, breathe: bool = True) -> bool:
@@ -79,6 +84,8 @@ class Recorder:
         self.late: collections.deque[StageRecord] = collections.deque()
         """Stages that were opened after their synthesis had ended."""
         self.taker: Taker | None = None
+        self.asleep = False
+        """The taker looks seldom, since nothing is open and nothing waits; the next request wakes it."""
         self.closed = False
         """Nobody looks at the deques any more."""
 
@@ -109,6 +116,9 @@ class Recorder:
             self.memory = self.devices.find_memory()
         if len(self.started) < self.settings.queue_size:  # beyond it the line leaves with the finished record
             self.started.append(synthesis)
+        if self.asleep:
+            self.asleep = False
+            self.taker.wake()
 
     def finish(self, record: LateSpan) -> None:
         """Take a finished synthesis or a stage that outlived its synthesis."""
@@ -119,6 +129,7 @@ class Recorder:
             taker.handle_now(record)
         elif len(self.finished) >= self.settings.queue_size:
             self.dropped["queue_full"] += 1
+            record.discard()
         else:
             taker.ends(record)
             self.finished.append(record)
@@ -141,6 +152,7 @@ class Recorder:
             taker.handle_now(stage)
         elif len(self.late) >= self.settings.queue_size:
             self.dropped["queue_full"] += 1
+            stage.discard()
         else:
             self.late.append(stage)
 
@@ -150,7 +162,7 @@ class Recorder:
             self.clock.renew([*self.finished, *self.late, *taken, *self.open.values()])
         contain("gpu", self.devices.renew)
         pending.renew()
-        self.memory = None
+        self.memory, self.asleep = None, False
         for waiting in (self.open, self.started, self.finished, self.late, self.dropped):
             waiting.clear()
 

@@ -126,6 +126,18 @@ class Synthesis(StageOwner, Block):
         self.t1 = now()
         self.recorder.finish(self)
 
+    def unlink(self) -> None:
+        """Let go of the request and of stages too, which refer back to it."""
+        self.stages.folded.clear()
+        self.request = self.recording = None
+        super().unlink()
+
+    def discard(self) -> None:
+        for stage in list(self.stages.finished):
+            stage.unlink()
+        self.stages.finished.clear()
+        self.unlink()
+
     def _hides(self, error: BaseException | None) -> bool:
         """Whether the engine is one that keeps errors to itself, and has let none out."""
         hides = self.engine is not None and self.engine.hides_errors

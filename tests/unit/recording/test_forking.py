@@ -69,7 +69,7 @@ def run(script: str) -> dict:
 
 def test_a_child_sends_nothing_of_its_parents_and_its_own_requests_work() -> None:
     said = run("""
-emitter._interval = None; recorder.closed = True; emitter._wake.set(); time.sleep(0.05)
+emitter._interval = None; recorder.closed = True; emitter.wake(); time.sleep(0.05)
 recorder.closed = False  # only drain() works
 for number in range(5):
     one(f"parent-{number}")
