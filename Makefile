@@ -60,7 +60,8 @@ lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGR
 	$(COMPILE) --extra demo --extra config --group dev pyproject.toml -o dev.lock
 	$(COMPILE) --extra demo --constraint dev.lock pyproject.toml -o demo.lock
 	for needs in tests/environments/*.in; do \
-	$(COMPILE) --extra config pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
+	extras=$$(grep -q '^# otel-tts alone' $$needs || echo --extra config); \
+	$(COMPILE) $$extras pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/python tests/wheels/wheel_cache.py $(UPGRADE)
 
 stack-build: $(DEMO) ## build Collector, Jaeger, VictoriaLogs, Prometheus and Alertmanager with Go, once
