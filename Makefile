@@ -11,9 +11,12 @@ DEV := .venv/dev.stamp
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --prerelease=if-necessary-or-explicit \
 	--no-annotate --custom-compile-command 'make lock' $(UPGRADE)
 
+# Libraries that otel-tts is compared with live without it, and without its constraints.
+PEERS := $(wildcard tests/environments/peers-*.in)
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: python help demo test test-engines test-containers lint matrix bench docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: python help demo test check test-engines test-containers soak lint matrix bench bench-peers docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,12 +30,20 @@ test: lint ## lint, build the servers where Go is, run all tests
 	$(BIN)/pytest
 	$(BIN)/python tests/environments/run.py all
 
+check: lint ## lint and the unit tests, in under three minutes
+	$(BIN)/pytest -q -n auto --dist loadgroup -m "not bench and not containers and not thorough" tests/unit
+
 ENGINES ?= all
 test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
 	$(BIN)/python tests/environments/run.py $(ENGINES)
 
 test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)
 	$(BIN)/pytest -m containers -rs tests/containers
+
+soak: $(DEV) ## full sizes: 300 trials of each staged cause, a gigabyte of files, 100 000 traces in Jaeger
+	OTEL_TTS_TRIALS=300 $(BIN)/pytest -q -rP tests/unit/causes/test_named_causes.py
+	OTEL_TTS_FIND_BYTES=1e9 $(BIN)/pytest -q -rP tests/integration/test_find_speed.py
+	OTEL_TTS_FIND_TRACES=100000 $(BIN)/pytest -q -rP tests/stack/test_find_on_stack.py
 
 matrix: $(DEV) ## each Python that is here, and the tables against the newest published versions of the engines
 	$(BIN)/pytest -q tests/integration/test_pythons.py
@@ -47,21 +58,25 @@ lint: $(DEV) ## ruff, pyright, layers between the modules, generated documents
 	@if $(BIN)/python -c 'import grafana_foundation_sdk' 2>/dev/null; then $(BIN)/python -m dashboards.build --check; \
 	else echo "make lint: no grafana-foundation-sdk for this Python (it needs 3.11), the dashboards are not compared"; fi
 
-bench: $(DEV) ## measure what a request costs
-	$(BIN)/python -m tests.bench
+bench: $(DEV) ## measure what a request costs (AGAINST=WHEEL compares with an earlier commit's wheel)
+	$(BIN)/python -m tests.bench $(if $(AGAINST),--against '$(AGAINST)')
+
+bench-peers: $(DEV) ## what the bench compares with, in environments of its own (500 MB, once)
+	$(BIN)/python -m tests.bench.peers
 
 docs: $(DEMO) ## write the pages of docs/ that are made from the tables in otel_tts
 	$(BIN)/python docs/generate.py
 
-dashboards: $(DEV) ## write dashboards/generated from the builders
+dashboards: $(DEV) ## write boards, rules and their pages from the descriptions in dashboards
 	$(BIN)/python -m dashboards.build
 
 lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --extra demo --extra config --group dev pyproject.toml -o dev.lock
-	$(COMPILE) --extra demo --constraint dev.lock pyproject.toml -o demo.lock
-	for needs in tests/environments/*.in; do \
+	$(COMPILE) --extra demo --extra otlp --constraint dev.lock pyproject.toml -o demo.lock
+	for needs in $(filter-out $(PEERS),$(wildcard tests/environments/*.in)); do \
 	extras=$$(grep -q '^# otel-tts alone' $$needs || echo --extra config); \
 	$(COMPILE) $$extras pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
+	for needs in $(PEERS); do $(COMPILE) --no-config $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/python tests/wheels/wheel_cache.py $(UPGRADE)
 
 stack-build: $(DEMO) ## build Collector, Jaeger, VictoriaLogs, Prometheus and Alertmanager with Go, once

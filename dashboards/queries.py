@@ -1,12 +1,13 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""PromQL, LogQL and TraceQL from the names in otel_tts.names, filtered by the dashboard's variables."""
+"""PromQL from the names in otel_tts.names, filtered by the boards' variables."""
 
 from __future__ import annotations
 
+from dashboards import foreign
 from otel_tts import names
 from otel_tts.names import Metric, Outcome
-from otel_tts.readers.promql import counted, translate
+from otel_tts.readers.promql import counted, label, translate
 
 NOW = "5m"
 """Window of what is shown as the present state; the alert rules use the same."""
@@ -16,12 +17,14 @@ NOW_SECONDS = 300
 TREND = "$__rate_interval"
 """Window of a point in a graph: at least four export intervals."""
 
-OUTCOME = names.OUTCOME.replace(".", "_")
-STAGE = names.STAGE.replace(".", "_")
-ENGINE = names.ENGINE.replace(".", "_")
-MODEL = names.MODEL.replace(".", "_")
-VOICE = names.VOICE.replace(".", "_")
-ANOMALY = names.AUDIO_ANOMALY.replace(".", "_")
+OUTCOME = label(names.OUTCOME)
+STAGE = label(names.STAGE)
+ENGINE = label(names.ENGINE)
+MODEL = label(names.MODEL)
+VOICE = label(names.VOICE)
+ERROR = label(names.ERROR_TYPE)
+ANOMALY = label(names.AUDIO_ANOMALY)
+GPU = label(names.HW_ID)
 
 FAILURES = "|".join((Outcome.ERROR, Outcome.ANOMALOUS, Outcome.REJECTED))
 FAILED = f'{OUTCOME}=~"{FAILURES}"'
@@ -29,16 +32,6 @@ FAILED = f'{OUTCOME}=~"{FAILURES}"'
 
 WANTED = f'{OUTCOME}!="{Outcome.CANCELLED}"'
 DELIVERED = f'{OUTCOME}=~"{Outcome.OK}|{Outcome.ANOMALOUS}"'
-
-# The Collector's own metrics; no `_total` on its counters, since its Prometheus reader is told of no suffixes.
-COLLECTOR_METRICS = frozenset(
-    {"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"}
-    | {
-        f"otelcol_{counter}_{signal}"
-        for counter in ("receiver_refused", "exporter_send_failed")
-        for signal in ("spans", "metric_points", "log_records")
-    }
-)
 
 
 def select(metric: Metric, *matchers: str, part: str = "") -> str:
@@ -49,6 +42,7 @@ def select(metric: Metric, *matchers: str, part: str = "") -> str:
     chosen = ['service_name=~"$service"']
     chosen += [f'{ENGINE}=~"$engine"'] if names.ENGINE in metric.labels else []
     chosen += [f'{MODEL}=~"$model"'] if names.MODEL in metric.labels else []
+    chosen += [f'{GPU}=~"$gpu"'] if names.HW_ID in metric.labels else []
     return f"{translate(metric)}{part}{{{','.join([*chosen, *matchers])}}}"
 
 
@@ -59,11 +53,49 @@ def failed_share(window: str) -> str:
     return f"({failed} or vector(0)) / ({wanted} > 0)"
 
 
-def anomalies_share(window: str) -> str:
-    """Anomalies found per audio delivered; absent without audio. Can exceed 1: an audio may have several."""
-    found = f"sum({counted(select(names.AUDIO_ANOMALIES), window)})"
+def total(metric: Metric, *matchers: str, by: tuple[str, ...] = (), window: str = TREND, part: str = "") -> str:
+    """By how much a counter grew in a window, summed by labels."""
+    grown = counted(select(metric, *matchers, part=part), window)
+    return f"sum by ({', '.join(by)}) ({grown})" if by else f"sum({grown})"
+
+
+def a_second(metric: Metric, *matchers: str, by: tuple[str, ...] = (), part: str = "") -> str:
+    """A counter's growth a second, for a point of a graph."""
+    return f"{total(metric, *matchers, by=by, part=part)} * 1000 / $__rate_interval_ms"
+
+
+def rate(metric: Metric, *matchers: str, by: tuple[str, ...] = (), part: str = "", offset: str = "") -> str:
+    """rate() of a sum, for quotients of which both sides lack a series' first value."""
+    moved = f" offset {offset}" if offset else ""
+    series = f"rate({select(metric, *matchers, part=part)}[{TREND}]{moved})"
+    return f"sum by ({', '.join(by)}) ({series})" if by else f"sum({series})"
+
+
+def mean(metric: Metric, *by: str) -> str:
+    """The mean of a histogram's values, by labels."""
+    return f"{rate(metric, by=by, part='_sum')} / ({rate(metric, by=by, part='_count')} > 0)"
+
+
+def at_most(metric: Metric, edge: float, window: str = TREND) -> str:
+    """The share of a histogram's values that are not above an edge, 0 to 1; absent without values."""
+    if edge not in metric.edges:
+        raise ValueError(f"{metric.name} has no edge at {edge}: a share there would be a guess")
+    under = f'le="{edge:g}"'
+    within = f"sum(rate({select(metric, under, part='_bucket')}[{window}]))"
+    return f"{within} / (sum(rate({select(metric, part='_count')}[{window}])) > 0)"
+
+
+def anomalous_share(window: str, *anomalies: str) -> str:
+    """These anomalies (none: all) found per audio delivered; absent without audio. One audio may have several."""
+    which = (f'{ANOMALY}=~"{"|".join(anomalies)}"',) if anomalies else ()
+    found = f"sum({counted(select(names.AUDIO_ANOMALIES, *which), window)})"
     delivered = f"sum({counted(select(names.REQUESTS, DELIVERED), window)})"
     return f"({found} or vector(0)) / ({delivered} > 0)"
+
+
+def floor(series: str, by: str, window: str = "10m") -> str:
+    """The least that was held within a window: what stays whatever the requests in it did."""
+    return f"max by ({by}) (min_over_time({series}[{window}]))"
 
 
 def quantile(q: float, metric: Metric, *by: str, window: str = TREND) -> str:
@@ -87,47 +119,7 @@ def lost(window: str) -> str:
     Nobody counts what never happened: 0 where services do report, absent where none does.
     """
     series = [select(names.DROPPED)]
-    series += [f"otelcol_exporter_send_failed_{signal}" for signal in ("spans", "metric_points", "log_records")]
+    series += [f"otelcol_exporter_send_failed_{signal}" for signal in foreign.SIGNALS]
     # Numbered, since `or` joins only what differs in its labels.
     parts = (f'label_replace(sum({counted(one, window)}), "part", "{n}", "", "")' for n, one in enumerate(series))
     return f"sum({' or '.join(parts)}) or 0 * sum({select(names.REQUESTS)})"
-
-
-def lines(pattern: str) -> str:
-    """Log lines of the chosen services and engines that contain a pattern."""
-    return f'{{service_name=~"$service"}} |~ "{pattern}" | {ENGINE}=~"$engine"'
-
-
-def top_failures() -> str:
-    """The ten most frequent failures by error type, stage and outcome over the dashboard's range.
-
-    The fields are read from the line under names of their own, so that lines from files count as well as OTLP records,
-    whose metadata has fields of the same names. Not by `logfmt name="field"`: Loki 3.7 leaves such labels empty inside
-    `sum by`.
-    """
-    fields = {"failure": "error_type", "failed_stage": "stage", "how": "status"}
-    read = " ".join(f'| regexp " {field}=(?P<{label}>[^ ]+)"' for label, field in fields.items())
-    failures = f'{lines(names.REQ_FAIL)} {read} | how!="{Outcome.CANCELLED}"'
-    return f"topk(10, sum by ({', '.join(fields)}) (count_over_time({failures} [$__range])))"
-
-
-def syntheses(condition: str) -> str:
-    """Syntheses of the chosen services and engines that meet a TraceQL condition, with what one asks first."""
-    wanted = (
-        names.REQUEST_ID,
-        names.ENGINE,
-        names.MODEL,
-        names.OUTCOME,
-        names.ERROR_TYPE,
-        names.TEXT_LENGTH,
-        names.AUDIO_DURATION,
-        names.REAL_TIME_FACTOR,
-    )
-    conditions = (
-        'resource.service.name=~"$service"',
-        f'span.{names.OPERATION_NAME}="{names.OPERATION}"',
-        f'span.{names.ENGINE}=~"$engine"',
-        # Not by model: it may be unknown, and TraceQL cannot ask for "this one or none".
-        condition,
-    )
-    return f"{{ {' && '.join(conditions)} }} | select({', '.join(f'span.{key}' for key in wanted)})"

@@ -47,7 +47,7 @@ class Note:
         return REAL if self.real else STAND_IN if self.stand_in else SOURCE
 
 
-_UPSTREAM = "tests/unit/instrumentation/test_indextts_checkout.py"
+_UPSTREAM = "tests/unit/engines/test_indextts_checkout.py"
 _UNKNOWN = Note()
 
 NOTES = {
@@ -98,13 +98,13 @@ NOTES = {
     "indextts.infer_v2": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2"),
     "indextts.infer_v2_5": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2.5"),
     "cosyvoice.cli.cosyvoice": Note(
-        "generator, each chunk", stand_in="tests/unit/instrumentation/test_cosyvoice.py",
+        "generator, each chunk", stand_in="tests/unit/engines/test_cosyvoice.py",
         unproven="upstream's own code",
         about="CosyVoice 1, 2 and 3; the language model's thread overlaps flow and vocoder, and what it raises is the "
         "request's error",
     ),
     "TTS_infer_pack.TTS": Note(
-        "generator, each chunk or sentence", stand_in="tests/unit/instrumentation/test_gpt_sovits.py",
+        "generator, each chunk or sentence", stand_in="tests/unit/engines/test_gpt_sovits.py",
         unproven="upstream's own code",
         about="both spellings of its modules; the silence that it answers an error with is an error",
     ),

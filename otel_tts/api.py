@@ -20,12 +20,12 @@ from otel_tts.otel_private.context import current_context
 from otel_tts.recording import recorder, request
 from otel_tts.recording.block import Block
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis, current
 from otel_tts.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
-Opened = TypeVar("Opened", Synthesis, Stage)
+Opened = TypeVar("Opened", Synthesis, StageSpan)
 
 
 class synthesis(Block):
@@ -127,7 +127,7 @@ class stage(Block):
     def __init__(self, name: str, *, device: str | None = None, **attributes: Any) -> None:
         _check_parentheses("stage", name)
         self._name, self._device, self._attributes = name, device, attributes
-        self._open: list[Stage | None] = []
+        self._open: list[StageSpan | None] = []
 
     def __enter__(self) -> trace.Span:
         inside, opened = current(), None

@@ -354,7 +354,7 @@ class Metric:
 
 
 REQUESTS: Final = Metric(
-    "tts.requests", "counter", "{request}", (ENGINE, MODEL, VOICE, OUTCOME), "syntheses by how they ended"
+    "tts.requests", "counter", "{request}", (ENGINE, MODEL, VOICE, OUTCOME, ERROR_TYPE), "syntheses by how they ended"
 )
 REQUEST_DURATION: Final = Metric(
     "tts.request.duration", "histogram", "s", (ENGINE, MODEL, OUTCOME), "a synthesis, start to end", DURATION_EDGES

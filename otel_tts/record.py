@@ -3,7 +3,7 @@
 """A span that is its own record: it has its identity at once, the SDK's span is made from it after the audio is out.
 
 The request path notes times and plain values in slots; nothing is copied at the end. See docs/architecture.md
-("Recording") for what this saves against spans of the SDK.
+("Why records, not spans") for what this saves against spans of the SDK.
 """
 
 from __future__ import annotations

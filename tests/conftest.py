@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -52,6 +53,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("requires"):
         for command in mark.args:
             need(command)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which folder took how long: where the next minute is to be won."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds["/".join(report.nodeid.split("::")[0].split("/")[:-1])] += report.duration
+    if len(seconds) > 1:
+        terminalreporter.section("seconds in each folder")
+        for folder, taken in seconds.most_common():
+            terminalreporter.write_line(f"{taken:8.1f}  {folder}")
 
 
 @pytest.fixture(autouse=True)

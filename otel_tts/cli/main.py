@@ -12,10 +12,12 @@ from otel_tts.cli.demo import demo
 from otel_tts.cli.doctor import doctor
 from otel_tts.cli.encoding import write_anything
 from otel_tts.cli.engines import engines
+from otel_tts.cli.find import find
 from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
 from otel_tts.cli.settings import settings
 from otel_tts.cli.stack import app as stack
+from otel_tts.cli.view import view
 from otel_tts.cli.voice import voice
 
 app = typer.Typer(
@@ -50,6 +52,8 @@ app.command("demo")(demo)
 app.command("settings")(settings)
 app.command("engines")(engines)
 app.command("doctor")(doctor)
+app.command("find")(find)
+app.command("view")(view)
 app.command("voice")(voice)
 app.add_typer(stack, name="stack")
 

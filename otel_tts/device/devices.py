@@ -100,7 +100,7 @@ class Devices:
         self._held = self.poller if self.poller.hold() else None
 
     def release(self) -> None:
-        """Go on."""
+        """Let the NVML thread go on in the parent, after the fork that `hold` stopped it for."""
         held, self._held = self._held, None
         if held is not None:
             held.release()

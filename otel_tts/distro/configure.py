@@ -38,7 +38,7 @@ def configure(*, service_name: str | None = None, endpoint: str | None = None, *
     """
     variables = _to_variables(service_name, endpoint, settings)
     there_before: frozenset[str] = contain("configure", already_set) or frozenset()
-    with _as_environment(variables):
+    with as_environment(variables):
         if not configurator.is_configured():
             contain("configure", _set_up)
     if service_name is not None and configurator.is_configured():
@@ -87,7 +87,7 @@ def _is_list(value: Any) -> bool:
 
 
 @contextmanager
-def _as_environment(variables: Mapping[str, str]) -> Generator[None]:
+def as_environment(variables: Mapping[str, str]) -> Generator[None]:
     """Set `variables` while the set-up reads them, and put back what was there."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

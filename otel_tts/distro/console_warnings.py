@@ -81,7 +81,7 @@ def keep_last_resort() -> None:
 
 
 def uninstall() -> None:
-    """Undo both (tests)."""
+    """Take off what `install` and `keep_last_resort` have put on the loggers (tests)."""
     for name in _SPEAKERS:
         logger = logging.getLogger(name)
         for handler in [h for h in logger.handlers if isinstance(h, Console)]:

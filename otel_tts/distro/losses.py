@@ -187,7 +187,7 @@ def renew() -> None:
 
 
 def forget() -> None:
-    """Forget everything (tests)."""
+    """Forget all losses, and stop listening to what exporters say (tests)."""
     global _losses
     _losses = Losses()
     outages.stop_listening()

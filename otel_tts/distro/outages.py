@@ -214,7 +214,7 @@ def listen() -> None:
 
 
 def stop_listening() -> None:
-    """Undo that (tests)."""
+    """No longer hear what exporters and their libraries say (tests)."""
     for logger in _speakers():
         logger.removeFilter(_heard)
 

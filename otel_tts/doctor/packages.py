@@ -33,7 +33,7 @@ class Need:
 
     @property
     def unmet(self) -> dict[str, Requirement]:
-        """Those who ask for another version than the installed one."""
+        """Packages that ask for another version than the installed one, with what they ask for."""
         return {
             who: asked
             for who, asked in self.asked.items()

@@ -357,7 +357,10 @@ class Emitter:
         self.lines.stuck(stuck)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """As `drain`, and give devices at work, and files that are being read, a moment."""
+        """Turn everything that waits into telemetry, and give devices at work and files that are read a moment to end.
+
+        False when `timeout` seconds did not suffice.
+        """
         began = time.monotonic()
         self.drain(timeout, breathe=False)
         self._waiting.wait(min(_AT_EXIT_S, timeout / 2))

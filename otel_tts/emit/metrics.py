@@ -64,7 +64,8 @@ class Instruments:
         engine = self._label(names.ENGINE, attrs.get(names.ENGINE))
         both = {**engine, **self._label(names.MODEL, attrs.get(names.MODEL))}
         voice = self._label(names.VOICE, self._voices.label(synthesis))
-        self._requests.record(1, {**both, **voice, names.OUTCOME: outcome}, context)
+        error = self._label(names.ERROR_TYPE, attrs.get(names.ERROR_TYPE))
+        self._requests.record(1, {**both, **voice, names.OUTCOME: outcome, **error}, context)
         self._duration.record(
             (synthesis.t1 - synthesis.t0) / 1e9, {**both, names.OUTCOME: outcome}, context  # pyright: ignore[reportOptionalOperand]
         )  # fmt: skip

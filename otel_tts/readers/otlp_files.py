@@ -13,12 +13,14 @@ import gzip
 import json
 import logging
 import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
-from otel_tts.readers import otlp_json
+from otel_tts.readers import file_index, file_search, otlp_json
+from otel_tts.readers.file_search import Search
 from otel_tts.readers.model import LogLine, Point, Span
 
 _logger = logging.getLogger(__name__)
@@ -70,18 +72,15 @@ def find(folder: Path, signal: str) -> list[Path]:
     return sorted(path for path in found if path.suffix != ".gz" or path.with_suffix("") not in found)
 
 
-def read_spans(path: Path, on_bad: OnBad = warn, needles: Sequence[bytes] = ()) -> Iterator[Span]:
-    """Yield the spans of `path`, in the order written. Raises OSError when the file cannot be read.
-
-    With `needles` only lines that contain one of them are parsed.
-    """
-    for batch in read_batches(path, otlp_json.spans, on_bad, needles):
+def read_spans(path: Path, on_bad: OnBad = warn) -> Iterator[Span]:
+    """Yield the spans of `path`, in the order written. Raises OSError when the file cannot be read."""
+    for batch in read_batches(path, otlp_json.spans, on_bad):
         yield from batch
 
 
-def read_logs(path: Path, on_bad: OnBad = warn, needles: Sequence[bytes] = ()) -> Iterator[LogLine]:
-    """Yield the log records of `path`, in the order written; see `read_spans`."""
-    for batch in read_batches(path, otlp_json.logs, on_bad, needles):
+def read_logs(path: Path, on_bad: OnBad = warn) -> Iterator[LogLine]:
+    """Yield the log records of `path`, in the order written. Raises OSError when the file cannot be read."""
+    for batch in read_batches(path, otlp_json.logs, on_bad):
         yield from batch
 
 
@@ -92,24 +91,41 @@ def read_points(path: Path, on_bad: OnBad = warn) -> Iterator[Point]:
 
 
 def read_batches(
-    path: Path, take: Callable[[Any], Iterator[T]], on_bad: OnBad, needles: Sequence[bytes] = ()
+    path: Path,
+    take: Callable[[Any], Iterator[T]],
+    on_bad: OnBad,
+    search: Search | None = None,
+    wants: Callable[[bytes], bool] | None = None,
 ) -> Generator[list[T], None, None]:
-    """Yield what `take` finds in each line of `path`."""
+    """Yield what `take` finds in each line of `path`.
+
+    With `search` only in lines that contain what it looks for, with `wants` in those of which it is true.
+    """
     with _open(path) as file:
-        for number, line, ended in _lines(file, path, on_bad, needles):
-            if not line.strip():
+        for line, number, ended in _lines(file, path, on_bad) if search is None else _found(file, path, on_bad, search):
+            if not line.strip() or (wants is not None and not wants(line)):
                 continue
             found, reason = parse(line, take)
             if found is None:
-                on_bad(BadLine(path, number, not ended, reason))
+                on_bad(BadLine(path, number(), not ended, reason))
             else:
                 yield found
+
+
+def read_part(path: Path, take: Callable[[Any], Iterator[T]], begin: int, end: int) -> Iterator[T]:
+    """Yield what `take` finds in the lines of a plain file that begin from `begin` to before `end`, as far as they can
+    be read: who reads a part does not tell what is broken. `begin` is where a line begins. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(begin)
+        while begin < end and (line := file.readline(LONGEST_LINE)):
+            begin += len(line)
+            yield from parse(line, take)[0] or ()
 
 
 def read_lines(path: Path, on_bad: OnBad) -> Iterator[bytes]:
     """Yield the lines of `path` as they are, without empty ones."""
     with _open(path) as file:
-        yield from (line for _, line, _ in _lines(file, path, on_bad, ()) if line.strip())
+        yield from (line for line, _, _ in _lines(file, path, on_bad) if line.strip())
 
 
 def parse(line: bytes, take: Callable[[Any], Iterator[T]]) -> tuple[list[T] | None, str]:
@@ -132,8 +148,47 @@ def _open(path: Path) -> BinaryIO:
         return cast(BinaryIO, gzip.open(packed, "rb"))  # it was packed since it was found
 
 
-def _lines(file: BinaryIO, path: Path, on_bad: OnBad, needles: Sequence[bytes]) -> Iterator[tuple[int, bytes, bool]]:
-    """Yield number, text and whether it has its line feed, of each line; only of blocks that contain a needle."""
+_Line = tuple[bytes, Callable[[], int], bool]
+"""A line, its number, and whether it has its line feed."""
+
+
+def _found(file: BinaryIO, path: Path, on_bad: OnBad, search: Search) -> Iterator[_Line]:
+    """Yield the lines that contain what is looked for; with an index only its places are looked at."""
+    packed = isinstance(file, gzip.GzipFile)
+    places = file_index.places(path, file, search.ids) if search.ids else None
+    if places == []:
+        return
+    if packed:
+        needle = search.needle(_peek(file))
+        yield from (one for one in _lines(file, path, on_bad) if needle.first(one[0], 0, len(one[0])) >= 0)
+        return
+    handle = file.fileno()
+    needle = search.needle(file_search.head(file))
+    for begin, end in [(0, None)] if places is None else places:
+        for found in file_search.lines_with(file, needle, LONGEST_LINE, begin, end):
+            if found.line is None:
+                on_bad(_too_long(path, _number_at(handle, found.begin)))
+            else:
+                yield found.line, partial(_number_at, handle, found.begin), found.ended
+
+
+def _number_at(handle: int, begin: int) -> int:
+    return file_search.count_lines(handle, begin) + 1
+
+
+def _peek(file: gzip.GzipFile) -> bytes:
+    try:
+        return file.peek(BLOCK)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return b""  # told when it is read
+
+
+def _too_long(path: Path, number: int) -> BadLine:
+    return BadLine(path, number, False, f"longer than {LONGEST_LINE} bytes")
+
+
+def _lines(file: BinaryIO, path: Path, on_bad: OnBad) -> Iterator[_Line]:
+    """Yield each line."""
     number, rest, too_long = 1, b"", False
     while (block := _read(file, path, number, on_bad)) != b"":
         if block is None:
@@ -148,17 +203,16 @@ def _lines(file: BinaryIO, path: Path, on_bad: OnBad, needles: Sequence[bytes]) 
                 number, too_long = number + 1, False
                 if not feed:
                     continue
-            if not needles or any(needle in whole for needle in needles):
-                for place, line in enumerate(whole.split(b"\n")):
-                    if not needles or any(needle in line for needle in needles):
-                        yield number + place, line, True
-            number += whole.count(b"\n") + 1
+            lines = whole.split(b"\n")
+            for place, line in enumerate(lines, number):
+                yield line, partial(int, place), True
+            number += len(lines)
         if len(rest) > LONGEST_LINE:
             if not too_long:
-                on_bad(BadLine(path, number, False, f"longer than {LONGEST_LINE} bytes"))
+                on_bad(_too_long(path, number))
             rest, too_long = b"", True
-    if rest and not too_long and (not needles or any(needle in rest for needle in needles)):
-        yield number, rest, False
+    if rest and not too_long:
+        yield rest, partial(int, number), False
 
 
 def _read(file: BinaryIO, path: Path, number: int, on_bad: OnBad) -> bytes | None:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import time as clock
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from otel_tts import names
 from otel_tts.readers.asked import AskedStore
 from otel_tts.readers.filters import Filter, fits
 from otel_tts.readers.http import StoreError, TooLarge
@@ -19,6 +21,10 @@ from otel_tts.readers.windows import HOUR_NS, walk
 
 _SLOW_S: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
 """Seconds to begin with when the slowest are looked for: each step finds a few times as many as the one before."""
+
+_NEAR: Final = 2 * 60 * 10**9
+_FAR: Final = 256 * _NEAR
+"""Nanoseconds to both sides of a time: from the first period that is asked for to the last, eight hours."""
 
 _FAILURES: Final = frozenset({"down", "refused", "unreadable"})
 """Gaps after which asking for more makes no sense."""
@@ -62,6 +68,66 @@ class SearchedTraces(AskedStore):
         except StoreError as error:
             return Answer((), (error.gap,))
         return Answer(tuple(sorted(spans, key=lambda span: (span.start, span.span_id))), tuple(gaps))
+
+    def traces(self, trace_ids: Sequence[str]) -> Answer[tuple[Span, ...]]:
+        """The spans of some traces, in the order asked, each in order of start; what is not there is left out."""
+
+        def read(on_gap: OnGap) -> Iterator[tuple[Span, ...]]:
+            try:
+                for spans in self.each(trace_ids, on_gap):
+                    if spans:
+                        yield tuple(sorted(spans, key=lambda span: (span.start, span.span_id)))
+            except StoreError as error:
+                on_gap(error.gap)
+
+        return Stream(read).collect()
+
+    def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
+        """The spans of each trace in which a span has this request id, in order of start."""
+        wanted = Filter(request_id=request_id)
+
+        def read(on_gap: OnGap) -> Iterator[tuple[Span, ...]]:
+            def ask(begin: int, end: int) -> tuple[list[list[Span]], bool]:
+                traces, full = self.candidates(wanted, begin, end, on_gap)
+                return [spans for spans in traces if _has(spans, request_id)], full
+
+            since, gaps = bounded(self, None, self.keeps_seconds(), self.longest)
+            for gap in gaps:
+                on_gap(gap)
+            for step in walk(ask, since, None, on_gap, self.longest, self.smallest, self.longest):
+                yield from (tuple(sorted(spans, key=lambda span: (span.start, span.span_id))) for spans in step)
+
+        stream = Stream(read)
+        found = {spans[0].trace_id: spans for spans in stream}  # a trace may lie in two steps
+        return Answer(tuple(found.values()), stream.gaps)
+
+    def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
+        """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`.
+
+        First the minutes about the time are read, then what lies around these, four times as long each.
+        """
+        until, reach, inner = clock.monotonic() + seconds, _NEAR, 0
+        found: list[Synthesis] = []
+        gaps: dict[Gap, None] = {}
+        while len(found) < most and clock.monotonic() < until and reach <= _FAR:
+            rings = (
+                [(time - reach, time - inner), (time + inner, time + reach)]
+                if inner
+                else [(time - reach, time + reach)]
+            )
+            for begin, end in rings:
+                if end <= 0 or begin > clock.time_ns():
+                    continue
+                stream = self.syntheses(max(0, begin), end)
+                for one in stream:
+                    found.append(one)
+                    if clock.monotonic() > until:
+                        break
+                gaps |= dict.fromkeys(stream.gaps)
+            if any(gap.why in _FAILURES for gap in gaps):
+                break
+            reach, inner = 4 * reach, reach
+        return Answer(tuple(sorted(found, key=lambda one: abs(one.start - time))[:most]), tuple(gaps))
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
         """The newest syntheses that meet `wanted`, newest first. By request id also requests that came to none."""
@@ -136,6 +202,10 @@ def trace_ids(found: Iterable[Any]) -> list[str]:
     if not all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids):
         raise ValueError("no trace id")
     return list(dict.fromkeys(ids))
+
+
+def _has(spans: Iterable[Span], request_id: str) -> bool:
+    return any(span.attributes.get(names.REQUEST_ID) == request_id for span in spans)
 
 
 def _slowness(synthesis: Synthesis, wanted: Filter) -> float:

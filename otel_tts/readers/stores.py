@@ -8,7 +8,7 @@ ValueError is for questions that make no sense, and is raised before a store is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -22,6 +22,21 @@ class TraceStore(Protocol):
 
     def get(self, trace_id: str) -> Answer[Span]:
         """All spans of a trace, in order of start; none, and complete, where the store has no such trace."""
+        ...
+
+    def traces(self, trace_ids: Sequence[str]) -> Answer[tuple[Span, ...]]:
+        """The spans of some traces, in the order asked, each in order of start; what is not there is left out."""
+        ...
+
+    def named(self, request_id: str) -> Answer[tuple[Span, ...]]:
+        """The spans of each trace in which a span has this request id, in order of start."""
+        ...
+
+    def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
+        """Some of those that began about `time` (Unix nanoseconds), to compare one with: at most `most`.
+
+        As many as are read within about `seconds`, those closest first; which ones is not promised.
+        """
         ...
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
@@ -38,7 +53,7 @@ class TraceStore(Protocol):
 
 
 class LogStore(Protocol):
-    """Log records."""
+    """What can be asked of any store of log records."""
 
     def find(self, wanted: Filter) -> Answer[LogLine]:
         """The newest records that meet `wanted`, newest first."""
@@ -111,7 +126,7 @@ def steps(since: int, until: int, step: float) -> list[int]:
 
 
 class MetricStore(Protocol):
-    """Metrics."""
+    """What can be asked of any store of metrics."""
 
     def query(self, question: Question, at: int | None = None) -> Answer[Series]:
         """The answer at one time (now where that is None): one value a series. No series where nothing was counted."""

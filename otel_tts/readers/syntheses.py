@@ -35,7 +35,10 @@ def is_synthesis(span: Span) -> bool:
 
 def stage_of(span: Span) -> str | None:
     """The stage that `span` is, None for another span."""
-    return Stage.QUEUE if span.name == names.SPAN_QUEUE else span.attributes.get(names.STAGE)
+    if span.name == names.SPAN_QUEUE:
+        return Stage.QUEUE
+    stage = span.attributes.get(names.STAGE)
+    return None if stage is None else str(stage)
 
 
 class _Tree:
@@ -84,7 +87,7 @@ def _describe(tree: _Tree, synthesis: Span) -> Synthesis:
     by_stage: dict[str, list[Span]] = defaultdict(list)
     for span in stages:
         by_stage[stage_of(span) or ""].append(span)
-    devices = {span.attributes[names.HW_ID]: None for span in stages if names.HW_ID in span.attributes}
+    devices = {str(span.attributes[names.HW_ID]): None for span in stages if names.HW_ID in span.attributes}
     return Synthesis(
         synthesis.trace_id,
         synthesis.span_id,
@@ -92,9 +95,10 @@ def _describe(tree: _Tree, synthesis: Span) -> Synthesis:
         synthesis.end,
         synthesis.attributes,
         synthesis.resource,
-        {stage: _seconds(spans) for stage, spans in by_stage.items()},
+        {stage: _seconds(spans) for stage, spans in by_stage.items() if spans},
         tuple(devices),
         (tree.above(synthesis) or [synthesis])[-1],
+        _seconds([span for span in by_stage[Stage.QUEUE] if span.end <= synthesis.start]),
     )
 
 
@@ -102,8 +106,8 @@ def _seconds(spans: Sequence[Span]) -> float:
     """The time in which any of `spans` ran. One that stands for several says itself how long they took."""
     total, until = 0.0, 0
     for span in sorted(spans, key=lambda span: span.start):
-        folded = span.attributes.get(names.STAGE_HOST_DURATION)
-        if folded is not None and span.attributes.get(names.STAGE_SEGMENTS, 1) > 1:
+        folded, segments = (span.attributes.get(key) for key in (names.STAGE_HOST_DURATION, names.STAGE_SEGMENTS))
+        if isinstance(folded, (int, float)) and isinstance(segments, int) and segments > 1:
             total += folded
         elif span.end > (begin := max(span.start, until)):
             total += (span.end - begin) / 1e9

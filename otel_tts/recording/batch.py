@@ -19,7 +19,7 @@ from otel_tts.guard import contain
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import PlainSpan, now
 from otel_tts.recording.block import Block
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis
 
 
@@ -34,7 +34,7 @@ class batch(Block):
     def __init__(self, stage: str, syntheses: Iterable[Synthesis | None], *, device: str | None = None) -> None:
         self._name, self._device = stage, device
         self._syntheses = syntheses
-        self._stages: list[Stage] = []
+        self._stages: list[StageSpan] = []
         self._span: PlainSpan | None = None
 
     def __enter__(self) -> None:

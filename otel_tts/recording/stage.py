@@ -32,7 +32,7 @@ class StageOwner(LateSpan):
     stages: Stages
 
 
-class Stage(StageRecord, Block):
+class StageSpan(StageRecord, Block):
     """Opened with ``with synthesis.stage("vocoder") as stage:``."""
 
     __slots__ = ("prev",)
@@ -55,12 +55,12 @@ class Stage(StageRecord, Block):
         self.status = self.t1 = self.prev = self.timing = self.memory = None
         self.count, self.counted, self.fold, self.where = 1, False, fold, where
 
-    def open(self) -> Stage:
+    def open(self) -> StageSpan:
         """Begin without making it current: a generator's stage is current only while the generator runs."""
         root: StageOwner = self.root
         current = current_context()
         span: Any = current.get(SPAN_KEY)
-        self.nested = span if span.__class__ is Stage else None
+        self.nested = span if span.__class__ is StageSpan else None
         parent: SpanContext | None = None
         if span is root or self.nested is not None:
             parent = span.identity
@@ -115,7 +115,7 @@ class Stage(StageRecord, Block):
         if clock is not None and self.timing is not None:
             clock.resume(self)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> StageSpan:
         try:
             self.open()
             self.prev = enter_context(self.inside)

@@ -19,13 +19,13 @@ class Stages:
 
     open: list[StageRecord]
     finished: list[StageRecord]
-    """And not yet emitted. Whoever removes one emits it."""
+    """Stages that have ended and are not yet emitted. Whoever removes one emits it."""
     folded: dict[str, StageRecord]
-    """By kind, the stage that others are added to."""
+    """By name, the stage that further ones of its name are added to."""
     sums: dict[str, int]
     """Nanoseconds in each stage, nested and parallel repetitions of the same stage counted once."""
     parts: dict[tuple[str, str], int]
-    """Of these, the nanoseconds in stages that are parts of others: the outer stage's name and their own."""
+    """Nanoseconds of `sums` in stages that are parts of others, by the outer stage's name and their own."""
     overlapping: bool
     """Two stages, neither a part of the other, ran at the same time."""
     count: int

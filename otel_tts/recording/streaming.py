@@ -82,7 +82,7 @@ class Run(Protocol):
         ...
 
     def end(self, error: BaseException | None, busy: int) -> None:
-        """It is over: `error` left the generator, if anything did; it ran for `busy` ns. After `LAST` called twice."""
+        """End it: `error` left the generator, if anything did; it ran for `busy` ns. After `LAST` called twice."""
         ...
 
 
@@ -97,9 +97,9 @@ class _Fixed:
 
 
 EACH: Final = _Fixed(None)
-"""Hears each item."""
+"""A listener that hears each item."""
 NOBODY: Final = _Fixed(0)
-"""Hears none."""
+"""A listener that hears no item."""
 
 _NOTHING: Final = Take(type(None), None, id, id, 0)
 """No short way: each chunk is the listener's."""
@@ -204,9 +204,9 @@ def _close(source: Generator[Any, Any, Any], inside: Context) -> int:
 
 
 async def iterate_async(source: AsyncGenerator[Any, Any], run: Run) -> AsyncGenerator[Any, Any]:
-    """As `iterate` for an async generator, whose steps may end elsewhere than they began. Each item is heard.
+    """Step through an async `source` inside `run`, which hears each item; yields and raises what `source` does.
 
-    One that is dropped is closed by its event loop.
+    A step may end in another context than it began in. A generator that is dropped is closed by its event loop.
     """
     place = run.place
     inside = contain(place, run.begin)

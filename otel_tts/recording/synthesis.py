@@ -26,7 +26,7 @@ from otel_tts.record import Event, StageRecord, describe, now, set_item, type_na
 from otel_tts.recording import request
 from otel_tts.recording.block import Block
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage, StageOwner
+from otel_tts.recording.stage import StageOwner, StageSpan
 from otel_tts.recording.stages import Stages
 
 SYNTHESIS_KEY: Final = "otel_tts-synthesis"
@@ -66,7 +66,7 @@ class Synthesis(StageOwner, Block):
     """Who feeds the samples: the first entry that has some, so that nested entries do not count twice."""
     text_seen: int
     """Characters that engines were given inside an own block, one call after the other."""
-    marked: Stage | None
+    marked: StageSpan | None
     """The stage that the engine's last mark said runs (see `otel_tts.engines.table.Mark`)."""
     tried: set[tuple[Any, str]] | None
     """Stages that were tried once inside their parent: one more is a retry (see `Seam.attempts`)."""
@@ -195,13 +195,13 @@ class Synthesis(StageOwner, Block):
 
     def stage(
         self, stage: str, *, device: str | None = None, streams: Sequence[Any] | None = None, **attributes: Any
-    ) -> Stage:
+    ) -> StageSpan:
         """Return the stage named `stage` (see `otel_tts.Stage`), to be used with ``with`` or ``async with``.
 
         `device` ``"cpu"``: it does nothing on a device, which its clock cannot find out by itself. `streams`: what it
         runs on where that is not the thread's current stream.
         """
-        return Stage(self, stage, attributes, where=streams or device)
+        return StageSpan(self, stage, attributes, where=streams or device)
 
     def note_failure(self, stage: StageRecord) -> None:
         """Note that `stage` failed while the synthesis runs: the first one that did, and the exception that left it."""

@@ -91,6 +91,14 @@ def build(progress: Progress | None = None, done: Callable[[Server, Path], None]
     return binaries()
 
 
+def build_tool(tool: Server, progress: Progress | None = None) -> Path:
+    """Build a tool that no stack needs, where it is not built; return its folder of binaries. Raises Trouble."""
+    go, progress = find_go(), progress or Silent()
+    with locks.held(places.cache() / ".lock", lambda: progress.line("Another build is running; waiting for it.")):
+        _build_all([tool], go, progress, None)
+    return folder(tool, go) / "bin"
+
+
 def _announce(wanted: Sequence[Server]) -> str:
     names = ", ".join(server.title for server in wanted)
     minutes = math.ceil(sum(server.build_seconds for server in wanted) / 60)

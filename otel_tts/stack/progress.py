@@ -18,20 +18,20 @@ class Progress(Protocol):
     """Where building and starting report to."""
 
     def line(self, text: str) -> None:
-        """Something that stays: a step is done, a warning."""
+        """Say something that stays on the screen: a step is done, a warning."""
         ...
 
     def step(self, text: str) -> None:
-        """What begins now."""
+        """Say which step begins now."""
         ...
 
     def detail(self, text: str) -> None:
-        """What it is at, within the step."""
+        """Say what it is at within the step."""
         ...
 
 
 class Silent:
-    """Reports nothing."""
+    """Progress that nobody is shown."""
 
     def line(self, text: str) -> None: ...
 

@@ -14,12 +14,38 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from otel_tts.stack import places, servers
+from otel_tts.trouble import WrongUse
 
 TEMPLATES = ("prometheus.yml", "alertmanager.yml")
 PAGE = "index.html"
 
 # Where a relay to people would listen: port 9099 of this machine, until another is named.
 WEBHOOK = "http://127.0.0.1:9099/alertmanager"
+
+# Where Alertmanager is to send by itself, by the variables that say so; with a default: it may be left out.
+DIRECT: Mapping[str, tuple[str, str | None]] = {
+    "wechat_corp_id": ("STACK_WECHAT_CORP_ID", None),
+    "wechat_agent_id": ("STACK_WECHAT_AGENT_ID", None),
+    "wechat_secret_file": ("STACK_WECHAT_SECRET_FILE", None),
+    "wechat_to": ("STACK_WECHAT_TO", "@all"),
+    "wechat_url": ("STACK_WECHAT_URL", "https://qyapi.weixin.qq.com/cgi-bin/"),
+    "mail_smarthost": ("STACK_MAIL_SMARTHOST", None),
+    "mail_from": ("STACK_MAIL_FROM", None),
+    "mail_to": ("STACK_MAIL_TO", None),
+    "mail_user": ("STACK_MAIL_USER", ""),
+    "mail_password_file": ("STACK_MAIL_PASSWORD_FILE", ""),
+    "mail_tls": ("STACK_MAIL_TLS", "true"),
+}
+# What stands there while alerts go to a relay: Alertmanager checks the form of what it does not use too.
+UNUSED: Mapping[str, str] = {
+    "wechat_corp_id": "none",
+    "wechat_agent_id": "0",
+    "wechat_secret_file": "/dev/null",
+    "mail_smarthost": "127.0.0.1:25",
+    "mail_from": "nobody@localhost",
+    "mail_to": "nobody@localhost",
+}
+LANGUAGES = ("en", "zh")
 
 # What the templates ask for, where each server is a container with its name as host name. The relay runs on the host.
 COMPOSE: Mapping[str, str] = {
@@ -32,11 +58,15 @@ COMPOSE: Mapping[str, str] = {
     "log_store_name": "loki",
     "alertmanager": "alertmanager:9093",
     "webhook": "http://host.docker.internal:9099/alertmanager",
+    "templates": "/etc/otel-tts/templates/*.tmpl",
+    "way": "relay",
+    "language": "en",
+    **{key: UNUSED.get(key, default or "") for key, (_, default) in DIRECT.items()},
 }
 
 
-def native(ports: Mapping[str, int], webhook: str = WEBHOOK) -> dict[str, str]:
-    """What the templates ask for, where all servers run on this machine."""
+def native(ports: Mapping[str, int], webhook: str = WEBHOOK, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What the templates ask for, where all servers run on this machine. Raises WrongUse, see `ways`."""
     at = {name: f"{servers.LOOPBACK}:{number}" for name, number in ports.items()}
     return {
         "rules": places.rules(),
@@ -48,7 +78,30 @@ def native(ports: Mapping[str, int], webhook: str = WEBHOOK) -> dict[str, str]:
         "log_store_name": "victorialogs",
         "alertmanager": at["alertmanager"],
         "webhook": webhook,
+        "templates": str(places.configurations() / "alertmanager" / "*.tmpl"),
+        **ways(environ),
     }
+
+
+def ways(environ: Mapping[str, str]) -> dict[str, str]:
+    """How alerts go, by the environment: to a relay, or directly where STACK_ALERTS says so.
+
+    Raises WrongUse for an unknown way or language, and where a variable that the direct way needs is missing.
+    """
+    way, language = environ.get("STACK_ALERTS", "relay"), environ.get("STACK_ALERTS_LANGUAGE", "en")
+    if way not in ("relay", "direct"):
+        raise WrongUse(f"STACK_ALERTS={way}: it is relay (a web hook) or direct (WeChat Work and mail).")
+    if language not in LANGUAGES:
+        raise WrongUse(f"STACK_ALERTS_LANGUAGE={language}: it is {' or '.join(LANGUAGES)}.")
+    if environ.get("STACK_MAIL_TLS", "true") not in ("true", "false"):
+        raise WrongUse(f"STACK_MAIL_TLS={environ['STACK_MAIL_TLS']}: it is true or false.")
+    values = {key: environ.get(name) or default for key, (name, default) in DIRECT.items()}
+    missing = [DIRECT[key][0] for key, value in values.items() if value is None]
+    if way == "direct" and missing:
+        raise WrongUse(f"STACK_ALERTS=direct needs {', '.join(missing)} too (docs/stack.md).")
+    if way == "relay":
+        values = {key: UNUSED.get(key, default) for key, (_, default) in DIRECT.items()}
+    return {"way": way, "language": language, **{key: value or "" for key, value in values.items()}}
 
 
 def text(name: str, values: Mapping[str, str]) -> str:

@@ -55,7 +55,7 @@ class Server:
 
     @property
     def tools(self) -> str:
-        """Its Go module, a folder in collector/tools."""
+        """The folder in collector/tools with the server's Go module."""
         return self.name
 
 
@@ -161,6 +161,20 @@ SERVERS: tuple[Server, ...] = (
         arguments=("--config={collector}/otelcol.yaml",),
         check=("otelcol-tts", "validate", "--config={collector}/otelcol.yaml"),
     ),
+)
+
+# No server and no part of a stack: it makes rules of objectives (dashboards/objectives.py), and is built as they are.
+SLOTH = Server(
+    name="sloth",
+    title="Sloth",
+    version="0.16.0",
+    image="",
+    binaries=("sloth",),
+    ports=(),
+    build_seconds=90,
+    ready=("", ""),
+    arguments=(),
+    check=(),
 )
 
 # Who takes telemetry and keeps it comes first: with the Collector alone a service can send already.

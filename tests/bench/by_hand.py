@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from itertools import count
+from importlib.metadata import version
 from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -24,11 +24,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_tts import names
-from otel_tts.version import __version__
-from tests.bench.content import AUDIO, ENGINE, LANGUAGE, MEMORY, MODEL, PEAK, STAGES, TEXT, VOICE
-
-Log = Callable[[str, str, dict[str, Any]], None]
+from tests.bench import by_api
+from tests.bench.by_api import Log
+from tests.bench.plain_names import names
 
 
 def make(direct_logs: bool = False, queue: int = 16384) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -44,89 +42,19 @@ def make(direct_logs: bool = False, queue: int = 16384) -> tuple[Callable[[], No
             provider.force_flush()
 
     log = _to_sdk(loggers) if direct_logs else _to_logging(loggers)
-    return _request(
-        tracers.get_tracer(names.SCOPE, __version__), meters.get_meter(names.SCOPE, __version__), log
-    ), flush
+    scope = names.SCOPE, version("otel-tts")
+    return by_api.request(tracers.get_tracer(*scope), meters.get_meter(*scope), log), flush
 
 
-def _request(tracer: Any, meter: Any, log: Log) -> Callable[[], None]:
-    def histogram(metric: names.Metric) -> Any:
-        return meter.create_histogram(
-            metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.edges
-        )
+def make_spans() -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return a request that leaves spans alone, and a flush."""
+    tracers = TracerProvider(resource=Resource.create({"service.name": "bench"}))
+    tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), max_queue_size=16384))
 
-    requests = meter.create_counter(names.REQUESTS.name, names.REQUESTS.unit, names.REQUESTS.meaning)
-    duration, stage_duration = histogram(names.REQUEST_DURATION), histogram(names.STAGE_DURATION)
-    peak, characters = histogram(names.STAGE_MEMORY_PEAK), histogram(names.TEXT_CHARACTERS)
-    first_byte, first_audio = histogram(names.FIRST_BYTE), histogram(names.FIRST_AUDIO)
-    rtf, seconds = histogram(names.RTF), histogram(names.AUDIO_SECONDS)
-    both = {names.ENGINE: ENGINE, names.MODEL: MODEL}
-    numbers = count()
+    def flush() -> None:
+        tracers.force_flush()
 
-    def request() -> None:
-        request_id = f"req-{next(numbers)}"
-        began = time.perf_counter()
-        known = {
-            names.REQUEST_ID: request_id,
-            names.OPERATION_NAME: names.OPERATION,
-            names.OUTPUT_TYPE: "speech",
-            names.MODEL: MODEL,
-            names.PROVIDER: ENGINE,
-            names.ENGINE: ENGINE,
-            names.TEXT_LENGTH: len(TEXT),
-            names.TEXT_LANGUAGE: LANGUAGE,
-            names.VOICE: VOICE,
-        }
-        with tracer.start_as_current_span(f"{names.OPERATION} {MODEL}", attributes=known) as root:
-            start = {
-                names.REQUEST_ID: request_id,
-                names.ENGINE: ENGINE,
-                names.TEXT_LENGTH: len(TEXT),
-                names.VOICE: VOICE,
-            }
-            fields = f"request_id={request_id} engine={ENGINE} text_len={len(TEXT)} voice={VOICE}"
-            log(names.REQ_START, f"REQ_START {fields}", start)
-            times: dict[str, float] = {}
-            for stage in STAGES:
-                stage_began = time.perf_counter()
-                with tracer.start_as_current_span(
-                    names.STAGE_PREFIX + stage,
-                    attributes={names.STAGE: stage, names.TIMING_MODE: "host", names.MEMORY_PEAK: PEAK},
-                ) as span:
-                    span.add_event(names.MEMORY_EVENT, MEMORY)
-                    peak.record(PEAK, {names.ENGINE: ENGINE, names.STAGE: stage})
-                times[stage] = time.perf_counter() - stage_began
-                stage_duration.record(times[stage], {names.ENGINE: ENGINE, names.STAGE: stage})
-            root.set_attributes(AUDIO)
-            root.set_attributes({names.OUTCOME: "ok", names.SEGMENT_COUNT: 1})
-            took = time.perf_counter() - began
-            requests.add(1, {**both, names.VOICE: VOICE, names.OUTCOME: "ok"})
-            duration.record(took, {**both, names.OUTCOME: "ok"})
-            characters.record(len(TEXT), both)
-            first_byte.record(AUDIO[names.TIME_TO_FIRST_BYTE], both)
-            first_audio.record(AUDIO[names.TIME_TO_FIRST_AUDIO], both)
-            rtf.record(AUDIO[names.REAL_TIME_FACTOR], both)
-            seconds.record(AUDIO[names.AUDIO_DURATION], both)
-            body = (
-                f"REQ_SUCCESS {fields} duration={took:.4g} audio_duration={AUDIO[names.AUDIO_DURATION]:.4g} "
-                f"audio_size={AUDIO[names.AUDIO_SIZE]} sample_rate={AUDIO[names.AUDIO_SAMPLE_RATE]} "
-                f"channels={AUDIO[names.AUDIO_CHANNELS]} rtf={AUDIO[names.REAL_TIME_FACTOR]:.4g} status=ok"
-            )
-            end = {
-                **start,
-                names.AUDIO_DURATION: AUDIO[names.AUDIO_DURATION],
-                names.AUDIO_SIZE: AUDIO[names.AUDIO_SIZE],
-                names.AUDIO_SAMPLE_RATE: AUDIO[names.AUDIO_SAMPLE_RATE],
-                names.AUDIO_CHANNELS: AUDIO[names.AUDIO_CHANNELS],
-                names.REAL_TIME_FACTOR: AUDIO[names.REAL_TIME_FACTOR],
-                names.OUTCOME: "ok",
-            }
-            log(names.REQ_SUCCESS, body, end)
-            spent = " ".join(f"{stage}={seconds:.4g}" for stage, seconds in times.items())
-            whole = f"total={took:.4g} other={took - sum(times.values()):.4g}"
-            log(names.STAGE_TIME, f"STAGE_TIME request_id={request_id} {spent} {whole}", {names.REQUEST_ID: request_id})
-
-    return request
+    return by_api.spans(tracers.get_tracer(names.SCOPE)), flush
 
 
 def _to_logging(loggers: Any) -> Log:
@@ -142,7 +70,7 @@ def _to_logging(loggers: Any) -> Log:
 
 
 def _to_sdk(loggers: Any) -> Log:
-    logger = loggers.get_logger(names.SCOPE, __version__)
+    logger = loggers.get_logger(names.SCOPE, version("otel-tts"))
 
     def log(event: str, body: str, attributes: dict[str, Any]) -> None:
         stamp = time.time_ns()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from otel_tts import names
+from tests.bench.plain_names import names
 
 ENGINE = "bench"
 MODEL = "bench-small"
@@ -32,7 +32,7 @@ MEMORY = {
     names.HW_ID: "GPU-00000000-0000-0000-0000-000000000000",
 }
 
-# Given, not measured: measuring audio is a cost of its own, see extras.py.
+# Given, not measured: measuring audio is a cost of its own, see pieces.py.
 AUDIO = {
     names.AUDIO_DURATION: 3.2,
     names.AUDIO_SAMPLE_RATE: 24000,

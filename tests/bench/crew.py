@@ -6,32 +6,47 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-ROOT = Path(__file__).parents[2]
+from tests.bench.builds import HERE, Build
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way of recording (see `worker.make`), the build that it runs in, and variables of its own."""
+
+    variant: str
+    build: Build = HERE
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Worker:
     """A process that answers each line with a line of JSON. Its stderr is kept for when it fails."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], errors: Path) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], errors: Path, build: Build = HERE) -> None:
         self._errors = errors
         with errors.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *command], env=dict(env), cwd=ROOT, text=True,
+                [str(build.python), "-m", *command], env=build.env(env), cwd=build.cwd, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
             )  # fmt: skip
 
     def ask(self, line: str) -> dict[str, Any]:
         """Send `line` and return the answer."""
+        self.send(line)
+        return self.answer()
+
+    def send(self, line: str) -> None:
+        """Send `line` and do not wait."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        return self.answer()
 
     def answer(self) -> dict[str, Any]:
         """Return the next answer. Raises RuntimeError with the end of its stderr when there is none."""
@@ -54,11 +69,12 @@ class Worker:
 
 
 @contextmanager
-def workers(
-    env: Mapping[str, str], folder: Path, variants: Sequence[str], module: str = "tests.bench.worker"
-) -> Generator[dict[str, Worker]]:
-    """Run one worker for each variant, all ready."""
-    crew = {name: Worker([module, name], env, folder / f"{i}.stderr") for i, name in enumerate(variants)}
+def workers(env: Mapping[str, str], folder: Path, kinds: Mapping[K, Kind]) -> Generator[dict[K, Worker]]:
+    """Run one worker for each kind, all ready."""
+    crew = {
+        key: Worker(["tests.bench.worker", kind.variant], {**env, **kind.env}, folder / f"{i}.stderr", kind.build)
+        for i, (key, kind) in enumerate(kinds.items())
+    }
     try:
         for worker in crew.values():
             worker.answer()
@@ -68,9 +84,17 @@ def workers(
             worker.end()
 
 
-def ask_once(module: str, *args: str, env: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """Run ``python -m module args`` and return what it answers."""
-    worker = Worker([module, *args], env, folder / f"{module}.stderr")
+def in_turn(crew: Mapping[K, Worker], line: str, times: int) -> Generator[tuple[K, dict[str, Any]]]:
+    """Ask all of them, `times` times, and yield who answered what. Every other time they are asked in reverse."""
+    names = list(crew)
+    for number in range(times):
+        for name in reversed(names) if number % 2 else names:
+            yield name, crew[name].ask(line)
+
+
+def ask_once(module: str, *args: str, env: Mapping[str, str], folder: Path, build: Build = HERE) -> dict[str, Any]:
+    """Run ``python -m module args`` in `build` and return what it answers."""
+    worker = Worker([module, *args], env, folder / f"{module}.stderr", build)
     try:
         return worker.answer()
     finally:

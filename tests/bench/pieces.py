@@ -23,14 +23,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from otel_tts.audio.samples.sound import Sound
-from otel_tts.emit import emitter
-from otel_tts.emit.emitter import Emitter
-from otel_tts.instrumentation.libraries import web
-from otel_tts.privacy.cleaner import Cleaner
-from otel_tts.privacy.policy import Policy
-from otel_tts.recording.recorder import Recorder
-from otel_tts.settings import Settings
+from tests.bench import inside
 from tests.bench.content import VOICE
 from tests.bench.ours import request_maker
 
@@ -44,40 +37,39 @@ def measure() -> dict[str, float]:
     tracers, loggers = TracerProvider(), LoggerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(spans))
     loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
-    recorder = Recorder(tracers, Settings(log_format="none", voices=(VOICE,)))
-    made = Emitter(recorder, tracers, MeterProvider(), loggers, interval=None)
-    emitter.install(made)
+    kept = inside.Kept(tracers, MeterProvider(), loggers, voices=(VOICE,))
+    kept.install()
     request = request_maker()
     return {
-        "record_kb": _memory(request, made),
-        **_gate(request, made, spans, logs),
+        "record_kb": _memory(request, kept),
+        **_gate(request, kept, spans, logs),
         "edge_us": asyncio.run(_edge()),
         **_audio(),
     }
 
 
-def _memory(request: Callable[[], None], made: Emitter) -> float:
+def _memory(request: Callable[[], None], kept: inside.Kept) -> float:
     request()
-    made.drain(breathe=False)
+    kept.drain()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(_RECORDS):
         request()
-    kept = tracemalloc.get_traced_memory()[0] - before
+    size = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    made.drain(breathe=False)
-    return kept / _RECORDS / 1024
+    kept.drain()
+    return size / _RECORDS / 1024
 
 
 def _gate(
-    request: Callable[[], None], made: Emitter, spans: InMemorySpanExporter, logs: InMemoryLogRecordExporter
+    request: Callable[[], None], kept: inside.Kept, spans: InMemorySpanExporter, logs: InMemoryLogRecordExporter
 ) -> dict[str, float]:
     spans.clear()
     logs.clear()
     for _ in range(100):
         request()
-    made.drain(breathe=False)
-    cleaner = Cleaner(Policy(voices=(VOICE,)))
+    kept.drain()
+    cleaner = inside.cleaner((VOICE,))
     given, lines = spans.get_finished_spans(), logs.get_finished_logs()
     return {
         "gate_span_us": _repeat(lambda: cleaner.clean_all(given, cleaner.span)) / len(given),
@@ -110,13 +102,14 @@ async def _edge() -> float:
             await app(scope, receive, send)
         return (time.perf_counter() - began) / 200 * 1e6
 
+    edge = inside.web_edge()
     pairs: list[float] = []
     for _ in range(15):
-        web.uninstrument()
+        edge.uninstrument()
         without = await ask()
-        web.instrument()
+        edge.instrument()
         pairs.append(await ask() - without)
-    web.uninstrument()
+    edge.uninstrument()
     return statistics.median(pairs)
 
 
@@ -124,13 +117,13 @@ def _audio() -> dict[str, float]:
     sound = (np.random.default_rng(0).standard_normal(_SECONDS * 24000) * 0.1).astype(np.float32)
     on: list[float] = []
     off: list[float] = []
-    for _ in range(30):
-        recording = Sound(24000)
+    for _ in range(150):
+        kept = inside.sound(24000)
         began = time.perf_counter()
-        recording.add(sound)
+        kept.add(sound)
         on.append((time.perf_counter() - began) * 1e6)
         began = time.perf_counter()
-        recording.facts()
+        kept.facts()
         off.append((time.perf_counter() - began) * 1e3)
     return {"audio_path_us": statistics.median(on), "audio_off_ms": statistics.median(off), "audio_s": _SECONDS}
 

@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,24 @@ BEGIN = "<!-- written by python -m tests.bench --write -->"
 END = "<!-- end -->"
 
 
+class Against(str, Enum):
+    """Whether a number is compared with that of an earlier build."""
+
+    NO = "no"
+    """otel-tts has no part in it."""
+    SHOWN = "shown"
+    """No cost that anybody has, or one that two runs of one build differ in by more than the limit: an extreme value, a
+    small difference of large ones."""
+    JUDGED = "judged"
+    """A median that is worse by more than the limit is a fault."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """`value` is shown; `number` is for programs; `met` None where there is no target."""
+    """`value` is shown; `number` is for programs; `met` None where there is no target.
+
+    `against` says what an earlier build's number is to it (`python -m tests.bench --against`).
+    """
 
     section: str
     what: str
@@ -26,17 +42,29 @@ class Row:
     number: float | None = None
     target: str = ""
     met: bool | None = None
+    against: Against = Against.NO
 
 
-def at_most(section: str, what: str, number: float, limit: float, unit: str = "", detail: str = "") -> Row:
+def at_most(
+    section: str, what: str, number: float, limit: float, unit: str = "", detail: str = "",
+    against: Against = Against.JUDGED,
+) -> Row:  # fmt: skip
     """A row with an upper bound as its target."""
     shown = f"{number:.3g}{unit}" + (f" ({detail})" if detail else "")
-    return Row(section, what, shown, number, f"≤ {limit:g}{unit}", number <= limit)
+    return Row(section, what, shown, number, f"≤ {limit:g}{unit}", number <= limit, against)
 
 
-def plain(section: str, what: str, number: float, unit: str, detail: str = "") -> Row:
+def plain(
+    section: str, what: str, number: float, unit: str, detail: str = "", against: Against = Against.JUDGED
+) -> Row:
     """A row without a target."""
-    return Row(section, what, f"{number:.3g} {unit}" + (f" ({detail})" if detail else ""), number)
+    shown = f"{number:.3g} {unit}" + (f" ({detail})" if detail else "")
+    return Row(section, what, shown, number, against=against)
+
+
+def missing(section: str, what: str, why: str) -> Row:
+    """A row that could not be measured."""
+    return Row(section, what, f"not measured: {why}")
 
 
 def exactly(section: str, what: str, differences: Sequence[str], good: str) -> Row:
@@ -88,12 +116,12 @@ def markdown(rows: Sequence[Row], quick: bool) -> str:
     return "\n".join(lines).rstrip()
 
 
-def write(path: Path, rows: Sequence[Row], quick: bool) -> None:
-    """Put the rows between the markers of `path`."""
+def write(path: Path, rows: Sequence[Row], quick: bool, charts: str = "") -> None:
+    """Put the rows between the markers of `path`, and `charts` below them."""
     text = path.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n\n{markdown(rows, quick)}\n\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{BEGIN}\n\n{markdown(rows, quick)}\n\n{charts}{END}{after}", encoding="utf-8")
 
 
 def as_json(rows: Iterable[Row]) -> dict[str, Any]:

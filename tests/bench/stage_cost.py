@@ -26,13 +26,9 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from otel_tts import names
-from otel_tts.device.clocks.events import Events
-from otel_tts.device.torch.backend import Finder
-from otel_tts.emit.emitter import Emitter
-from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.synthesis import Synthesis
-from otel_tts.settings import Settings
+import otel_tts
+from tests.bench.inside import Kept
+from tests.bench.plain_names import names
 
 STAGES, REQUESTS = 20, 40
 STAGE = "acoustic_model"
@@ -199,25 +195,23 @@ def _sdk(memory: dict[str, Any] | None) -> Way:
 def _ours(clock: str, torch: FreeTorch | None = None, **settings: Any) -> Way:
     provider, queue = TracerProvider(shutdown_on_exit=False), _Queue()
     provider.add_span_processor(queue)
-    chosen = Settings(clock=clock, log_format="none", queue_size=100_000, max_stage_spans=1000, **settings)
-    recorder = Recorder(provider, chosen)
-    emitter = Emitter(recorder, provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), interval=None)
-    if isinstance(recorder.clock, Events):
-        recorder.clock = Events(Finder())  # the process's own would find the first torch for all of them
+    chosen = {"clock": clock, "queue_size": 100_000, "max_stage_spans": 1000, **settings}
+    kept = Kept(provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), **chosen)
 
     def request(stages: int) -> None:
-        with Synthesis(recorder, {names.ENGINE: "bench"}) as synthesis:
+        kept.install()
+        with otel_tts.synthesis("bench-small", engine="bench") as synthesis:
             for _ in range(stages):
                 with synthesis.stage(STAGE):
                     pass
 
     def after() -> None:
-        emitter.drain(breathe=False)
+        kept.drain()
         queue.spans.clear()
 
     with _imported(torch):
         request(1)
-    emitter.drain(breathe=False)
+    kept.drain()
     _check(queue.spans[0], torch is not None, chosen)
     queue.spans.clear()
     return request, after
@@ -255,10 +249,10 @@ def _allocator_calls(torch: FreeTorch) -> Way:
     return request, lambda: None
 
 
-def _check(stage: ReadableSpan, has_device: bool, settings: Settings) -> None:
+def _check(stage: ReadableSpan, has_device: bool, settings: dict[str, Any]) -> None:
     """What is compared has to be the same: a stage on a device has the attributes and the event of the yardstick."""
-    with_events = has_device and settings.clock == "events"
-    with_memory = has_device and settings.memory_events != "none"
+    with_events = has_device and settings["clock"] == "events"
+    with_memory = has_device and settings.get("memory_events") != "none"
     attributes = set(stage.attributes or ())
     events = {event.name: set(event.attributes or ()) for event in stage.events}
     assert events == ({names.MEMORY_EVENT: set(MEMORY)} if with_memory else {}), events

@@ -28,10 +28,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import otel_tts
-from otel_tts.emit import emitter
-from otel_tts.emit.emitter import Emitter
-from otel_tts.recording.recorder import Recorder
-from otel_tts.settings import Settings
+from tests.bench.inside import Kept
 
 CHUNK, FEW, CHUNKS, RATE = 480, 10, 1000, 24000
 
@@ -91,8 +88,8 @@ def _per_chunk(stream: Stream) -> float:
     return (_time(stream, CHUNKS) - _time(stream, FEW)) / (CHUNKS - FEW)
 
 
-class _Kept:
-    """Providers that keep what they are given, and the recorder before them. It has no thread: drains are asked for."""
+class _Telemetry:
+    """Providers that keep what they are given, and otel-tts before them."""
 
     def __init__(self) -> None:
         self._spans, self._logs, self._metrics = (
@@ -104,16 +101,15 @@ class _Kept:
         tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         loggers.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
         meters = MeterProvider(metric_readers=[self._metrics])
-        recorder = Recorder(tracers, Settings(log_format="none"))
-        self.emitter = Emitter(recorder, tracers, meters, loggers, interval=None)
-        emitter.install(self.emitter)
+        self._kept = Kept(tracers, meters, loggers)
+        self._kept.install()
 
     def count(self, stream: Stream, chunks: int) -> dict[str, int]:
         """What one stream leaves: spans, events, points recorded, log records."""
         self.drain()
         before = self._points()
         _time(stream, chunks)
-        self.emitter.drain(breathe=False)
+        self._kept.drain()
         spans, logs = self._spans.get_finished_spans(), self._logs.get_finished_logs()
         return {
             "spans": len(spans),
@@ -125,7 +121,7 @@ class _Kept:
     def drain(self) -> float:
         """Empty everything; return the CPU seconds it took to turn what waited into telemetry."""
         cpu = time.process_time()
-        self.emitter.drain(breathe=False)
+        self._kept.drain()
         cpu = time.process_time() - cpu
         self._spans.clear()
         self._logs.clear()
@@ -146,7 +142,7 @@ class _Kept:
 
 def measure(rounds: int) -> dict[str, Any]:
     """Time the wrappers in turn."""
-    kept = _Kept()
+    kept = _Telemetry()
     warm, cold = _source(_sound(1)), _source(_sound(CHUNKS * CHUNK / RATE))
     streams = {
         "source": warm, "bare": _bare(warm), "plain": _plain(warm), "samples": _with_samples(warm),

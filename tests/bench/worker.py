@@ -3,7 +3,8 @@
 """One way of recording in a process of its own; a line on stdin asks for a round, a line of JSON answers.
 
 ``go N``: N requests, paced so that no queue overflows, then a flush. ``flood RATE SECONDS``: requests at a fixed rate.
-``stall N``: a burst of N requests, and the longest time that another thread had to wait while it was drained.
+``stall N``: a burst of N requests, and the longest time that another thread had to wait while they were sent.
+``idle SECONDS``: nothing. Each kind of worker runs the same code here, and loads nothing that it does not need.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
-
-from otel_tts import guard
-from otel_tts.emit import emitter
 
 Request = Callable[[], None]
 
+WARM_UP = 60
+"""Requests before the first question."""
 _PACE = 0.0005
-_WARM_UP = 60
+_SETTLED = 1.5
+"""Seconds in which what a burst leaves is worked off."""
 
 
 def _nothing() -> None:
@@ -31,15 +34,20 @@ def _nothing() -> None:
 
 
 def make(variant: str) -> tuple[Request, Request]:
+    """Return a request and a flush for a way of recording: ours, by hand, nothing, or the name of a peer."""
     if variant == "nothing":
         return _nothing, _nothing
     if variant.startswith("by hand"):
         from tests.bench import by_hand
 
+        if "spans alone" in variant:
+            return by_hand.make_spans()
         return by_hand.make(direct_logs="direct" in variant, queue=2048 if "default" in variant else 16384)
-    from tests.bench import ours
+    if variant.startswith("otel-tts"):
+        from tests.bench import ours
 
-    return ours.make(gated="ungated" not in variant, lines="lines" in variant)
+        return ours.make(gated="ungated" not in variant, lines="lines" in variant, events="spans alone" not in variant)
+    return import_module(f"tests.bench.peers.{variant}").make()
 
 
 def go(request: Request, flush: Request, count: int) -> dict[str, Any]:
@@ -56,6 +64,7 @@ def go(request: Request, flush: Request, count: int) -> dict[str, Any]:
         "path": statistics.median(times) / 1e3,
         "p99": times[int(count * 0.99)] / 1e3,
         "cpu": cpu / count * 1e6,
+        "memory": _resident(),
     }
 
 
@@ -72,14 +81,11 @@ def flood(request: Request, flush: Request, rate: float, seconds: float) -> dict
         request()
     took = time.perf_counter() - began
     flush()
-    made = emitter.current()
     return {
         "sent": total,
         "rate": total / took,
         "latest": late,
         "cores": (time.process_time() - cpu) / took,
-        "dropped": dict(made.recorder.dropped) if made is not None else {},
-        "faults": dict(guard.faults),
     }
 
 
@@ -99,30 +105,41 @@ def stall(request: Request, flush: Request, count: int) -> dict[str, Any]:
         request()
     watcher = threading.Thread(target=watch)
     watcher.start()
-    made = emitter.current()
-    deadline = time.monotonic() + 10
-    while made is not None and made.waiting and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if made is None:
-        time.sleep(0.5)
+    time.sleep(_SETTLED)
+    flush()
     done.set()
     watcher.join()
-    flush()
     return {"stall": gaps[0] * 1e3}
 
 
+def idle(_request: Request, _flush: Request, seconds: int) -> dict[str, Any]:
+    cpu = time.process_time()
+    time.sleep(seconds)
+    return {"idle": (time.process_time() - cpu) / seconds * 1e3}
+
+
+def _resident() -> float:
+    """MB of memory that the process holds."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("/proc/self/status has no VmRSS")
+
+
 def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a library may print
     request, flush = make(sys.argv[1])
-    for _ in range(_WARM_UP):
+    for _ in range(WARM_UP):
         request()
         time.sleep(_PACE)
     flush()
-    print(json.dumps({"ready": _WARM_UP}), flush=True)
-    commands: dict[str, Callable[..., dict[str, Any]]] = {"go": go, "flood": flood, "stall": stall}
+    print(json.dumps({"ready": WARM_UP}), file=answers, flush=True)
+    commands: dict[str, Callable[..., dict[str, Any]]] = {"go": go, "flood": flood, "stall": stall, "idle": idle}
     for line in sys.stdin:
         name, *numbers = line.split()
         answer = commands[name](request, flush, *(int(number) for number in numbers))
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
     os._exit(0)  # nothing more to send, and nothing of the end is measured
 
 

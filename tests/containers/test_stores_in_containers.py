@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import pytest
 from in_containers import COLLECTOR, LOKI, TEMPO, eventually
-from store_contracts.answered import REQUEST, SERVICE, TRACE, keep, the_record, the_trace
-from store_contracts.of_logs import LogContract
-from store_contracts.of_traces import TraceContract
-from store_contracts.sent import S
 
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.loki import Loki, logql
 from otel_tts.readers.tempo import Tempo, traceql
+from tests.store_contracts.answered import REQUEST, SERVICE, TRACE, keep, the_record, the_trace
+from tests.store_contracts.of_logs import LogContract
+from tests.store_contracts.of_traces import TraceContract
+from tests.store_contracts.sent import S
 
 pytestmark = pytest.mark.usefixtures("containers")
 

@@ -71,7 +71,7 @@ def run(name: str, arguments: list[str]) -> int:
             return 0
         print(f"installing {lock.name} into {environment}", flush=True)
         try:
-            _create(environment, lock)
+            make_environment(environment, "--requirements", str(lock))
         except subprocess.TimeoutExpired:
             print(f"SKIPPED: not installed after {PATIENCE // 60} minutes")
             return 0
@@ -96,12 +96,18 @@ def _why_not(environment: Environment) -> str | None:
     return None
 
 
-def _create(environment: Path, lock: Path) -> None:
-    """Fill a folder beside it and rename: there is a whole environment or none."""
-    with tempfile.TemporaryDirectory(prefix=f".{environment.name}-", dir=VENVS, ignore_cleanup_errors=True) as folder:
+def make_environment(environment: Path, *needs: str) -> None:
+    """Install `needs` (arguments of ``uv pip install``) into a new environment.
+
+    A folder beside it is filled and renamed: there is a whole environment or none. Raises subprocess.CalledProcessError
+    when uv cannot install, TimeoutExpired after PATIENCE.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix=f".{environment.name}-", dir=environment.parent, ignore_cleanup_errors=True
+    ) as folder:
         new = Path(folder) / "venv"
         _uv("venv", "--relocatable", "--python", sys.executable, str(new))
-        _install("--python", str(new / "bin" / "python"), "--requirements", str(lock))
+        _install("--python", str(new / "bin" / "python"), *needs)
         try:
             new.rename(environment)
         except OSError:

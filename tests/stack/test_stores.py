@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from store_contracts.of_logs import LogContract
-from store_contracts.of_metrics import MetricContract
-from store_contracts.of_traces import TraceContract
-from store_contracts.sent import DAY
 
 from otel_tts import names
 from otel_tts.readers.choice import Places, choose_logs, choose_metrics, choose_traces
@@ -24,6 +20,10 @@ from otel_tts.readers.prometheus import Prometheus
 from otel_tts.readers.stores import Question
 from otel_tts.readers.victorialogs import VictoriaLogs
 from otel_tts.stack import stores
+from tests.store_contracts.of_logs import LogContract
+from tests.store_contracts.of_metrics import MetricContract
+from tests.store_contracts.of_traces import TraceContract
+from tests.store_contracts.sent import DAY
 
 if TYPE_CHECKING:
     from conftest import Backends

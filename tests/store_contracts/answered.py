@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from store_contracts.documented import Reply
-from store_contracts.sent import S, logs, pairs, record, span, traces
-
 from otel_tts import names
+from tests.store_contracts.documented import Reply
+from tests.store_contracts.sent import S, logs, pairs, record, span, traces
 
 SERVICE, REQUEST, TRACE, SPAN = "recorded", "recorded-1", "00b8efff798038103d269b633813fc60", "eee19b7ec3c1b174"
 FOLDER = Path(__file__).parent / "answers"

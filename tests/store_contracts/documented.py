@@ -29,7 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from store_contracts.sent import DAY, S
+from tests.store_contracts.sent import DAY, S
 
 Reply = tuple[int, Any]
 _STRING = r'"(?:[^"\\\n]|\\.)*"'

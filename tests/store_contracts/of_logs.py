@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
-from store_contracts.of_traces import ODD
-from store_contracts.sent import MS, S, logs, record
 
 from otel_tts import names
 from otel_tts.readers.filters import Filter, seconds_of
 from otel_tts.readers.model import Gap
 from otel_tts.readers.stores import LogStore
+from tests.store_contracts.of_traces import ODD
+from tests.store_contracts.sent import MS, S, logs, record
 
 
 class Logs(Protocol):

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
-from store_contracts.of_traces import ODD
-from store_contracts.sent import MS, S, counted, histogram, metrics
 
 from otel_tts import names
 from otel_tts.readers.stores import MetricStore, Question
+from tests.store_contracts.of_traces import ODD
+from tests.store_contracts.sent import MS, S, counted, histogram, metrics
 
 
 class Metrics(Protocol):

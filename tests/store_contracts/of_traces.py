@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
-from store_contracts.sent import DAY, MS, Request, S, span, traces
 
 from otel_tts import names
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.model import Synthesis
 from otel_tts.readers.stores import TraceStore
+from tests.store_contracts.sent import DAY, MS, Request, S, span, traces
 
 ODD = [
     'a"b', "a\\", "a\nb", "a'b`c", '" || true || "', '"} || {name="', "a*", "alb", "a|b", "a:b", "é日本", "a%20b", "{}",
@@ -115,6 +115,48 @@ class TraceContract:
         assert self.found(to, request_id="nobody") == []
         answer = to.store.find(Filter(service=f"{to.service}-2"))
         assert answer.complete and not answer.items
+
+    def test_by_its_id_a_request_is_told_with_its_whole_trace(self, to: Traces) -> None:
+        now = time.time_ns() - 60 * S
+        one, other = Request(now), Request(now + S)
+        bare = Request(now + 2 * S)  # it came to no synthesis
+        bare.spans = bare.spans[:1]
+        self.sent(to, one, other, bare)
+
+        answer = to.store.named(one.id)
+
+        assert answer.complete
+        (spans,) = answer
+        assert [span.start for span in spans] == sorted(span.start for span in spans)
+        assert {span.span_id for span in spans} == {span["spanId"] for span in one.spans}
+        assert [[span.trace_id for span in spans] for spans in to.store.named(bare.id)] == [[bare.trace]]
+        assert to.store.named("nobody-" + secrets.token_hex(4)).items == ()
+
+        several = to.store.traces([other.trace, secrets.token_hex(16), one.trace])
+        assert several.complete and [spans[0].trace_id for spans in several] == [other.trace, one.trace]
+        assert [len(spans) for spans in several] == [3, 3]
+
+    def test_what_began_about_a_time_is_there_to_compare_with(self, to: Traces) -> None:
+        now = time.time_ns() - 3600 * S
+        made = [Request(now + number * S) for number in range(12)]
+        self.sent(to, *made)
+        # Others may be in the store, from before and after.
+        near = to.store.near(made[5].start, 1000, 20.0)
+        found = [one for one in near if one.service == to.service]
+        assert {one.request_id for one in found} == {one.id for one in made}
+        assert all(one.stages == {"vocoder": 0.25} for one in found)
+        apart = [abs(one.start - made[5].start) for one in near]
+        assert apart == sorted(apart)
+        assert len(to.store.near(made[5].start, 3, 20.0)) == 3
+
+    def test_waiting_before_it_began_is_told_apart_from_waiting_in_it(self, to: Traces) -> None:
+        start = time.time_ns() - 60 * S
+        one = Request(start, seconds=2.0, stages={})
+        one.spans.append(span(one.trace, "tts.queue", start - S, start, one.server["spanId"]))
+        one.spans.append(span(one.trace, "tts.queue", start, start + S // 2, one.synthesis["spanId"]))
+        self.sent(to, one)
+        (found,) = to.store.find(Filter(service=to.service))
+        assert (found.waited, found.stages) == (1.0, {"queue": 1.5})
 
     def test_all_conditions_are_met_by_one_synthesis(self, to: Traces) -> None:
         now = time.time_ns() - 60 * S

@@ -340,7 +340,9 @@ def test_the_web_requests_id_is_taken_and_an_own_one_goes_first(world) -> None:
     assert ids == ["of-the-web", "own"]
 
 
-@pytest.mark.parametrize("nonsense", [7, b"bytes", object(), ["list"], {"a": 1}, np.zeros(2)], ids=repr)
+@pytest.mark.parametrize(
+    "nonsense", [7, b"bytes", object(), ["list"], {"a": 1}, np.zeros(2)], ids=lambda value: type(value).__name__
+)
 def test_arguments_of_a_wrong_type_are_left_out(world, nonsense) -> None:
     seen = world()
     with otel_tts.synthesis(text=nonsense, engine=nonsense, voice=nonsense, language=nonsense) as own:

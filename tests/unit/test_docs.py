@@ -45,7 +45,7 @@ def test_an_example_runs(code: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(script)], cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, timeout=120
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_example_is_found_by_its_mark() -> None:
@@ -71,6 +71,32 @@ def test_every_variable_that_is_named_exists(page: Path) -> None:
 def test_every_target_of_make_that_is_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+FILE = re.compile(r"^<!-- file: (\S+) -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ENGINE_FIXTURES = """
+import otel_tts.engines
+from tests.unit.support.engine_fixtures import unhooked
+from tests.unit.support.world import world
+
+otel_tts.engines.__path__.append({engines!r})
+"""
+
+
+def test_the_new_engine_of_the_guide_for_contributors_passes_its_test(tmp_path: Path) -> None:
+    """Its files are written as the guide says, in a folder of their own instead of the checkout."""
+    for path, code in FILE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(code, encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(
+        ENGINE_FIXTURES.format(engines=str(tmp_path / "otel_tts" / "engines")), encoding="utf-8"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", "."],
+        cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
 
 
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -105,6 +131,34 @@ def test_until_there_is_a_release_nothing_is_installed_from_an_index(page: Path)
         return
     installs = re.findall(r"(?:pip install|uv add) ([^`\n#]*)", page.read_text(encoding="utf-8"))
     assert [line for line in installs if re.search(r"(?:^|[\s'])otel-tts(?:$|[\s'[=])", line)] == []
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PLACE = re.compile(r"(?<![\w/.:-])(?:[\w.-]+/)+(?:[\w.-]*\w)?|(?<![\w/.-])\w+\.(?:py|md|toml)\b")
+
+
+def places_in(text: str) -> list[str]:
+    """Every path that is named in the text: with a slash, or a file by its ending."""
+    return PLACE.findall(re.sub(r"https?://\S+", "", text))
+
+
+def test_paths_are_found_in_code_and_in_prose() -> None:
+    text = "`cli/` and `a/b.py`, docs/c.md; see [d.md](../d.toml). https://e.org/f.py is none, nor 5.5, a.b or `x`"
+    assert places_in(text) == ["cli/", "a/b.py", "docs/c.md", "d.md", "../d.toml"]
+
+
+def test_every_path_in_the_architecture_exists() -> None:
+    bases = ROOT / "otel_tts", ROOT, ARCHITECTURE.parent
+    named = places_in(ARCHITECTURE.read_text(encoding="utf-8"))
+    assert len(named) > 100
+    assert [place for place in named if not any((base / place).exists() for base in bases)] == []
+
+
+def test_every_folder_of_the_package_is_in_the_architecture() -> None:
+    package = ROOT / "otel_tts"
+    folders = {file.parent.relative_to(package) for file in package.rglob("*.py")} - {Path()}
+    named = {Path(place) for place in places_in(ARCHITECTURE.read_text(encoding="utf-8")) if place.endswith("/")}
+    assert sorted(map(str, folders - named)) == []
 
 
 @pytest.fixture

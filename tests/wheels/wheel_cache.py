@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Downloads the wheels of speech engines, only to read them: nothing is installed, none of their code runs.
 
-``wheels.lock`` names each wheel with its hashes (`make lock`). They stay in ~/.cache/otel-tts/wheels.
+``wheels.lock`` names each wheel with its hashes (`make lock`). They stay in ~/.cache/otel-tts/wheels. Run as a program
+it writes the lock, downloads what is not there yet and prints where each wheel is; options are uv's, as --upgrade.
 """
 
 from __future__ import annotations
@@ -130,4 +131,8 @@ def _run(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    compile_lock(LOCK, *sys.argv[1:])
+    try:
+        compile_lock(LOCK, *sys.argv[1:])
+        print(*wheels().values(), sep="\n")
+    except Unavailable as unavailable:
+        sys.exit(f"{unavailable}")

@@ -5,7 +5,7 @@
 # pyright: reportUnknownParameterType=false
 """Decoding a file to its end, to find out whether that works: soundfile, PyAV or ffprobe, whichever is there.
 
-None of them is required, and how long a file is does not depend on them where `container` reads its header. What cannot
+None of them is required, and how long a file is does not depend on them where `header` reads it. What cannot
 be decoded is left out, as players do, and counted. PyAV goes before ffprobe only where the service has loaded it:
 two copies of FFmpeg's libraries in one process have been known to quarrel, and ffprobe is a process of its own.
 """
@@ -39,7 +39,7 @@ BUDGET_S: Final = 2.0
 MAX_DURATION_S: Final = 600.0
 """Seconds of audio that are decoded at most."""
 PROBE_TIMEOUT_S: Final = 10.0
-"""Seconds for ffprobe."""
+"""Seconds that ffprobe is given for one file."""
 _MAX_ERRORS: Final = 1000
 """Packets that cannot be decoded before PyAV is asked no more."""
 

@@ -40,7 +40,7 @@ class FileFacts:
     """What is known of one file. None is unknown."""
 
     size: int
-    """Bytes."""
+    """The file's length in bytes."""
     format: str | None = None
     duration: float | None = None
     """Seconds that are there, which may be less than promised."""

@@ -39,11 +39,11 @@ class _Table(NamedTuple):
 
     frames: int = 0
     length: int = 0
-    """Bytes, this frame included."""
+    """Bytes of all frames, this one included."""
     delay: int = 0
     """Samples that the encoder put before the sound; players leave them out."""
     padding: int = 0
-    """Those behind it."""
+    """Samples that the encoder put behind the sound; players leave them out too."""
 
 
 @dataclass(slots=True)

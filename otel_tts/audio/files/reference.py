@@ -16,9 +16,9 @@ class ReferenceFacts:
     """None is unknown: a file that is no audio that we know has only its size."""
 
     size: int
-    """Bytes."""
+    """The file's length in bytes."""
     duration: float | None = None
-    """Seconds."""
+    """Length of the sound in seconds."""
     sample_rate: int | None = None
     channels: int | None = None
 

@@ -124,7 +124,7 @@ class Sound:
     def add_bytes(
         self, data: bytes | bytearray | memoryview, encoding: str, channels: int, sample_rate: int | None = None
     ) -> int | None:
-        """Take samples as bytes (see `reading.ENCODINGS`), cut anywhere. Return the frames that are whole by now."""
+        """Take samples as bytes (see `arrays.ENCODINGS`), cut anywhere. Return the frames that are whole by now."""
         data, (dtype, size) = self._rest + bytes(data), ENCODINGS[encoding]
         usable = len(data) - len(data) % (size * channels)
         self._rest = data[usable:]

@@ -1,10 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clocks for stages.
-
-A stage always carries the host's times `t0` and `t1` (perf_counter_ns). A clock adds what only it can know: marks at
-the stage's ends, and after the request the device's times. None stands for the host clock alone: it needs no marks.
-"""
+"""Which clock times the stages, by OTEL_TTS_CLOCK; None stands for the host's alone, which needs no marks."""
 
 from __future__ import annotations
 

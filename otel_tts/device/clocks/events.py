@@ -84,7 +84,7 @@ class Events:
             self._open(marks)
 
     def _look(self) -> bool:
-        """See whether the application has a device by now."""
+        """Take the application's device into use if it has one by now; say whether it has."""
         try:
             backend = self._find()
         except Exception as error:

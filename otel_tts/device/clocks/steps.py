@@ -35,7 +35,7 @@ Step = Sequence[EventPair]
 
 
 class StageEvents:
-    """A stage's marks."""
+    """What the events clock notes of one stage: its steps, and once the device has passed them their times."""
 
     __slots__ = (
         "device", "done", "elapsed", "first", "last", "open", "pool", "restart", "runs", "settled", "spent", "status",

@@ -20,7 +20,7 @@ _NOISE_SHARE: Final = 0.25
 
 
 class LeakWatch:
-    """Watches one device."""
+    """Watches one device's allocated memory for floors that rise block after block."""
 
     def __init__(self) -> None:
         self.bytes_per_request: float | None = None

@@ -128,7 +128,7 @@ class CounterWindows:
 
 @dataclass
 class Device:
-    """One device's books."""
+    """One device's books: its energy counter, and the requests' times on it that are not shared out yet."""
 
     counter: CounterWindows = field(default_factory=CounterWindows)
     intervals: list[Interval] = field(default_factory=list[Interval])

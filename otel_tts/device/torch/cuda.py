@@ -11,7 +11,7 @@ from typing import Any, Final
 
 _RUNTIMES: Final = ("libcudart.so.13", "libcudart.so.12")
 _THREAD_LOCAL: Final = 1
-"""cudaStreamCaptureModeThreadLocal"""
+"""cudaStreamCaptureModeThreadLocal: captures of other threads are none of the calling thread's business."""
 
 
 class TorchEvents:

@@ -86,7 +86,7 @@ class CaptureGuard:
 
 
 guard: Final = CaptureGuard()
-"""The process's own."""
+"""The one guard of this process, which all clocks and the hook in torch share."""
 
 
 def watch_torch() -> None:

@@ -41,7 +41,7 @@ async def _await(load: _Load, coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 class _Load:
-    """One load, from enter to exit. No local of a frame holds its error (see `entry._Inside`)."""
+    """One load, from enter to exit. No local of a frame holds its error (`calls/entry.py` says why)."""
 
     __slots__ = ("_engine", "_loads", "_span", "_token", "_version")
 

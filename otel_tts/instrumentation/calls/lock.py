@@ -32,7 +32,7 @@ else:
 
 
 class _Lock(_Proxy):
-    """A threading lock, or a semaphore."""
+    """A lock or semaphore of threading whose waiting is noted as the stage `queue`."""
 
     def __init__(self, lock: Any, engine: str) -> None:
         super().__init__(lock)
@@ -55,7 +55,7 @@ class _Lock(_Proxy):
 
 
 class _AsyncLock(_Proxy):
-    """An asyncio lock."""
+    """An asyncio lock whose waiting is noted as the stage `queue`."""
 
     def __init__(self, lock: Any, engine: str) -> None:
         super().__init__(lock)

@@ -21,7 +21,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.arguments import call_of
 from otel_tts.names import Stage as Stages
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis, current
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -75,7 +75,7 @@ def move(synthesis: Synthesis, stage: str | None) -> None:
     stop(synthesis)
     if stage is not None and not _is_reused(stage, synthesis):
         where = "cpu" if stage in _ON_THE_HOST else None
-        synthesis.marked = Stage(synthesis, stage, where=where).open()
+        synthesis.marked = StageSpan(synthesis, stage, where=where).open()
 
 
 def stop(synthesis: Synthesis, error: BaseException | None = None) -> None:

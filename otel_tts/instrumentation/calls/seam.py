@@ -16,7 +16,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.instrumentation.calls.arguments import call_of, fact, read
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
-from otel_tts.recording.stage import Stage, Where
+from otel_tts.recording.stage import StageSpan, Where
 from otel_tts.recording.streaming import EACH, LAST, NOBODY, Listener, Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current
 
@@ -46,7 +46,7 @@ def run_stage(
         if synthesis is None:
             return call(*args, **kwargs)
     kind = kind_of(call)
-    stage = contain("stage", Stage, synthesis, name, dict(attributes) if attributes else None, fold, device)
+    stage = contain("stage", StageSpan, synthesis, name, dict(attributes) if attributes else None, fold, device)
     if stage is None:
         return call(*args, **kwargs)
     stage.count = segments
@@ -68,7 +68,7 @@ def run_stage(
     return result
 
 
-async def _await(stage: Stage, coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def _await(stage: StageSpan, coroutine: Coroutine[Any, Any, Any]) -> Any:
     if contain("stage", stage.__enter__) is None:
         return await coroutine
     try:
@@ -91,7 +91,7 @@ class _StageRun:
     resume: Callable[[], object] | None = None
     pause: Callable[[], object] | None = None
 
-    def __init__(self, stage: Stage, last: Callable[[Any], Any] | None, context: Context | None) -> None:
+    def __init__(self, stage: StageSpan, last: Callable[[Any], Any] | None, context: Context | None) -> None:
         self._stage, self._last, self._context = stage, last, context
         self.listener: Listener = NOBODY if last is None else EACH
 

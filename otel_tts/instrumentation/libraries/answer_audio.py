@@ -3,7 +3,7 @@
 """Audio that leaves as a web answer: the body's header and size, or the file that Starlette's ``FileResponse`` sends.
 
 Only bodies with an audio type are looked at. Their pieces are counted, and held at the beginning and the end as far as
-a header needs them (`audio.files.excerpt`); nothing is copied before the last one.
+a header needs them (`otel_tts.audio.files.excerpt`); nothing is copied before the last one.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def watch_middleware() -> None:
 
 
 def unwatch_middleware() -> None:
-    """Undo `watch_middleware`."""
+    """Take the patch of `watch_middleware` off: the middleware traces every request again."""
     undo(_GROUP)
 
 

@@ -35,7 +35,7 @@ _JOB: Final = "_otel_tts_job"
 """Attribute of a Gradio event."""
 
 _current: Final[ContextVar[Job | Batch | None]] = ContextVar("otel_tts_gradio", default=None)
-"""What the code works on, in the queue's own task and below."""
+"""The job that the code works on, in the queue's own task and in what that calls."""
 
 
 def watch_gradio() -> None:

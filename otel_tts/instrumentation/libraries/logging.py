@@ -35,7 +35,7 @@ def instrument() -> None:
 
 
 def uninstrument() -> None:
-    """Undo `instrument`."""
+    """Let records of the logging module be without our ids again."""
     undo(_GROUP)
 
 

@@ -46,7 +46,7 @@ def instrument() -> None:
 
 
 def uninstrument() -> None:
-    """Undo `instrument`."""
+    """Take our sink from loguru's logger."""
     global _active
     _active = False
     undo(_GROUP)

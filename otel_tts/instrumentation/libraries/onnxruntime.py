@@ -15,7 +15,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import SPAN_KEY, current_context
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis, current
 
 _MODULE: Final = "onnxruntime.capi.onnxruntime_inference_collection"
@@ -80,7 +80,7 @@ def _does_not_wait(argument: Any) -> bool:
 def _is_in_a_stage(synthesis: Synthesis, status: str | None) -> bool:
     """Whether a stage is around the run. It has the run's status, unless the device's clock knows better."""
     span: Any = current_context().get(SPAN_KEY)
-    stage = span if isinstance(span, Stage) else next(iter(synthesis.stages.open[-1:]), None)
+    stage = span if isinstance(span, StageSpan) else next(iter(synthesis.stages.open[-1:]), None)
     if stage is None:
         return False
     if status is not None and stage.timing is None:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -25,7 +25,8 @@ from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, Check
 from otel_tts.doctor.clock import clock, concurrent
 from otel_tts.doctor.gpu import _CHECKS, _synchronisations
 from otel_tts.recording.synthesis import Synthesis
-from tests.unit.support.clock_kit import Service, set_clocks
+from otel_tts.testing import put_clock
+from tests.unit.support.clock_kit import Service
 from tests.unit.support.fakecuda import MS, FakeCuda
 from tests.unit.support.world import World
 
@@ -33,9 +34,8 @@ from tests.unit.support.world import World
 class FakeBench(Bench):
     """The bench on the fake device. Threads take turns, as its time is everybody's."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, **device: Any) -> None:
-        self.backend = self.cuda = cuda = FakeCuda(**device)
-        set_clocks(cuda, patch)
+    def __init__(self, cuda: FakeCuda) -> None:
+        self.backend = self.cuda = cuda
         self.now, self.sleep = cuda.perf_ns, lambda seconds: cuda.clock.work(seconds * 1e9)
         self.services: dict[Any, Service] = {}
         self.as_events = "events"
@@ -122,16 +122,17 @@ class Shifted(Events):
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FakeBench]]:
-    made: list[FakeBench] = []
+def bench() -> Iterator[Callable[..., FakeBench]]:
+    with ExitStack() as ends:
 
-    def make(**device: Any) -> FakeBench:
-        made.append(FakeBench(monkeypatch, **device))
-        return made[-1]
+        def make(**device: Any) -> FakeBench:
+            cuda = FakeCuda(**device)
+            ends.enter_context(put_clock(cuda.perf_ns, cuda.wall_ns))
+            made = FakeBench(cuda)
+            ends.callback(made.close)
+            return made
 
-    yield make
-    for each in made:
-        each.close()
+        yield make
 
 
 def rows(checks: Iterator[Check]) -> dict[str, Check]:

@@ -49,7 +49,7 @@ class Stall(SpanExporter):
 def stalled(world):
     """A world whose thread hangs in a SimpleSpanProcessor, with room for 16 records."""
     stall = Stall()
-    here = world(interval=0.001, span_processor=SimpleSpanProcessor(stall), queue_size=16)
+    here = world(interval=0.001, processors=(SimpleSpanProcessor(stall),), queue_size=16)
     one(here)
     assert stall.hanging.wait(20)
     yield here, stall

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a finished synthesis says about itself. Times and ratios: tests/unit/core/test_times.py."""
+"""What a finished synthesis says about itself. Times and ratios: tests/unit/recording/test_times.py."""
 
 from __future__ import annotations
 

@@ -49,6 +49,20 @@ def test_engines_beyond_the_bound_are_counted_together(world) -> None:
     assert here.points("tts.requests.active") == {("e0",): 0, ("other",): 0}
 
 
+def test_failures_are_counted_by_the_class_of_their_error(world) -> None:
+    here = world(max_label_values=2)
+    for error in (KeyError, ValueError, OSError, TypeError, KeyError):
+        with pytest.raises(error), here.synthesis():
+            raise error("the words that were said")
+    one(here)
+    here.drain()
+    counted = {tuple(sorted(point.attributes.items())): point.value for point in here.raw_points("tts.requests")}
+    assert {dict(labels).get("error.type"): value for labels, value in counted.items()} == {
+        None: 1, "KeyError": 2, "ValueError": 1, "other": 2,
+    }  # fmt: skip
+    assert "words" not in str(counted)
+
+
 def test_labels_are_those_of_the_table_and_never_the_request(world) -> None:
     here = world()
     one(here, request_id="very-particular-id", gen_ai__request__model="m", tts__voice="Jane Doe", tts__text__length=3)

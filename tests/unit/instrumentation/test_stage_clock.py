@@ -22,7 +22,7 @@ from otel_tts.instrumentation.calls import mark
 from otel_tts.instrumentation.tables import watch
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
-from otel_tts.recording.stage import Stage as OpenStage
+from otel_tts.recording.stage import StageSpan as OpenStage
 
 SOURCE = """
     import numpy as np

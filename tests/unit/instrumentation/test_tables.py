@@ -232,7 +232,7 @@ def test_loading_a_model_is_measured(world, module) -> None:
     watch(table(name, load=("Voice.load",), model="small"))
     engine = importlib.import_module(name)
     assert engine.Voice.load("b").name == "b"
-    ((labels, (count, seconds)),) = seen.points("tts.model.load.duration").items()
+    ((labels, (count, seconds)),) = seen.drain().points("tts.model.load.duration").items()
     assert (labels, count) == (("small", "made"), 1)
     assert seconds >= 0
 
@@ -242,9 +242,9 @@ def test_loading_fails_as_it_did_and_says_so(world, module) -> None:
     watch(table(name, load=("Voice.load",)))
     with pytest.raises(TypeError, match="load"):
         importlib.import_module(name).Voice.load()
-    ((labels, (count, _)),) = seen.points("tts.model.load.duration").items()
+    ((labels, (count, _)),) = seen.drain().points("tts.model.load.duration").items()
     assert (labels, count) == (("made", "error"), 1)
-    load = seen.drain().span("tts.model.load")
+    load = seen.span("tts.model.load")
     assert (load.parent, load.attributes["error.type"]) == (None, "TypeError")
 
 

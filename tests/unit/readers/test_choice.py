@@ -7,7 +7,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from store_contracts.documented import FakeLoki, FakeTempo, Reply, served
 
 from otel_tts.readers.choice import NoStore, Places, choose_logs, choose_metrics, choose_traces
 from otel_tts.readers.files import FileLogs, FileTraces
@@ -16,6 +15,7 @@ from otel_tts.readers.loki import Loki
 from otel_tts.readers.prometheus import Prometheus
 from otel_tts.readers.tempo import Tempo
 from otel_tts.readers.victorialogs import VictoriaLogs
+from tests.store_contracts.documented import FakeLoki, FakeTempo, Reply, served
 
 STACK = {
     "traces": "jaeger+http://127.0.0.1:16686", "logs": "victorialogs+http://127.0.0.1:9428",

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from store_contracts.answered import REQUEST, SERVICE, SPAN, TRACE, kept, replies
-from store_contracts.documented import FakeLoki, FakeTempo, served
-from store_contracts.of_logs import LogContract
-from store_contracts.of_traces import TraceContract
 
 from otel_tts import names
 from otel_tts.readers.filters import Filter, seconds_of
 from otel_tts.readers.loki import Loki
 from otel_tts.readers.tempo import Tempo
+from tests.store_contracts.answered import REQUEST, SERVICE, SPAN, TRACE, kept, replies
+from tests.store_contracts.documented import FakeLoki, FakeTempo, served
+from tests.store_contracts.of_logs import LogContract
+from tests.store_contracts.of_traces import TraceContract
 
 
 class Sent:

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from store_contracts.documented import FakeTempo, Reply, served
-from store_contracts.sent import Request, traces
 
 from otel_tts import names
 from otel_tts.readers import http
@@ -26,6 +24,8 @@ from otel_tts.readers.prometheus import Prometheus
 from otel_tts.readers.stores import Question
 from otel_tts.readers.tempo import Tempo
 from otel_tts.readers.victorialogs import VictoriaLogs
+from tests.store_contracts.documented import FakeTempo, Reply, served
+from tests.store_contracts.sent import Request, traces
 
 NOW = time.time_ns()
 QUESTION = Question(names.REQUESTS, "increase")

@@ -16,10 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_contracts.of_logs import LogContract
-from store_contracts.of_metrics import MetricContract
-from store_contracts.of_traces import TraceContract
-from store_contracts.sent import MS, Request, S, counted, logs, metrics, traces
 
 from otel_tts import names
 from otel_tts.readers import file_traces, files, otlp_files
@@ -28,6 +24,10 @@ from otel_tts.readers.files import FileLogs, FileTraces
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.model import Gap, LogLine
 from otel_tts.readers.stores import Question, Series
+from tests.store_contracts.of_logs import LogContract
+from tests.store_contracts.of_metrics import MetricContract
+from tests.store_contracts.of_traces import TraceContract
+from tests.store_contracts.sent import MS, Request, S, counted, logs, metrics, traces
 
 
 class InAFolder:

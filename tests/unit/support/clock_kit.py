@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextvars
 import random
 import sys
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,11 +18,12 @@ from otel_tts.device.clocks.clock import HOST
 from otel_tts.device.clocks.events import EVENTS, Events
 from otel_tts.device.clocks.sync import Sync
 from otel_tts.device.torch.graphs import CaptureGuard
-from otel_tts.recording.stage import Stage
+from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis
+from otel_tts.testing import put_clock
 from tests.unit.support.fakecuda import MS, FakeCuda, OutOfMemoryError
 from tests.unit.support.faketorch import FakeTorch
-from tests.unit.support.world import World, put_clock
+from tests.unit.support.world import World
 
 
 class CheckedEvents(Events):
@@ -124,13 +124,6 @@ class _Graph:
     """Stands for a torch.cuda.CUDAGraph."""
 
 
-def set_clocks(cuda: FakeCuda, patch: pytest.MonkeyPatch) -> None:
-    """Make the device's virtual time the process's."""
-    put_clock(patch, cuda.perf_ns)
-    patch.setattr(time, "perf_counter_ns", cuda.perf_ns)
-    patch.setattr(time, "time_ns", cuda.wall_ns)
-
-
 @contextmanager
 def serving(
     clock: str = EVENTS, world: dict[str, Any] | None = None, memory: bool = False, **device: Any
@@ -139,9 +132,8 @@ def serving(
 
     `memory`: there is a torch whose allocator is read too.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        cuda = FakeCuda(**device)
-        set_clocks(cuda, patch)
+    cuda = FakeCuda(**device)
+    with put_clock(cuda.perf_ns, cuda.wall_ns), pytest.MonkeyPatch.context() as patch:
         if memory:
             patch.setitem(sys.modules, "torch", FakeTorch(cuda))
         here = World(**(world or {}))
@@ -262,7 +254,7 @@ class Traffic:
             self.cuda.free(handle, device)
 
     @contextmanager
-    def _window(self, stage: Stage) -> Iterator[None]:
+    def _window(self, stage: StageSpan) -> Iterator[None]:
         span_id = stage.get_span_context().span_id
         self.peaks[span_id] = [0] * len(self.cuda.devs)
         self.open.add(span_id)
