@@ -31,7 +31,7 @@ test: lint ## lint, build the servers where Go is, run all tests
 	$(BIN)/python tests/environments/run.py all
 
 check: lint ## lint and the unit tests, in under three minutes
-	$(BIN)/pytest -q -n auto --dist loadgroup -m "not bench and not containers and not thorough" tests/unit
+	$(BIN)/pytest -q -n auto -m "not bench and not containers and not thorough" tests/unit
 
 ENGINES ?= all
 test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
@@ -72,9 +72,10 @@ dashboards: $(DEV) ## write boards, rules and their pages from the descriptions 
 
 lock: $(DEV) ## renew all locks from pyproject.toml and tests/environments (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --extra demo --extra config --group dev pyproject.toml -o dev.lock
-	$(COMPILE) --extra demo --constraint dev.lock pyproject.toml -o demo.lock
+	$(COMPILE) --extra demo --extra otlp --constraint dev.lock pyproject.toml -o demo.lock
 	for needs in $(filter-out $(PEERS),$(wildcard tests/environments/*.in)); do \
-	$(COMPILE) --extra config pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
+	extras=$$(grep -q '^# otel-tts alone' $$needs || echo --extra config); \
+	$(COMPILE) $$extras pyproject.toml $$needs -o $${needs%.in}.lock || exit 1; done
 	for needs in $(PEERS); do $(COMPILE) --no-config $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/python tests/wheels/wheel_cache.py $(UPGRADE)
 

@@ -9,16 +9,19 @@ and what they hold, which `watch` or an entry point brings into force.
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from otel_tts import variables as _variables  # pyright: ignore[reportUnusedImport]  # noqa: F401  # the first import
-from otel_tts.api import stage, synthesis
-from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Load, Mark, Seam
-from otel_tts.names import Stage
-from otel_tts.recording.batch import batch
-from otel_tts.recording.carried import carried
-from otel_tts.recording.synthesis import current
-from otel_tts.version import __version__
+
+if TYPE_CHECKING:
+    from otel_tts.api import stage, synthesis
+    from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Load, Mark, Seam
+    from otel_tts.names import Stage
+    from otel_tts.recording.batch import batch
+    from otel_tts.recording.carried import carried
+    from otel_tts.recording.synthesis import current
+    from otel_tts.version import __version__
 
 
 def configure(**options: Any) -> None:
@@ -40,6 +43,29 @@ def watch(engine: Engine) -> None:
     from otel_tts.instrumentation import tables
 
     tables.watch(engine)
+
+
+# Imported when somebody asks for them: a process under the launcher needs few of them before its own first line.
+_WHERE = {
+    **dict.fromkeys(("stage", "synthesis"), "api"),
+    **dict.fromkeys(("Call", "Callback", "Chunk", "Engine", "Entry", "Load", "Mark", "Seam"), "engines.table"),
+    "Stage": "names",
+    "batch": "recording.batch",
+    "carried": "recording.carried",
+    "current": "recording.synthesis",
+    "__version__": "version",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if (module := _WHERE.get(name)) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

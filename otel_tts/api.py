@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracerProvider
 
-from otel_tts import names
+from otel_tts import late_numpy, names
 from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.otel_private.context import current_context
@@ -96,6 +96,8 @@ class synthesis(Block):
         _check_argument(function, self._text_argument)
         if self._encoding is not None and self._encoding not in ENCODINGS:
             raise TypeError(f"@otel_tts.synthesis: encoding is one of {', '.join(ENCODINGS)}, not {self._encoding!r}")
+        if self._encoding is not None:
+            late_numpy.load()  # bytes may be all that this process knows of audio
         name = self._facts[names.ENGINE] or function.__module__.partition(".")[0]
         engine = Engine(name=str(name), module="", distribution="", entries=(), model=self._model)
         entry = Entry(

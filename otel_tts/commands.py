@@ -16,7 +16,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 _PROGRAM: Final = "otel-tts"
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]
@@ -75,6 +74,8 @@ def _origin() -> tuple[Path | str | None, bool]:
         if parts.scheme != "file":
             vcs = told.get("vcs_info")
             return (f"{vcs['vcs']}+{told['url']}@{vcs['commit_id']}" if vcs else told["url"]), False
+        from urllib.request import url2pathname  # late: it brings http.client along
+
         path = Path(url2pathname(parts.path))
         if path.exists():
             return path, bool(told.get("dir_info", {}).get("editable"))

@@ -11,9 +11,8 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from numpy import generic
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
@@ -21,6 +20,11 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Sta
 
 from otel_tts import names
 from otel_tts.otel_private.context import SPAN_KEY
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 now = time.perf_counter_ns
 """The host clock of all records: monotonic nanoseconds. `Synthesis.epoch_offset_ns` maps them to the time of day."""
@@ -250,6 +254,6 @@ def location_of(error: BaseException) -> dict[str, Any]:
 
 
 def _freeze(value: Any) -> Any:
-    if isinstance(value, generic):  # numpy's numbers, which the SDK would refuse
+    if isinstance(value, np.generic):  # numpy's numbers, which the SDK would refuse
         return value.item()  # pyright: ignore[reportUnknownVariableType]
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

@@ -27,8 +27,9 @@ PACKAGES: Final = {
     "xray": "opentelemetry-propagator-aws-xray",
     "prometheus": "opentelemetry-exporter-prometheus",
     "zipkin": "opentelemetry-exporter-zipkin",
-    "otlp_proto_http": "opentelemetry-exporter-otlp-proto-http",
-    "otlp_proto_grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "otlp": "opentelemetry-exporter-otlp",
+    "otlp_proto_http": "opentelemetry-exporter-otlp",
+    "otlp_proto_grpc": "opentelemetry-exporter-otlp",
     "otel_tts_file": "opentelemetry-exporter-otlp-json-common",
 }
 """What to install for a name that is not found, or whose package cannot be imported."""

@@ -59,7 +59,7 @@ app.add_typer(stack, name="stack")
 
 
 def run() -> None:
-    """The entry point of the console script."""
+    """Read the command line and do what it says."""
     write_anything()
     app(prog_name="otel-tts")
 

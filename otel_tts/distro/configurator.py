@@ -18,7 +18,7 @@ from otel_tts.device.torch import graphs
 from otel_tts.distro import console_warnings, defaults, fork, losses, propagation, shutdown, start_line
 from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
-from otel_tts.distro.providers import Providers
+from otel_tts.distro.providers import Providers, exports_by_the_sdks
 from otel_tts.guard import contain
 from otel_tts.instrumentation.libraries import logging as log_lines
 from otel_tts.instrumentation.libraries import loguru, web
@@ -60,7 +60,7 @@ class Configurator(setup.Configurator):
             defaults.take_back(os.environ)
 
     def _start(self, settings: Settings, kwargs: Mapping[str, Any]) -> Pipeline:
-        gating = Gating(settings)
+        gating = Gating(settings, exports_by_the_sdks())
         pipeline = self._make_providers(gating, kwargs)
         clock = self._record(pipeline, settings)
         self._watch_for_losses(pipeline)

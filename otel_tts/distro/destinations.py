@@ -171,6 +171,8 @@ def _over_grpc(said: Said, endpoint: str) -> str:
 def _explain(error: Exception, name: str) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
+    if isinstance(error, setup.NotInstalled):
+        return str(error)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         return f"{text}; a package that it needs is missing or does not fit, see `{pip()} check`"

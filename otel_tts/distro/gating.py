@@ -14,12 +14,15 @@ _logger = logging.getLogger("otel_tts")
 
 
 class Gating:
-    """`stands` says whether exporters may be made at all, `state` the same for the start line."""
+    """`stands` says whether exporters may be made at all, `state` the same for the start line.
 
-    def __init__(self, settings: Settings) -> None:
+    With `the_sdks` it is tested with the encoders of the SDK's exporters too.
+    """
+
+    def __init__(self, settings: Settings, the_sdks: bool = False) -> None:
         self.stands, self.state = False, "closed"
         try:
-            self._prepare(settings)
+            self._prepare(settings, the_sdks)
         except Exception as error:
             _logger.error(
                 "otel-tts: the privacy gate cannot be made: %s. Nothing is exported, since it might carry what was "
@@ -27,12 +30,12 @@ class Gating:
                 type(error).__name__, exc_info=_logger.isEnabledFor(logging.DEBUG),
             )  # fmt: skip
 
-    def _prepare(self, settings: Settings) -> None:
+    def _prepare(self, settings: Settings, the_sdks: bool) -> None:
         from otel_tts.privacy import canary
         from otel_tts.privacy.policy import Policy
 
         self._policy = Policy.from_settings(settings)
-        if (reason := canary.check(self._policy)) is not None:
+        if (reason := canary.check(self._policy, the_sdks=the_sdks)) is not None:
             canary.refuse(self._policy, reason)
         self.stands, self.state = True, "on(canary ok)" if reason is None else "refusing"
 

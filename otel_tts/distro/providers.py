@@ -117,6 +117,12 @@ def exporter_names(signal: str) -> list[str]:
     return [name for name in names if name and name.lower() != "none"]
 
 
+def exports_by_the_sdks() -> bool:
+    """Whether an OTLP exporter of the SDK's is asked for; what a configuration file names is the SDK's."""
+    asked = ((signal, name) for signal in SIGNALS for name in exporter_names(signal))
+    return "OTEL_CONFIG_FILE" in os.environ or any(setup.is_the_sdks(*each) for each in asked)
+
+
 def attempt(signal: str, what: str, call: Callable[[], Any], exporter: str | None = None) -> Any:
     """Call, and return None where that raises: then say of which signal, by which variable, why, and what to do."""
     try:
@@ -162,6 +168,8 @@ def _not_installed(signal: str, exporter: str | None) -> str | None:
 
 
 def _explain(error: Exception, exporter: str | None) -> str:
+    if isinstance(error, setup.NotInstalled):
+        return str(error)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError) and exporter is not None:
         return f"{text} ({advice(exporter)})"

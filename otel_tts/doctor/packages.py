@@ -1,7 +1,8 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Does what is installed fit together? An engine may hold a package back that the exporters need newer: with
-descript-audiotools, which IndexTTS-2 needs, protobuf stays below 3.20, and nothing at all is exported."""
+"""Does what is installed fit together? An engine may hold back a package that otel-tts needs newer, or one that only
+OpenTelemetry's own exporters need (the extra ``otlp``): with descript-audiotools, which IndexTTS-2 needs, protobuf
+stays below 3.20, and gRPC cannot be spoken."""
 
 from __future__ import annotations
 
@@ -12,17 +13,19 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from otel_tts.commands import pip
-from otel_tts.doctor.check import FAIL, PASS, Check
+from otel_tts.doctor.check import FAIL, PASS, WARN, Check
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 _OURS: Final = "otel-tts"
+_THE_SDKS: Final = ("opentelemetry-exporter-otlp-proto-http", "opentelemetry-exporter-otlp-proto-grpc")
+"""Exporters that are there beside ours, or not."""
 
 
 @dataclass
 class Need:
-    """A package that otel-tts needs, directly or not: which versions, and who asks for which of them."""
+    """A package that is needed, directly or not: which versions, and who asks for which of them."""
 
     name: str
     version: str | None
@@ -39,19 +42,25 @@ class Need:
 
 
 def fitting(environ: Mapping[str, str]) -> Iterator[Check]:
-    """Hold the installed packages against what otel-tts and its dependencies ask for."""
-    needs = list(_needs())
-    for need in needs:
-        if unmet := need.unmet:
-            yield Check("dependencies", FAIL, _tell(need, unmet))
-    if not any(need.unmet for need in needs):
+    """Hold the installed packages against what otel-tts and its dependencies ask for.
+
+    What only the SDK's exporters lack, where they are installed, is a warning: ours do without.
+    """
+    needs, theirs = _needs(_OURS), _needs(*filter(_version, _THE_SDKS))
+    unmet = [need for need in needs.values() if need.unmet]
+    for need in unmet:
+        yield Check("dependencies", FAIL, _tell(need))
+    apart = [need for name, need in theirs.items() if name not in needs and need.unmet]
+    for need in apart:
+        yield Check("dependencies", WARN, f"for OpenTelemetry's own exporters (gRPC) alone: {_tell(need)}")
+    if not unmet and not apart:
         yield Check("dependencies", PASS, f"{len(needs)} packages are as otel-tts needs them")
 
 
-def _needs() -> Iterator[Need]:
-    """Yield every package that otel-tts needs, each once, with all that is asked of it."""
+def _needs(*distributions: str) -> dict[str, Need]:
+    """Return by its plain name every package that these need, directly or not, with all that is asked of it."""
     needs: dict[str, Need] = {}
-    waiting: list[tuple[str, str]] = [(_OURS, "")]
+    waiting: list[tuple[str, str]] = [(name, "") for name in distributions]
     seen = set(waiting)
     while waiting:
         who, extra = waiting.pop()
@@ -61,7 +70,7 @@ def _needs() -> Iterator[Need]:
             for each in {(name, ""), *((name, extra) for extra in asked.extras)} - seen:
                 seen.add(each)
                 waiting.append(each)
-    return iter(needs.values())
+    return needs
 
 
 def _requirements(distribution: str, extra: str = "") -> Iterator[Requirement]:
@@ -80,10 +89,10 @@ def _requirements(distribution: str, extra: str = "") -> Iterator[Requirement]:
             yield asked
 
 
-def _tell(need: Need, unmet: dict[str, Requirement]) -> str:
+def _tell(need: Need) -> str:
     wanted = {part for asked in need.asked.values() for part in str(asked.specifier).split(",") if part}
     installing = f"{pip()} install {shlex.quote(need.name + ','.join(sorted(wanted)))}"
-    askers = ", ".join(f"{who} {_version(who)} needs {asked.specifier or 'it'}" for who, asked in unmet.items())
+    askers = ", ".join(f"{who} {_version(who)} needs {asked.specifier or 'it'}" for who, asked in need.unmet.items())
     if need.version is None:
         return f"{need.name} is not installed, {askers}: {installing}"
     holders = ", ".join(_holders(need.name, need.version))

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from importlib import metadata
+from typing import Any
 
 from otel_tts.commands import suggest
 from otel_tts.engines import (
@@ -41,9 +43,12 @@ ENGINES: tuple[Engine, ...] = (
 """The tables that come with otel-tts."""
 
 
-def all_engines() -> tuple[Engine, ...]:
-    """Return our tables and those of installed packages; one that cannot be used is named and left out."""
-    found = known()
+def all_engines(entry_points: Callable[..., Any] | None = None) -> tuple[Engine, ...]:
+    """Return our tables and those of installed packages; one that cannot be used is named and left out.
+
+    `entry_points` is another's who has scanned the packages already, and else importlib's.
+    """
+    found = known(entry_points)
     for wrong in found:
         if isinstance(wrong, Wrong):
             _logger.warning(
@@ -53,7 +58,8 @@ def all_engines() -> tuple[Engine, ...]:
     return tuple(engine for engine in found if isinstance(engine, Engine))
 
 
-def known() -> tuple[Engine | Wrong, ...]:
+def known(entry_points: Callable[..., Any] | None = None) -> tuple[Engine | Wrong, ...]:
     """Return our tables, and what installed packages bring: tables, and what is wrong with those that are none."""
-    points = contain("engines", metadata.entry_points, group=GROUP) or ()
+    scan: Callable[..., Any] = entry_points or metadata.entry_points
+    points = contain("engines", scan, group=GROUP) or ()
     return (*ENGINES, *(found for point in points if (found := contain(f"engine {point.name}", load, point))))

@@ -8,13 +8,16 @@ thread.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
-
-import numpy as np
 
 from otel_tts import names
 from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Load
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 _SPEAKERS = 1024
 _KINDS = ("vits", "matcha", "kokoro", "kitten", "zipvoice", "pocket", "supertonic")

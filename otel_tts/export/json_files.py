@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from opentelemetry.exporter.otlp.common._aggregation import _get_aggregation, _get_temporality
 from opentelemetry.exporter.otlp.json.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.json.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
@@ -23,7 +22,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_tts.export import shared_folder
+from otel_tts.export import metric_preferences, shared_folder
 from otel_tts.export.own_file import OwnFile
 
 NAME: Final = "otel_tts_file"
@@ -77,7 +76,7 @@ class MetricFile(MetricExporter):
 
     def __init__(self) -> None:
         """Raises OSError, with a message for people, where the folder cannot be written to."""
-        super().__init__(_get_temporality(None), _get_aggregation(None))
+        super().__init__(metric_preferences.temporality(), metric_preferences.aggregation())
         self.file = _prepared("metrics")
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:

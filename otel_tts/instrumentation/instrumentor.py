@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.util._importlib_metadata import entry_points  # pyright: ignore[reportUnknownVariableType]
 
 from otel_tts.engines.known import all_engines
 from otel_tts.guard import contain
@@ -30,7 +31,7 @@ class SpeechInstrumentor(BaseInstrumentor):
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        for engine in all_engines():
+        for engine in all_engines(entry_points):  # pyright: ignore[reportUnknownArgumentType]
             contain(f"engine {engine.name}", watch, engine)
         contain("onnxruntime", watch_onnxruntime)
         contain("postprocess", watch_postprocess)

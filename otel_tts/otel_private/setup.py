@@ -19,6 +19,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.util._importlib_metadata import entry_points  # pyright: ignore[reportUnknownVariableType]
 
 from otel_tts.commands import installing
 from otel_tts.otel_private.pipeline import SIGNALS
@@ -30,7 +31,14 @@ Attempt = Callable[[str, Callable[[], Any]], Any]
 OURS: Final = "otel_tts_otlp"
 _OTLP: Final = "otlp"
 _SDKS_OVER_HTTP: Final = "otlp_proto_http"
+_SDKS_OVER_GRPC: Final = "otlp_proto_grpc"
+_THE_SDKS: Final = frozenset({_SDKS_OVER_HTTP, _SDKS_OVER_GRPC})
 _CREDENTIALS: Final = re.compile(r"OTEL_PYTHON_EXPORTER_OTLP_HTTP_(\w+_)?CREDENTIAL_PROVIDER")
+_logger = logging.getLogger("otel_tts")
+
+
+class NotInstalled(RuntimeError):
+    """What is asked for comes with an extra that is not installed, and nothing can stand in for it."""
 
 
 def load_exporter(signal: str, name: str) -> type[Any]:
@@ -38,23 +46,65 @@ def load_exporter(signal: str, name: str) -> type[Any]:
 
     ``otlp`` goes by its protocol. Over HTTP it is ours, but where the user asks for something that only the SDK's does.
     """
-    found_by = _entry_point(name, signal)
-    if name == _OTLP and found_by == _SDKS_OVER_HTTP and not _asks_for_the_sdks(os.environ):
-        found_by = OURS
+    found_by = _asked_for(name, signal)
+    if found_by in _THE_SDKS and not _is_installed(signal, found_by):
+        found_by = _stand_in(signal, found_by)
     wanted: list[Any] = [[found_by] if s == signal else [] for s in SIGNALS]
     (found,) = (kind for kinds in sdk._import_exporters(*wanted) for kind in kinds.values())
     return found
 
 
-def _entry_point(name: str, signal: Any) -> str:
-    return sdk._get_exporter_entry_point(name, signal)
+def is_the_sdks(signal: str, name: str) -> bool:
+    """Whether `load_exporter` gives an OTLP exporter of the SDK's. False for what it has none for."""
+    try:
+        found_by = _asked_for(name, signal)
+    except RuntimeError:
+        return False
+    return found_by in _THE_SDKS and _is_installed(signal, found_by)
+
+
+def _asked_for(name: str, signal: Any) -> str:
+    found_by = sdk._get_exporter_entry_point(name, signal)
+    if name == _OTLP and found_by == _SDKS_OVER_HTTP and not _asks_for_the_sdks(os.environ):
+        return OURS
+    return found_by
+
+
+def _is_installed(signal: str, entry_point: str) -> bool:
+    return bool(entry_points(group=f"opentelemetry_{signal}_exporter", name=entry_point))
+
+
+def _stand_in(signal: str, missing: str) -> str:
+    """Return what sends in the place of an exporter of the SDK's. Raises NotInstalled where ours cannot."""
+    if missing == _SDKS_OVER_GRPC:
+        raise NotInstalled(
+            f"gRPC is spoken by OpenTelemetry's own exporter, which is not installed; {installing('otlp')}, or name an "
+            f"OTLP receiver over HTTP (port 4318, OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf). Until then no {signal} "
+            "leave this way"
+        )
+    if name := _credentials(os.environ):
+        raise NotInstalled(
+            f"{name} is for OpenTelemetry's own exporter, which is not installed; {installing('otlp')}. Until then no "
+            f"{signal} leave this way"
+        )
+    _logger.warning(
+        "otel-tts: %s: OpenTelemetry's own exporter over HTTP is asked for and not installed; %s. Until then ours "
+        "sends the same",
+        signal, installing("otlp"),
+    )  # fmt: skip
+    return OURS
 
 
 def _asks_for_the_sdks(environ: Mapping[str, str]) -> bool:
     """Whether sessions of requests are to log in, or exporters to measure themselves."""
     if environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() == "true":
         return True
-    return any(value and _CREDENTIALS.fullmatch(name) for name, value in environ.items())
+    return _credentials(environ) is not None
+
+
+def _credentials(environ: Mapping[str, str]) -> str | None:
+    """Return the variable that names a credential provider."""
+    return next((name for name, value in environ.items() if value and _CREDENTIALS.fullmatch(name)), None)
 
 
 def make_tracer_provider(resource: Resource, attempt: Attempt) -> TracerProvider:

@@ -3,7 +3,8 @@
 """The privacy gate's self-test at start: a sentence that nobody may see is put everywhere where text can stand.
 
 Spans, log records and metrics with it run through real SDK providers in memory, through the same gate with the same
-policy, and are encoded as OTLP; then the bytes are searched. If the sentence is found, or the gate is so broken that
+policy, and are encoded as OTLP, by our encoders and by the SDK's where its exporters are used; then the bytes are
+searched. If the sentence is found, or the gate is so broken that
 clean telemetry does not pass either, nothing may leave: `refuse`.
 """
 
@@ -13,7 +14,7 @@ import base64
 import logging
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -34,6 +35,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 
 from otel_tts import guard, names
+from otel_tts.export.log_bytes import LogEncoder
+from otel_tts.export.metric_bytes import MetricEncoder
+from otel_tts.export.span_bytes import SpanEncoder
 from otel_tts.privacy import allowed, gate
 from otel_tts.privacy.policy import Policy
 
@@ -42,23 +46,32 @@ _logger = logging.getLogger("otel_tts")
 _APP: Final = "canary.app"
 _SCOPES: Final = (names.SCOPE, _APP, "opentelemetry.instrumentation.system_metrics")
 _HAN: Final = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
+Encode = Callable[[Any, Any, Any], Iterator[bytes]]
+"""Takes spans, log records and metrics."""
 _CLEAN_SPAN: Final = f"{names.STAGE_PREFIX}{names.Stage.VOCODER}"
 
 
 def check(
-    policy: Policy, tracer_provider: Any = None, meter_provider: Any = None, logger_provider: Any = None
+    policy: Policy,
+    tracer_provider: Any = None,
+    meter_provider: Any = None,
+    logger_provider: Any = None,
+    *,
+    the_sdks: bool = False,
 ) -> str | None:
     """Return None if the gate holds, else in plain words what is wrong.
 
-    With the process's providers it also looks that each of their exporters stands behind a gate. An error inside the
-    test is a reason too: what cannot be checked is not trusted.
+    It is encoded by our exporters' encoders, and with `the_sdks` by those of the SDK's exporters too. With the
+    process's providers it also looks that each of their exporters stands behind a gate. An error inside the test is a
+    reason too: what cannot be checked is not trusted.
     """
     if bare := gate.ungated(tracer_provider, meter_provider, logger_provider):
         return f"exporters without a gate: {', '.join(bare)}"
     trial = policy.trial()
     try:
+        encoders = (_ours, *_sdks()) if the_sdks else (_ours,)
         for sentence, marker in _sentences():
-            exported = b"\n".join(_send_everywhere(trial, sentence))
+            exported = b"\n".join(_send_everywhere(trial, sentence, encoders))
             if found := _find(marker, exported):
                 return f"a test sentence got through the privacy gate ({found})"
             if _CLEAN_SPAN.encode() not in exported or names.REQUESTS.name.encode() not in exported:
@@ -104,12 +117,8 @@ def _find(marker: str, exported: bytes) -> str | None:
     return next((form for form, pattern in forms.items() if pattern in exported), None)
 
 
-def _send_everywhere(policy: Policy, text: str) -> Iterator[bytes]:
+def _send_everywhere(policy: Policy, text: str, encoders: Sequence[Encode]) -> Iterator[bytes]:
     """Yield the OTLP bytes of spans, log records and metrics that carry `text` in every place."""
-    # Encoders late: only the check at start needs them here, and OTLP exporters have them loaded already.
-    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-    from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
     def everywhere(*keys: str) -> dict[str, Any]:
         return {key: text for key in keys if not _is_free(key, policy)}
@@ -122,10 +131,36 @@ def _send_everywhere(policy: Policy, text: str) -> Iterator[bytes]:
     )
     attributes |= {key: [text] for key in everywhere("gen_ai.input.messages", "process.command_args")}
     spans, context = _spans(policy, resource, attributes, text)
-    yield encode_spans(spans).SerializeToString()
-    yield encode_logs(_logs(policy, resource, attributes, text)).SerializeToString()
-    for data in _metrics(policy, resource, attributes, text, context):
-        yield encode_metrics(data).SerializeToString()
+    logs, metrics = _logs(policy, resource, attributes, text), _metrics(policy, resource, attributes, text, context)
+    for encode in encoders:
+        yield from encode(spans, logs, metrics)
+
+
+def _ours(spans: Any, logs: Any, metrics: Any) -> Iterator[bytes]:
+    count = sum(len(scope.metrics) for part in metrics.resource_metrics for scope in part.scope_metrics)
+    encoders: Any = (SpanEncoder(), LogEncoder(), MetricEncoder())
+    for encoder, items, asked in zip(encoders, (spans, logs, metrics), (len(spans), len(logs), count), strict=True):
+        content, encoded = encoder.encode(items)
+        if encoded != asked:  # left out is what has no form there, which says nothing of whether it may leave
+            raise ValueError(f"{asked - encoded} of {asked} items cannot be encoded")
+        yield content
+
+
+def _sdks() -> tuple[Encode, ...]:
+    """Return the SDK's way; nothing where it cannot be imported, since its exporters cannot be made then either."""
+    try:
+        from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+        from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    except ImportError:
+        return ()
+
+    def encode(spans: Any, logs: Any, metrics: Any) -> Iterator[bytes]:
+        yield encode_spans(spans).SerializeToString()
+        yield encode_logs(logs).SerializeToString()
+        yield encode_metrics(metrics).SerializeToString()
+
+    return (encode,)
 
 
 def _is_free(key: str, policy: Policy) -> bool:
@@ -178,9 +213,7 @@ def _logs(policy: Policy, resource: Resource, attributes: dict[str, Any], text: 
     return memory.get_finished_logs()
 
 
-def _metrics(
-    policy: Policy, resource: Resource, attributes: dict[str, Any], text: str, context: Context
-) -> Iterator[Any]:
+def _metrics(policy: Policy, resource: Resource, attributes: dict[str, Any], text: str, context: Context) -> Any:
     reader = InMemoryMetricReader()
     views = [
         View(instrument_name="canary.view", attribute_keys=set()),
@@ -197,4 +230,4 @@ def _metrics(
     meter = provider.get_meter(_APP)
     meter.create_counter("canary.view", unit, text).add(1, attributes, context)
     meter.create_histogram("canary.exponential", unit, text).record(1.0, attributes, context)
-    yield reader.get_metrics_data()
+    return reader.get_metrics_data()

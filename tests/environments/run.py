@@ -38,6 +38,7 @@ class Environment:
 
 ENVIRONMENTS = {
     "torch": Environment(("tests/torch_cpu", "tests/unit/device/test_real_torch.py"), 10),
+    "protobuf3": Environment(("tests/protobuf3",), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
     "services": Environment(("tests/services",), 2),
     "web": Environment(("tests/web_routes",), 1),

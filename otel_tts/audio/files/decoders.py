@@ -24,12 +24,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_tts.audio.files.header import ContainerFacts
 from otel_tts.audio.samples.meter import AudioMeter
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 BUDGET_S: Final = 2.0
 """Seconds of work on one file in this process; what is decoded by then has to do."""

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, BinaryIO
 
 from otel_tts.audio.files.decoders import BUDGET_S, MAX_DURATION_S
 from otel_tts.audio.files.wav import Samples
 from otel_tts.audio.samples.meter import AudioMeter
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 
 def measure(file: BinaryIO, samples: Samples, meter: AudioMeter, clock: Callable[[], float] = time.monotonic) -> None:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import array
 import math
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[Any]
+else:
+    from otel_tts.late_numpy import np
+
+    Numbers = Any
 
 MAX_CHANNELS = 8
 
-ENCODINGS = {"pcm16": np.dtype("<i2"), "float32": np.dtype("<f4")}
-"""What may be in samples that are bytes."""
-
-Numbers = npt.NDArray[Any]
+ENCODINGS = {"pcm16": ("<i2", 2), "float32": ("<f4", 4)}
+"""What may be in samples that are bytes: numpy's type, and the bytes of one."""
 
 
 class Layout(NamedTuple):
@@ -60,7 +65,7 @@ def level_of(dtype: np.dtype[Any], scale: float | None) -> Level | None:
 def array_of(samples: object) -> Numbers | None:
     """The samples as an array on the host, a view where possible; None when they are not readable without harm."""
     if isinstance(samples, np.ndarray):
-        return cast(Numbers, samples)
+        return cast("Numbers", samples)
     try:
         if hasattr(samples, "detach"):
             return _host_tensor(samples)
@@ -88,7 +93,7 @@ def _host_tensor(tensor: Any) -> Numbers | None:
         values = tensor.numpy()
     except TypeError:  # bfloat16 has no counterpart in numpy
         values = tensor.float().numpy()
-    return cast(Numbers, values) if isinstance(values, np.ndarray) else None
+    return cast("Numbers", values) if isinstance(values, np.ndarray) else None
 
 
 def _array_of_list(samples: list[object]) -> Numbers | None:

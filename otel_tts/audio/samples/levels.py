@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import copy
 import math
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from otel_tts.audio.samples.arrays import Level, Numbers
 from otel_tts.audio.samples.silence import SilenceTracker
 from otel_tts.audio.thresholds import Thresholds
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Samples = npt.NDArray[np.float64]
+    Mask = npt.NDArray[np.bool_]
+else:
+    from otel_tts.late_numpy import np
+
 BLOCK_S = 0.25
 BLOCK_FRAMES = 6000  # of audio whose rate is not known
 BLOCK_VALUES = 1 << 16  # bounds memory (half a megabyte) for high rates and many channels
-
-Samples = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 class Levels:

@@ -7,14 +7,17 @@ from __future__ import annotations
 import collections
 import threading
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_tts.audio.samples.arrays import ENCODINGS, Layout, Numbers, array_of, layout_of, rate_of, shape_of
 from otel_tts.audio.samples.meter import AudioFacts, AudioMeter
 from otel_tts.audio.samples.playout import Playout
 from otel_tts.audio.thresholds import DEFAULTS, Thresholds
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 MAX_PENDING: Final = 64 * 1024 * 1024
 """Bytes of copied samples that may wait in the process; beyond it audio is measured on the request's own time."""
@@ -122,8 +125,8 @@ class Sound:
         self, data: bytes | bytearray | memoryview, encoding: str, channels: int, sample_rate: int | None = None
     ) -> int | None:
         """Take samples as bytes (see `arrays.ENCODINGS`), cut anywhere. Return the frames that are whole by now."""
-        data, dtype = self._rest + bytes(data), ENCODINGS[encoding]
-        usable = len(data) - len(data) % (dtype.itemsize * channels)
+        data, (dtype, size) = self._rest + bytes(data), ENCODINGS[encoding]
+        usable = len(data) - len(data) % (size * channels)
         self._rest = data[usable:]
         values = np.frombuffer(data[:usable], dtype)
         return self.add(values if channels == 1 else values.reshape(-1, channels), sample_rate)

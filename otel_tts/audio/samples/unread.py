@@ -8,9 +8,12 @@ import functools
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 _MOST: Final = 8
 """Names that are listed."""

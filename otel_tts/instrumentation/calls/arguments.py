@@ -9,14 +9,17 @@ import inspect
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
-
-import numpy as np
 
 from otel_tts.audio.samples.arrays import rate_of
 from otel_tts.engines.table import Call, Reader
 from otel_tts.guard import contain
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 Where = str | int | float | Callable[[Any], Any] | None
 """A place in a result, as `Chunk` names it."""

@@ -47,6 +47,7 @@ class Counted(io.FileIO):
         return data
 
 
+@pytest.mark.thorough
 @pytest.mark.requires("ffmpeg")
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "flac", "opus"])
 def test_of_an_hour_only_the_header_is_read(tmp_path: Path, monkeypatch, suffix: str) -> None:

@@ -74,6 +74,7 @@ def test_a_property_with_too_many_values_is_an_id() -> None:
     assert shared.slow(period).named[0].name == names.DEVICE_FALLBACK
 
 
+@pytest.mark.thorough
 def test_with_forty_properties_time_grows_no_faster_than_the_number_of_requests() -> None:
     """Ten and fifty thousand here; a million took 6 s, and 224 MB, after a minute of putting them in."""
     usual = list(hour(8, "language", 2000))

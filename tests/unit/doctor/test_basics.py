@@ -152,7 +152,7 @@ def dependencies(folder: Path) -> list[tuple[str, str]]:
     )  # fmt: skip
     found = [(check["status"], check["detail"]) for check in json.loads(done.stdout)["checks"]
              if check["name"] == "dependencies"]  # fmt: skip
-    assert done.returncode == 1 or all(status == "pass" for status, _ in found)
+    assert done.returncode == 1 or all(status in ("pass", "warn") for status, _ in found)
     return found
 
 
@@ -161,13 +161,13 @@ def test_packages_that_fit_are_well(tmp_path: Path) -> None:
     assert status == "pass" and "packages are as otel-tts needs them" in detail
 
 
-def test_a_protobuf_that_an_engine_holds_back_is_found(tmp_path: Path) -> None:
+def test_a_protobuf_that_an_engine_holds_back_concerns_the_sdks_exporters_alone(tmp_path: Path) -> None:
     install(tmp_path, "protobuf", "3.19.6")
     install(tmp_path, "descript-audiotools", "0.7.2", "protobuf (<3.20,>=3.9.2)", "tensorboard", "no such (syntax")
     install(tmp_path, "bystander", "1.0", "protobuf>=3")
     ((status, detail),) = dependencies(tmp_path)
-    assert status == "fail"
-    assert detail.startswith("protobuf 3.19.6 is installed, ") and "opentelemetry-proto" in detail
+    assert status == "warn"
+    assert "own exporters (gRPC) alone: protobuf 3.19.6 is installed, " in detail and "opentelemetry-proto" in detail
     assert " install 'protobuf" in detail and ">=5.0" in detail
     assert detail.endswith("Held back by descript-audiotools 0.7.2 (<3.20,>=3.9.2): see docs/known-issues.md")
 

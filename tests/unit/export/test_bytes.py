@@ -299,6 +299,7 @@ def test_what_is_remembered_is_bounded_and_what_is_in_use_stays() -> None:
     assert memory.get(0) == b"x" and memory.get(999) == b"x" and memory.get(500) is None
 
 
+@pytest.mark.thorough
 def test_a_million_attributes() -> None:
     many = {f"k{number}": number for number in range(1_000_000)}
     content, count = SpanEncoder().encode([span(attributes=many)])

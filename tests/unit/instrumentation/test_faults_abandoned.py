@@ -110,6 +110,7 @@ def test_left_after_one_item(engine, seen, kind, leave) -> None:
     assert abandon(seen, lambda: leave(getattr(engine, kind)("abc"))) == EACH
 
 
+@pytest.mark.thorough
 def test_ten_thousand_of_all_kinds(engine, seen) -> None:
     ways = itertools.cycle([(kind, leave) for kind in ("stream", "later") for leave in (drop, close, id, list)])
 

@@ -138,6 +138,7 @@ async def nested(engine: Any) -> Any:
     return await (await engine.alater(TEXT))
 
 
+@pytest.mark.thorough
 def test_a_fault_at_any_line_changes_no_audio_and_no_exception(engine) -> None:
     check(lambda: speak(engine))
 
@@ -183,6 +184,7 @@ def test_running_a_session_of_onnxruntime(world, tts) -> None:
     seen.drain()
 
 
+@pytest.mark.thorough
 def test_a_generator_of_piper(world, joe) -> None:
     from piper import SynthesisConfig
 
@@ -197,6 +199,7 @@ def test_a_generator_of_piper(world, joe) -> None:
     seen.drain()
 
 
+@pytest.mark.thorough
 def test_answers_of_a_web_service(engine, monkeypatch) -> None:
     app = Starlette(routes=[
         Route("/whole", lambda request: Response(engine.say(TEXT).tobytes(), media_type="audio/l16")),

@@ -50,6 +50,37 @@ def test_exporters_are_found_by_name_and_protocol(monkeypatch: pytest.MonkeyPatc
         setup.load_exporter("metrics", "pigeon")
 
 
+def test_without_the_extra_ours_stand_in_where_they_can(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the environment without the SDK's exporters (tests/protobuf3) shows as a whole."""
+
+    def ours_alone(**asked: str) -> list[str]:
+        return [asked["name"]] if asked["name"] == "otel_tts_otlp" else []
+
+    monkeypatch.setattr(setup, "entry_points", ours_alone)
+    assert setup.load_exporter("logs", "otlp_proto_http").__module__ == "otel_tts.export.exporters"
+    assert "[otlp]" in caplog.text and "Until then ours sends the same" in caplog.text
+    for name, value, exporter in (
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "otlp"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "mine", "otlp_proto_http"),
+    ):
+        with monkeypatch.context() as wanted:
+            wanted.setenv(name, value)
+            assert not setup.is_the_sdks("logs", exporter)
+            with pytest.raises(setup.NotInstalled, match=r"\[otlp\].*Until then no logs leave"):
+                setup.load_exporter("logs", exporter)
+
+
+@pytest.mark.parametrize(
+    ("exporter", "is_theirs"),
+    [("otlp", False), ("otlp_proto_http", True), ("otlp_proto_grpc", True), ("console", False), ("pigeon", False)],
+)
+def test_whose_exporter_it_is(exporter: str, is_theirs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    assert setup.is_the_sdks("traces", exporter) == is_theirs
+
+
 def test_providers_take_what_variables_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     resource = Resource({"service.name": "a"})

@@ -46,6 +46,53 @@ def same(*values: Any) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def test_it_sings_through_the_sdks_encoders_where_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry.exporter.otlp.proto.common import trace_encoder
+
+    real, sung = trace_encoder.encode_spans, []
+
+    def listen(spans: Any) -> Any:
+        sung.append(len(spans))
+        return real(spans)
+
+    monkeypatch.setattr(trace_encoder, "encode_spans", listen)
+    assert canary.check(counting(Policy())) is None and not sung
+    assert canary.check(counting(Policy()), the_sdks=True) is None and sung
+
+
+@pytest.mark.parametrize("the_sdks", [False, True])
+def test_what_only_an_encoder_lets_out_is_found(the_sdks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The encoder reads something that the gate does not look at."""
+
+    def leak(*_: Any) -> Any:
+        yield from real(*_)
+        yield _marker[0].encode()
+
+    real, _marker = canary._ours, [""]
+    sentences = canary._sentences
+
+    def remember() -> Any:
+        for sentence, marker in sentences():
+            _marker[0] = marker
+            yield sentence, marker
+
+    monkeypatch.setattr(canary, "_sentences", remember)
+    monkeypatch.setattr(canary, *(("_sdks", lambda: (leak,)) if the_sdks else ("_ours", leak)))
+    assert "got through" in (canary.check(counting(Policy()), the_sdks=the_sdks) or "")
+
+
+def test_what_cannot_be_encoded_is_not_taken_for_clean(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise TypeError
+
+    monkeypatch.setattr(canary.SpanEncoder, "_span", fail)
+    with caplog.at_level(logging.CRITICAL + 1, "otel_tts"):
+        assert canary.check(counting(Policy())) == "the test of the privacy gate failed with ValueError"
+    guard.faults.clear()
+
+
 BREAKS: dict[str, Callable[..., Any]] = {
     "attributes": same,
     "labels": lambda labels, scope: labels,

@@ -317,6 +317,7 @@ def test_a_stage_that_is_a_generator_ends_with_it(world) -> None:
     assert here.span("tts.vocoder").status.is_unset
 
 
+@pytest.mark.thorough
 def test_ten_thousand_abandoned_streams_leave_nothing_open_and_no_memory(world) -> None:
     here = world(sampler=trace_off())
 

@@ -139,6 +139,7 @@ def test_only_who_has_the_address_is_answered(served: PageServer) -> None:
     assert served.server_address[0] == "127.0.0.1" and len(token) >= 32
 
 
+@pytest.mark.thorough
 def test_a_hundred_thousand_requests_are_a_page() -> None:
     (made,) = page.of_trace(spans_of(one()))
     assert len(page.listed([made] * 100_000)) < 60e6

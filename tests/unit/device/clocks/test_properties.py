@@ -19,6 +19,7 @@ from tests.unit.support.fakecuda import MS, FakeDevice
 SEEDS = range(20)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("memory", [False, True], ids=["clock", "clock and memory"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_ten_thousand_random_requests_in_all(seed: int, memory: bool) -> None:
@@ -91,6 +92,7 @@ devices = st.fixed_dictionaries(
 pauses = st.lists(st.sampled_from([0, 1, 50, 900, 4_000, 29_000, 31_000, 3_600_000]), min_size=1, max_size=25)
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(device=devices, pauses=pauses, wander=st.floats(-0.02, 0.02), seed=st.integers(0, 2**16))
 def test_no_bound_is_exceeded_whatever_the_device_and_the_pauses(device, pauses, wander, seed) -> None:
