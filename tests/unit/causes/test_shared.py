@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import pytest
 from simulated import hour
 
 from otel_tts import names
