@@ -20,6 +20,26 @@ T = TypeVar("T")
 Job = Callable[[], object]
 
 
+class _Line:
+    """The jobs of one thread, from its start to a fork; its thread knows no other."""
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[tuple[Job, threading.Event]] = SimpleQueue()
+        # A collection in the middle of one job may ask for another, and a signal's handler may wait for all.
+        self.idle = threading.Condition(threading.RLock())
+        self.open = 0
+
+    def take(self) -> tuple[Job, threading.Event]:
+        """Wait for the next job."""
+        return self.jobs.get()
+
+    def note_done(self) -> None:
+        """One job is done."""
+        with self.idle:
+            self.open -= 1
+            self.idle.notify_all()
+
+
 class Worker:
     """One daemon thread that does jobs in their order, started with the first of them or by `start`.
 
@@ -28,37 +48,32 @@ class Worker:
 
     def __init__(self, name: str, place: str) -> None:
         self._name, self._place = name, place
-        self.renew()
+        self._line = _Line()
+        self._thread: threading.Thread | None = None
 
     def renew(self) -> list[Job]:
         """Begin anew, as in a forked child, which has none of its parent's threads; return what nobody has begun."""
-        jobs: SimpleQueue[tuple[Job, threading.Event]] | None = getattr(self, "_jobs", None)
-        left = [jobs.get_nowait()[0] for _ in range(jobs.qsize())] if jobs is not None else []
-        self._jobs: SimpleQueue[tuple[Job, threading.Event]] = SimpleQueue()
-        # A collection in the middle of one job may ask for another, and a signal's handler may wait for all.
-        self._idle = threading.Condition(threading.RLock())
-        self._open = 0
-        self._thread: threading.Thread | None = None
-        return left
+        before, self._line, self._thread = self._line, _Line(), None
+        return [before.jobs.get_nowait()[0] for _ in range(before.jobs.qsize())]
 
     def start(self) -> None:
         """Start the thread now. Raises RuntimeError where no more threads can be had."""
         if self._thread is None:
-            thread = threading.Thread(target=self._work, args=(self._jobs,), name=self._name, daemon=True)
+            thread = threading.Thread(target=self._work, args=(self._line,), name=self._name, daemon=True)
             thread.start()
             self._thread = thread  # known once it runs: else the next job tries again
 
     @property
     def open(self) -> int:
         """Jobs that are not done."""
-        return self._open
+        return self._line.open
 
     def put(self, job: Job) -> threading.Event:
         """Let `job` be done; the event says that it is. Raises as `start`: then it waits for a later one's thread."""
-        done = threading.Event()
-        with self._idle:
-            self._open += 1
-        self._jobs.put((job, done))
+        done, line = threading.Event(), self._line
+        with line.idle:
+            line.open += 1
+        line.jobs.put((job, done))
         self.start()
         return done
 
@@ -67,7 +82,7 @@ class Worker:
 
         Where no thread can be had it is called here.
         """
-        if self._open:
+        if self._line.open:
             return None
         answer: list[T] = []
         try:
@@ -79,19 +94,18 @@ class Worker:
 
     def idle(self, seconds: float) -> bool:
         """Wait until every job is done, for at most `seconds`; say whether that is so."""
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._open, seconds)
+        line = self._line
+        with line.idle:
+            return line.idle.wait_for(lambda: not line.open, seconds)
 
-    def _work(self, jobs: SimpleQueue[tuple[Job, threading.Event]]) -> None:
-        while jobs is self._jobs:
-            job, done = jobs.get()
+    def _work(self, line: _Line) -> None:
+        while line is self._line:
+            job, done = line.take()
             try:
                 contain(self._place, job)
             finally:
                 del job  # an idle thread keeps nothing alive
-                with self._idle:
-                    self._open -= 1
-                    self._idle.notify_all()
+                line.note_done()
                 done.set()
 
 
