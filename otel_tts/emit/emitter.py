@@ -106,9 +106,8 @@ class Emitter:
         """Handle a record on its own thread: there is no other any more."""
         self._times.start(record)
         self._times.is_ready(record, give_up=True)
-        if not self._lock.acquire(
-            timeout=_AT_THE_END_S
-        ):  # an exporter hangs, or a collection in here has ended `record`
+        # In vain where an exporter hangs, or a collection in here has ended `record`.
+        if not self._lock.acquire(timeout=_AT_THE_END_S):
             self.recorder.dropped["closed"] += 1
             record.discard()
             return
