@@ -272,6 +272,16 @@ def get(app: Any, path: str = "/speech?text=hello") -> httpx.Response:
     return asyncio.run(ask())
 
 
+@pytest.fixture
+def http_names_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTelemetry reads which names of HTTP are wanted once in a process: another test may have been first."""
+    from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability as Stability
+
+    monkeypatch.setattr(Stability, "_initialized", False)
+    monkeypatch.setattr(Stability, "_OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING", {})
+
+
+@pytest.mark.usefixtures("http_names_unread")
 @pytest.mark.parametrize("served", [False, True], ids=["new", "served before"])
 def test_a_service_is_hooked_as_by_the_launcher_until_the_end(served: bool) -> None:
     app = service()
@@ -284,8 +294,7 @@ def test_a_service_is_hooked_as_by_the_launcher_until_the_end(served: bool) -> N
             assert get(app).headers["x-request-id"] == "web-1"
             server = telemetry.span("GET /speech")
             assert telemetry.span("text_to_speech m").parent.span_id == server.context.span_id
-            status = {"http.response.status_code", "http.status_code"} & server.attributes.keys()  # once per process
-            assert [server.attributes[name] for name in status] == [200]
+            assert server.attributes["http.response.status_code"] == 200
             assert server.attributes["request_id"] == "web-1"
             assert "hello" not in telemetry.everything()
     if not served:
