@@ -24,7 +24,7 @@ from tests.unit.support.recordings import cut, encode, spoil, tone
 SECONDS = 3.0
 HEARD = AudioFacts(SECONDS, 24000, 1, int(SECONDS * 24000), silence_ratio=0.0)
 
-pytestmark = pytest.mark.requires("ffmpeg", "ffprobe", "sox", "espeak-ng")
+pytestmark = [pytest.mark.requires("ffmpeg", "ffprobe", "sox", "espeak-ng"), pytest.mark.thorough]
 
 
 def facts_of(path: Path, measure: bool = True) -> FileFacts:

@@ -18,6 +18,8 @@ from tests.store_contracts.documented import FakeLoki, FakeTempo, served
 from tests.store_contracts.of_logs import LogContract
 from tests.store_contracts.of_traces import TraceContract
 
+pytestmark = pytest.mark.thorough  # hundreds of answers: not part of make check
+
 
 class Sent:
     """What is sent is there at once."""
