@@ -7,11 +7,12 @@ That may be on a thread of ours, so a fork waits for it: the locks of a half-don
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from importlib import import_module
 from typing import Any, Final
+
+from otel_tts import forking
 
 _KINDS: Final = frozenset({"floating", "generic", "integer", "ndarray", "number"})
 """Asked for by ``isinstance`` alone: nothing is of these kinds where numpy is not loaded."""
@@ -60,7 +61,4 @@ def _renew() -> None:
     _importing = threading.RLock()
 
 
-# Not in the register of `forking`, which comes to its turn after the SDK's own hooks only if it begins after them, and
-# this is imported before.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_renew)
+forking.register("numpy", hold=_hold, release=_release, renew=_renew)
