@@ -20,8 +20,9 @@ from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers, exports_by_the_sdks
 from otel_tts.guard import contain
+from otel_tts.instrumentation.edges import asgi
 from otel_tts.instrumentation.libraries import logging as log_lines
-from otel_tts.instrumentation.libraries import loguru, web
+from otel_tts.instrumentation.libraries import loguru
 from otel_tts.otel_private import setup
 from otel_tts.otel_private.pipeline import SIGNALS, Pipeline, already_set, global_pipeline
 from otel_tts.settings import Settings
@@ -104,8 +105,8 @@ class Configurator(setup.Configurator):
 
     def _instrument_the_edges(self, pipeline: Pipeline) -> None:
         if (add := getattr(pipeline.traces, "add_span_processor", None)) is not None:
-            add(web.RequestSpans())
-        web.instrument(before_end=shutdown.flush)
+            add(asgi.RequestSpans())
+        asgi.instrument(before_end=shutdown.flush)
         log_lines.instrument()
         loguru.instrument()
 
@@ -122,7 +123,7 @@ def forget() -> None:
     shutdown.uninstall()
     fork.uninstall()
     losses.forget()
-    web.uninstrument()
+    asgi.uninstrument()
     log_lines.uninstrument()
     loguru.uninstrument()
     graphs.unwatch_torch()

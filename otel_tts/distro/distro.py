@@ -16,7 +16,7 @@ from wrapt import register_post_import_hook
 from otel_tts import settings
 from otel_tts.distro import console_warnings, defaults
 from otel_tts.guard import contain
-from otel_tts.instrumentation.libraries import fastapi as fastapi_options
+from otel_tts.instrumentation.edges import fastapi as fastapi_options
 
 _logger = logging.getLogger("otel_tts")
 

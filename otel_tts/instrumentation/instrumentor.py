@@ -12,8 +12,8 @@ from opentelemetry.util._importlib_metadata import entry_points  # pyright: igno
 
 from otel_tts.engines.known import all_engines
 from otel_tts.guard import contain
+from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.libraries import threads
-from otel_tts.instrumentation.libraries.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.gradio import unwatch_gradio, watch_gradio
 from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime

@@ -33,7 +33,7 @@ class Request:
     WebSocket, of which each utterance is asked for when it begins; `numbers` are theirs. `answers`: its answer passes
     the edge and is worth waiting for; the edge notes in `ended` (perf_counter_ns) when it was handed to the server as a
     whole, or when its client `left` before that. `syntheses` counts those that were made for it. `body` is what passes
-    of its answer, where that is audio (see `libraries/answer_audio.py`). `offered`: the id that it had before the
+    of its answer, where that is audio (see `edges/answer_audio.py`). `offered`: the id that it had before the
     application answered with another one.
     """
 

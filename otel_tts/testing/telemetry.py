@@ -33,8 +33,8 @@ from otel_tts.emit.emitter import Emitter
 from otel_tts.engines import form
 from otel_tts.engines.table import Engine
 from otel_tts.instrumentation import tables
+from otel_tts.instrumentation.edges import asgi, fastapi
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
-from otel_tts.instrumentation.libraries import fastapi, web
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
 from otel_tts.privacy import gate
@@ -157,9 +157,9 @@ class Telemetry:
     def _hook_everything(self) -> None:
         self._undo.callback(SpeechInstrumentor().uninstrument)
         SpeechInstrumentor().instrument(skip_dep_check=True)
-        self.tracers.add_span_processor(web.RequestSpans())
-        self._undo.callback(web.uninstrument)
-        web.instrument()
+        self.tracers.add_span_processor(asgi.RequestSpans())
+        self._undo.callback(asgi.uninstrument)
+        asgi.instrument()
 
     def _serve(self, app: Any) -> None:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor

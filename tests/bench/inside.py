@@ -84,7 +84,9 @@ def cleaner(voices: tuple[str, ...]) -> Any:
 
 def web_edge() -> Any:
     """The module that puts the edge into web applications (`instrument`) and takes it out (`uninstrument`)."""
-    return module("otel_tts.instrumentation.libraries.web", "otel_tts.instrumentation.asgi")
+    return module(
+        "otel_tts.instrumentation.edges.asgi", "otel_tts.instrumentation.libraries.web", "otel_tts.instrumentation.asgi"
+    )
 
 
 def sound(sample_rate: int) -> Any:

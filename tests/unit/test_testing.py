@@ -27,7 +27,7 @@ import otel_tts
 from otel_tts import Chunk, Engine, Entry, Seam, Stage, guard, record
 from otel_tts.distro import configurator
 from otel_tts.emit import emitter
-from otel_tts.instrumentation.libraries import web
+from otel_tts.instrumentation.edges import asgi as web
 from otel_tts.recording import recorder, stage
 from otel_tts.testing import EPOCH_NS, FakeClock, FakeDevice, OutOfMemoryError, Telemetry, put_clock, shown
 from tests.unit.support.engine_fixtures import tts

@@ -21,8 +21,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.libraries import fastapi
-from otel_tts.instrumentation.libraries import web as asgi
+from otel_tts.instrumentation.edges import asgi, fastapi
 from otel_tts.instrumentation.libraries.queued_job import Batch, Job, refuse
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import enter_context, leave_context

@@ -15,7 +15,7 @@ import pytest
 from gunicorn.asgi import protocol
 
 from otel_tts import guard
-from otel_tts.instrumentation.libraries.answer import Answer
+from otel_tts.instrumentation.edges.answer import Answer
 from otel_tts.recording.request import Request
 
 HEADS = frozenset({"http.response.start"})

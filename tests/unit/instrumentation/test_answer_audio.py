@@ -24,8 +24,8 @@ from otel_tts import guard, names
 from otel_tts.audio.files.excerpt import HEAD, TAIL, Excerpt, Passing
 from otel_tts.audio.files.file import read_excerpt
 from otel_tts.audio.files.header import read_header
-from otel_tts.instrumentation.libraries import web
-from otel_tts.instrumentation.libraries.answer_audio import watch_answers_by_file
+from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
 
 RATE = 24000
 TONE = (0.4 * np.sin(np.arange(4 * RATE) / 9)).astype(np.float32)

@@ -22,7 +22,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from otel_tts import guard
-from otel_tts.instrumentation.libraries import web
+from otel_tts.instrumentation.edges import asgi as web
 from otel_tts.recording import request
 
 

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import INVALID_SPAN, SpanKind
 
-from otel_tts.instrumentation.libraries import fastapi
+from otel_tts.instrumentation.edges import fastapi
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from otel_tts.engines.table import Engine, Entry, Seam
-from otel_tts.instrumentation.libraries import web
+from otel_tts.instrumentation.edges import asgi as web
 from otel_tts.instrumentation.tables import watch
 
 FILL = 1_200

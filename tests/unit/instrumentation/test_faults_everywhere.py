@@ -42,11 +42,11 @@ from otel_tts.device.memory.peaks import PeakWindows
 from otel_tts.device.torch.allocator import TorchAllocator
 from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Load, Mark, Seam
-from otel_tts.instrumentation.libraries import fastapi, loguru
+from otel_tts.instrumentation.edges import asgi, fastapi
+from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.libraries import logging as log_lines
+from otel_tts.instrumentation.libraries import loguru
 from otel_tts.instrumentation.libraries import threads as carrier
-from otel_tts.instrumentation.libraries import web as asgi
-from otel_tts.instrumentation.libraries.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
 from otel_tts.instrumentation.tables import watch
@@ -561,7 +561,7 @@ def test_requests_of_a_page(gradio: Callable[..., Any]) -> None:
             asyncio.run(edge(app, scope, None, send))
         return list(sent)
 
-    check(lambda: [outcome(ask)], only=("gradio", "web._"))
+    check(lambda: [outcome(ask)], only=("gradio", "asgi._"))
 
 
 # --- processes and pools ----------------------------------------------------------------------------------------------
@@ -778,7 +778,7 @@ def test_importing_a_web_framework_and_a_log_handler(
 
     check(
         lambda: [outcome(import_it)],
-        only=("logging._adopt", "web._patch_class", *PATCHES),
+        only=("logging._adopt", "asgi._patch_class", *PATCHES),
     )
 
 
@@ -793,15 +793,15 @@ CHECKED = {
     "recording.streaming": _ANY_LINE,
     "device.memory.peak_statistics": "test_faults_everywhere.py::test_asking_torch_for_its_peaks",
     "device.torch.graphs": "test_faults_everywhere.py::test_capturing_a_graph",
-    "instrumentation.libraries.answer": "test_faults_injected.py::test_answers_of_a_web_service",
-    "instrumentation.libraries.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
-    "instrumentation.libraries.web": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.edges.answer": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.edges.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
+    "instrumentation.edges.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.libraries.torch_compile": "test_faults_everywhere.py::test_compiling_inside_a_request",
     "recording.delivered": "test_faults_everywhere.py::test_answering_with_files",
     "instrumentation.calls.entry": _ANY_LINE,
     "instrumentation.calls.delivery": _ANY_LINE,
     "instrumentation.calls.facts": _ANY_LINE,
-    "instrumentation.libraries.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
+    "instrumentation.edges.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
     "instrumentation.libraries.gradio": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.tables": "test_faults_everywhere.py::test_importing_what_is_hooked",
     "instrumentation.wrapping": "test_faults_everywhere.py::test_importing_what_is_hooked",

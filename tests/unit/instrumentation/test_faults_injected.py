@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from otel_tts.engines import hibari, piper
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation.libraries import threads, web
+from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
 from otel_tts.instrumentation.tables import watch

@@ -21,9 +21,9 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from otel_tts import guard, names
+from otel_tts.instrumentation.edges import asgi as web
 from otel_tts.instrumentation.libraries import gradio as hooks
 from otel_tts.instrumentation.libraries import queued_job as jobs
-from otel_tts.instrumentation.libraries import web
 from otel_tts.recording import request
 
 QUEUEING = """

@@ -20,7 +20,8 @@ import opentelemetry.instrumentation.asgi, opentelemetry.instrumentation.logging
 
 from otel_tts.device.torch import graphs
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
-from otel_tts.instrumentation.libraries import logging as log_lines, loguru as sinks, web
+from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.libraries import logging as log_lines, loguru as sinks
 
 class CUDAGraph:
     def capture_begin(self): ...

@@ -16,7 +16,7 @@ from typing import Any, Final
 from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.libraries import web
+from otel_tts.instrumentation.edges import asgi
 from otel_tts.patches import after_import, replace, undo
 
 _GROUP: Final = "fastapi"
@@ -57,8 +57,8 @@ def _quiet(original: Any) -> Any:
     """A real ``async def``: see `web`."""
 
     @functools.wraps(original)
-    async def __call__(self: Any, scope: web.Scope, receive: web.Receive, send: web.Send) -> None:
-        if scope.get(web.QUIET) or contain("fastapi", _is_named_already, self, scope):
+    async def __call__(self: Any, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        if scope.get(asgi.QUIET) or contain("fastapi", _is_named_already, self, scope):
             await self.app(scope, receive, send)
         else:
             await original(self, scope, receive, send)
@@ -66,9 +66,9 @@ def _quiet(original: Any) -> Any:
     return __call__
 
 
-def _is_named_already(middleware: Any, scope: web.Scope) -> bool:
+def _is_named_already(middleware: Any, scope: asgi.Scope) -> bool:
     span: Any = get_current_span()
-    if scope["type"] != "http" or not scope.get(web.MOUNTED) or getattr(span, "kind", None) is not SpanKind.SERVER:
+    if scope["type"] != "http" or not scope.get(asgi.MOUNTED) or getattr(span, "kind", None) is not SpanKind.SERVER:
         return False
     if not span.is_recording() or not scope.get("root_path"):
         return False

@@ -3,7 +3,7 @@
 """The web edge: every request of a Starlette or FastAPI app has an id, in its header, on its span and in `request`.
 
 An application that makes ids of its own is offered ours first: where the client gave none, it stands in the request's
-headers. What it answers with is the request's id (see `otel_tts.instrumentation.libraries.answer`).
+headers. What it answers with is the request's id (see `otel_tts.instrumentation.edges.answer`).
 
 Patched into the applications' ``__call__``: outside every middleware, whenever and however the app was made. A real
 ``async def`` and no proxy object: uvicorn decides between ASGI 2 and 3 by asking whether ``__call__`` is a coroutine
@@ -25,7 +25,7 @@ from opentelemetry.trace import SpanKind
 
 from otel_tts import names
 from otel_tts.guard import contain, note_fault
-from otel_tts.instrumentation.libraries.answer import HEADER, Answer, Message, Receive, Send
+from otel_tts.instrumentation.edges.answer import HEADER, Answer, Message, Receive, Send
 from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording import request
 
@@ -33,7 +33,7 @@ Scope = MutableMapping[str, Any]
 Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 
 QUIET: Final = "otel_tts.quiet"
-"""Scope key of requests that leave nothing; `libraries/fastapi.py` keeps the framework's telemetry from them."""
+"""Scope key of requests that leave nothing; `edges/fastapi.py` keeps the framework's telemetry from them."""
 MOUNTED: Final = "otel_tts.mounted"
 """Scope key of requests that a page inside another app answers."""
 MARK: Final = "otel_tts.recording.request"

@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.libraries import answer_audio
+from otel_tts.instrumentation.edges import answer_audio
 from otel_tts.recording.request import Request, is_acceptable
 
 Message = MutableMapping[str, Any]
