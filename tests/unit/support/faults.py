@@ -32,7 +32,7 @@ PATH = {
     "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming._rest_of",
     "seam.run_stage", "seam._await",
     "carried.run", "threads.once", "encoders._as_stage", "answer_audio._send_file",
-    "callables.hooked", "web.__call__", "web.flush_then_send", "answer.send", "answer.receive",
+    "callables.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
     "seam.run_seam", "job.__get__", "job.__set__", "lock.acquire", "lock.__enter__", "carried.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
     "delivery.tapped", "load.call_load", "load._await", "load.__init__", "load.__enter__", "load.__exit__",
@@ -41,7 +41,7 @@ PATH = {
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "callables.kind_of",
-    "delivered.note_file", "delivered.note_answer", "patches.run", "web.on_start", "carried.__reduce__",
+    "delivered.note_file", "delivered.note_answer", "patches.run", "asgi.on_start", "carried.__reduce__",
 }  # fmt: skip
 
 KEEPERS = {"entry._enter", "entry._exit", "stage.__enter__", "stage.__exit__", "carried.carried", "load._leave",
