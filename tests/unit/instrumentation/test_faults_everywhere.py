@@ -664,7 +664,7 @@ def test_a_page_inside_an_instrumented_app(world: Any, monkeypatch: pytest.Monke
         partial(ask, "/page/fails"),
         partial(ask, "/page/speak", **{asgi.QUIET: True}),
     )
-    check(lambda: [outcome(call) for call in calls], only=("fastapi", "web"))
+    check(lambda: [outcome(call) for call in calls], only=("fastapi", "asgi"))
 
 
 class Lines(logging.Handler):
