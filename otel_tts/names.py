@@ -93,6 +93,11 @@ COLD_START: Final = "tts.cold_start"
 COLD_START_KIND: Final = "tts.cold_start.kind"
 OUTCOME: Final = "tts.outcome"
 ERROR_TYPE: Final = "error.type"
+HTTP_METHOD: Final = "http.request.method"
+HTTP_ROUTE: Final = "http.route"
+HTTP_STATUS: Final = "http.response.status_code"
+HTTP_VERSION: Final = "network.protocol.version"
+URL_SCHEME: Final = "url.scheme"
 DEVICE: Final = "tts.device"
 DEVICE_FALLBACK: Final = "tts.device.fallback"
 COST: Final = "tts.cost"
@@ -337,6 +342,8 @@ DURATION_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0
 RTF_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 5.0)
 LENGTH_EDGES: Final = (10.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 20000.0)
 BYTES_EDGES: Final = tuple(float(2**n) for n in range(24, 38))
+HTTP_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Those that the conventions of HTTP advise."""
 
 Kind = Literal["counter", "histogram", "updowncounter", "gauge"]
 
@@ -434,6 +441,19 @@ HW_ERRORS: Final = Metric(
     "hw.errors", "counter", "{error}", (HW_ID, HW_TYPE, ERROR_TYPE), "memory errors: corrected and uncorrected"
 )
 HW_STATUS: Final = Metric("hw.status", "updowncounter", "1", (HW_ID, HW_TYPE, HW_STATE), "1 for ok or for failed: lost")
+_SERVED: Final = (HTTP_METHOD, URL_SCHEME, HTTP_ROUTE, HTTP_STATUS, HTTP_VERSION, ERROR_TYPE)
+SERVER_DURATION: Final = Metric(
+    "http.server.request.duration", "histogram", "s", _SERVED, "an HTTP request, until its answer was out", HTTP_EDGES
+)
+SERVER_ACTIVE: Final = Metric(
+    "http.server.active_requests", "updowncounter", "{request}", (HTTP_METHOD, URL_SCHEME), "HTTP requests under way"
+)
+SERVER_REQUEST_SIZE: Final = Metric(
+    "http.server.request.body.size", "histogram", "By", _SERVED, "body of an HTTP request, as announced"
+)
+SERVER_RESPONSE_SIZE: Final = Metric(
+    "http.server.response.body.size", "histogram", "By", _SERVED, "body of an answer, as announced"
+)
 DROPPED: Final = Metric("otel_tts.dropped", "counter", "{item}", (REASON,), "telemetry that could not be kept")
 REDACTED: Final = Metric("otel_tts.redacted", "counter", "{item}", (REASON,), "removed by the privacy gate")
 FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "errors inside otel-tts, all contained")
@@ -443,7 +463,8 @@ METRICS: Final = (
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
     STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
-    HW_ERRORS, HW_STATUS, DROPPED, REDACTED, FAULTS,
+    HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, DROPPED, REDACTED,
+    FAULTS,
 )  # fmt: skip
 
 OTHER: Final = "other"

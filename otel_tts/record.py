@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -50,7 +50,14 @@ class Identifies(Protocol):
     new_trace_id: Callable[[], int]
 
     def sample(
-        self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any], /
+        self,
+        context: Context,
+        parent: SpanContext | None,
+        trace_id: int,
+        name: str,
+        attrs: dict[str, Any],
+        kind: SpanKind,
+        /,
     ) -> tuple[Any, Any, SamplingResult]:
         """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
         ...
@@ -63,7 +70,7 @@ class LateSpan(trace.Span):
         "attrs", "events", "identity", "inside", "links", "name", "outside", "sampling", "status", "t0", "t1",
     )  # fmt: skip
 
-    kind: Final = SpanKind.INTERNAL
+    kind: ClassVar[SpanKind] = SpanKind.INTERNAL
 
     name: str
     identity: SpanContext
@@ -140,7 +147,7 @@ class LateSpan(trace.Span):
         above: SpanContext | None = outer.get_span_context() if outer is not None else None
         if recorder.identities.enabled():
             trace_id = above[0] if above is not None and above[5] else recorder.new_trace_id()
-            flags, state, self.sampling = recorder.sample(outside, above, trace_id, self.name, self.attrs)
+            flags, state, self.sampling = recorder.sample(outside, above, trace_id, self.name, self.attrs, self.kind)
             self.identity = make_tuple(SpanContext, (trace_id, recorder.new_span_id(), False, flags, state, True))
         else:
             self.sampling, self.identity = recorder.inherited[0], above if above is not None else INVALID_SPAN_CONTEXT

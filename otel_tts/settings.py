@@ -127,6 +127,12 @@ class Settings:
         2048,
         "finished requests that may wait to be turned into telemetry; beyond it they are dropped and counted",
     )
+    server_span: str = _setting(
+        "OTEL_TTS_SERVER_SPAN",
+        choice("own", "contrib"),
+        "own",
+        "who makes a web request's server span: otel-tts after the answer, or OpenTelemetry's instrumentations",
+    )
     shutdown_timeout: float = _setting(
         "OTEL_TTS_SHUTDOWN_TIMEOUT",
         number(0, 300, "seconds"),

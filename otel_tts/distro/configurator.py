@@ -20,7 +20,7 @@ from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers, exports_by_the_sdks
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi
+from otel_tts.instrumentation.edges import asgi, fastapi, serving
 from otel_tts.instrumentation.libraries import logging as log_lines
 from otel_tts.instrumentation.libraries import loguru
 from otel_tts.otel_private import setup
@@ -66,7 +66,7 @@ class Configurator(setup.Configurator):
         clock = self._record(pipeline, settings)
         self._watch_for_losses(pipeline)
         self._prepare_for_the_end(pipeline, settings)
-        self._instrument_the_edges(pipeline)
+        self._instrument_the_edges(pipeline, settings)
         gate = "none(the application's own providers)" if pipeline.joined >= set(SIGNALS) else gating.state
         self._tell(pipeline, settings, gate, clock)
         if withheld := gating.withheld():
@@ -103,10 +103,12 @@ class Configurator(setup.Configurator):
         shutdown.install(pipeline, settings.shutdown_timeout)
         fork.install(pipeline)
 
-    def _instrument_the_edges(self, pipeline: Pipeline) -> None:
+    def _instrument_the_edges(self, pipeline: Pipeline, settings: Settings) -> None:
+        serving.choose(settings)
         if (add := getattr(pipeline.traces, "add_span_processor", None)) is not None:
             add(asgi.RequestSpans())
         asgi.instrument(before_end=shutdown.flush)
+        fastapi.watch_middleware()
         log_lines.instrument()
         loguru.instrument()
 
@@ -124,6 +126,7 @@ def forget() -> None:
     fork.uninstall()
     losses.forget()
     asgi.uninstrument()
+    fastapi.unwatch_middleware()
     log_lines.uninstrument()
     loguru.uninstrument()
     graphs.unwatch_torch()

@@ -17,6 +17,7 @@ from otel_tts import settings
 from otel_tts.distro import console_warnings, defaults
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import fastapi as fastapi_options
+from otel_tts.instrumentation.edges import serving
 
 _logger = logging.getLogger("otel_tts")
 
@@ -76,7 +77,12 @@ def _load(entry_point: Any, kwargs: dict[str, Any]) -> None:
 
 
 def _load_fastapi(entry_point: Any, kwargs: dict[str, Any]) -> None:
-    """Wait until somebody imports FastAPI: importing it for a script that never does costs 0.3 s."""
+    """Wait until somebody imports FastAPI: importing it for a script that never does costs 0.3 s.
+
+    Where the server spans are ours it is left out: who switches it on himself gets its spans in the place of ours.
+    """
+    if serving.choose(settings.read()):
+        return
     register_post_import_hook(lambda _: contain("fastapi", _instrument_fastapi, entry_point, kwargs), "fastapi")
 
 

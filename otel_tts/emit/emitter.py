@@ -34,6 +34,7 @@ from otel_tts.emit.later.waiting import Waiting
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.pace import Pace
+from otel_tts.emit.server_metrics import ServerInstruments
 from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.guard import contain, note_fault
@@ -42,6 +43,7 @@ from otel_tts.otel_private.context import SPAN_KEY, suppressed_context
 from otel_tts.record import LateSpan, PlainSpan, StageRecord
 from otel_tts.recording import recorder
 from otel_tts.recording.recorder import Recorder
+from otel_tts.recording.server import ServerSpan
 from otel_tts.recording.synthesis import Synthesis
 
 INTERVAL_S: Final = 0.1
@@ -87,6 +89,7 @@ class Emitter:
         self._times = DeviceTimes(recorder)
         self._waiting = Waiting(recorder, (self._times, self.files), recorder.finished.append)
         self.instruments = Instruments(meter_provider, recorder, self.voices)
+        self.served = ServerInstruments(self.instruments, recorder)
         self._lock = threading.Lock()
         self._interval = interval
         self._pace = Pace(recorder, interval or 0.0, self._is_idle)
@@ -281,8 +284,12 @@ class Emitter:
         synthesis.unlink()
 
     def _emit_plain(self, span: PlainSpan) -> None:
+        if isinstance(span, ServerSpan):
+            contain("server", span.settle)
         self.spans.emit(span, span.epoch_offset_ns)
-        if span.name == names.SPAN_QUEUE:
+        if isinstance(span, ServerSpan):
+            self.served.record(span)
+        elif span.name == names.SPAN_QUEUE:
             self.instruments.record_wait(span)
         elif span.name == names.SPAN_MODEL_LOAD:
             self.instruments.record_load(span)

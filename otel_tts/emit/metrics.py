@@ -38,40 +38,40 @@ class Instruments:
         self._points: list[Points] = []
         self._bounds: dict[str, set[str]] = collections.defaultdict(set)
         self._limit = settings.max_label_values
-        self._requests = self._counter(names.REQUESTS)
-        self._duration = self._histogram(names.REQUEST_DURATION)
-        self._stage_duration = self._histogram(names.STAGE_DURATION)
-        self._queue_duration = self._histogram(names.QUEUE_DURATION)
-        self._text = self._histogram(names.TEXT_CHARACTERS)
-        self._underrun = self._histogram(names.UNDERRUN)
-        self._anomalies = self._counter(names.AUDIO_ANOMALIES)
-        self._load = self._histogram(names.MODEL_LOAD)
-        self._peak = self._histogram(names.STAGE_MEMORY_PEAK)
-        self._fallbacks = self._counter(names.DEVICE_FALLBACKS)
-        self._delivered = [(self._histogram(metric), metric.name) for metric in _FROM_ATTRIBUTES]
-        self._observe(names.REQUESTS_ACTIVE, self._count_active)
-        self._observe(names.OPEN_AGE, self._measure_open_stages)
-        self._observe(names.DROPPED, lambda: _by_reason(recorder.dropped + policy.dropped))
-        self._observe(names.REDACTED, lambda: _by_reason(policy.redacted))
-        self._observe(names.FAULTS, lambda: _by_reason(guard.faults))
+        self._requests = self.counter(names.REQUESTS)
+        self._duration = self.histogram(names.REQUEST_DURATION)
+        self._stage_duration = self.histogram(names.STAGE_DURATION)
+        self._queue_duration = self.histogram(names.QUEUE_DURATION)
+        self._text = self.histogram(names.TEXT_CHARACTERS)
+        self._underrun = self.histogram(names.UNDERRUN)
+        self._anomalies = self.counter(names.AUDIO_ANOMALIES)
+        self._load = self.histogram(names.MODEL_LOAD)
+        self._peak = self.histogram(names.STAGE_MEMORY_PEAK)
+        self._fallbacks = self.counter(names.DEVICE_FALLBACKS)
+        self._delivered = [(self.histogram(metric), metric.name) for metric in _FROM_ATTRIBUTES]
+        self.observe(names.REQUESTS_ACTIVE, self._count_active)
+        self.observe(names.OPEN_AGE, self._measure_open_stages)
+        self.observe(names.DROPPED, lambda: _by_reason(recorder.dropped + policy.dropped))
+        self.observe(names.REDACTED, lambda: _by_reason(policy.redacted))
+        self.observe(names.FAULTS, lambda: _by_reason(guard.faults))
         for metric, points in DeviceMetrics(recorder.devices, settings).all():
-            self._observe(metric, lambda points=points: self._bounded(points()))
+            self.observe(metric, lambda points=points: self._bounded(points()))
 
     def record(self, synthesis: Synthesis) -> None:
         """Record every point of a finished synthesis."""
         attrs, context = synthesis.attrs, synthesis.inside
         outcome = attrs[names.OUTCOME]
-        engine = self._label(names.ENGINE, attrs.get(names.ENGINE))
-        both = {**engine, **self._label(names.MODEL, attrs.get(names.MODEL))}
-        voice = self._label(names.VOICE, self._voices.label(synthesis))
-        error = self._label(names.ERROR_TYPE, attrs.get(names.ERROR_TYPE))
+        engine = self.label(names.ENGINE, attrs.get(names.ENGINE))
+        both = {**engine, **self.label(names.MODEL, attrs.get(names.MODEL))}
+        voice = self.label(names.VOICE, self._voices.label(synthesis))
+        error = self.label(names.ERROR_TYPE, attrs.get(names.ERROR_TYPE))
         self._requests.record(1, {**both, **voice, names.OUTCOME: outcome, **error}, context)
         self._duration.record(
             (synthesis.t1 - synthesis.t0) / 1e9, {**both, names.OUTCOME: outcome}, context  # pyright: ignore[reportOptionalOperand]
         )  # fmt: skip
         for stage, nanoseconds in synthesis.stages.sums.items():
             histogram = self._queue_duration if stage == names.Stage.QUEUE else self._stage_duration
-            labels = engine if stage == names.Stage.QUEUE else {**engine, **self._label(names.STAGE, stage)}
+            labels = engine if stage == names.Stage.QUEUE else {**engine, **self.label(names.STAGE, stage)}
             histogram.record(nanoseconds / 1e9, labels, context)
         if isinstance(length := attrs.get(names.TEXT_LENGTH), (int, float)):
             self._text.record(length, both, context)
@@ -87,37 +87,37 @@ class Instruments:
 
     def record_anomalies(self, synthesis: Synthesis, anomalies: Iterable[str], context: Any) -> None:
         """Record what looks wrong with the audio."""
-        engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
+        engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
         for anomaly in anomalies:
             self._anomalies.record(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
 
     def record_stage(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage that was opened after its synthesis ended; of folded ones the sum."""
-        engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
-        labels = {**engine, **self._label(names.STAGE, stage.stage)}
+        engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
+        labels = {**engine, **self.label(names.STAGE, stage.stage)}
         took: float = (stage.t1 - stage.t0) / 1e9  # pyright: ignore[reportOptionalOperand, reportUnknownVariableType]
         self._stage_duration.record(stage.attrs.get(names.STAGE_HOST_DURATION, took), labels, stage.inside)
 
     def record_wait(self, span: PlainSpan) -> None:
         """Record how long a job waited in its queue before a synthesis."""
-        engine = self._label(names.ENGINE, span.attrs.get(names.ENGINE))
+        engine = self.label(names.ENGINE, span.attrs.get(names.ENGINE))
         self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.inside)
 
     def record_peak(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage's peak of device memory, where it is known."""
         if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None:
-            engine = self._label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
-            self._peak.record(peak, {**engine, **self._label(names.STAGE, stage.stage)}, stage.inside)
+            engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
+            self._peak.record(peak, {**engine, **self.label(names.STAGE, stage.stage)}, stage.inside)
 
     def record_load(self, span: PlainSpan) -> None:
         """Record how long a model took to load, or until that failed."""
         engine, model = span.attrs.get(names.ENGINE), span.attrs.get(names.MODEL)
-        labels = {**self._label(names.ENGINE, engine), **self._label(names.MODEL, model)}
+        labels = {**self.label(names.ENGINE, engine), **self.label(names.MODEL, model)}
         if names.ERROR_TYPE in span.attrs:
             labels[names.OUTCOME] = names.Outcome.ERROR
         self._load.record(((span.t1 or span.t0) - span.t0) / 1e9, labels, span.inside)
 
-    def _label(self, key: str, value: str | None) -> dict[str, str]:
+    def label(self, key: str, value: str | None) -> dict[str, str]:
         """Return the label, `other` beyond the bound, or nothing where the value is unknown."""
         if value is None:
             return {}
@@ -133,7 +133,7 @@ class Instruments:
         sums: dict[tuple[tuple[str, str], ...], float] = {}
         for value, labels in points:
             for key in _REQUESTS_LABELS & labels.keys():
-                labels = labels | self._label(key, labels[key])
+                labels = labels | self.label(key, labels[key])
             key = tuple(labels.items())
             sums[key] = sums.get(key, 0) + value
         return [Observation(value, dict(labels)) for labels, value in sums.items()]
@@ -141,7 +141,7 @@ class Instruments:
     def _count_active(self) -> Iterable[Observation]:
         by_engine = collections.Counter(s.attrs.get(names.ENGINE) for s in list(self._recorder.open.values()))
         for engine in {*self._recorder.warm, *by_engine}:
-            yield Observation(by_engine[engine], self._label(names.ENGINE, engine))
+            yield Observation(by_engine[engine], self.label(names.ENGINE, engine))
 
     def _measure_open_stages(self) -> Iterable[Observation]:
         now = time.perf_counter_ns()
@@ -151,7 +151,7 @@ class Instruments:
                 key = (synthesis.attrs.get(names.ENGINE), stage.stage)
                 oldest[key] = max(oldest.get(key, 0.0), (now - stage.t0) / 1e9)
         for (engine, stage), age in oldest.items():
-            yield Observation(age, {**self._label(names.ENGINE, engine), **self._label(names.STAGE, stage)})
+            yield Observation(age, {**self.label(names.ENGINE, engine), **self.label(names.STAGE, stage)})
 
     def renew(self) -> None:
         """In a forked child: the SDK's aggregations are new there."""
@@ -162,17 +162,21 @@ class Instruments:
         self._points.append(Points(instrument))
         return self._points[-1]
 
-    def _counter(self, metric: names.Metric) -> Any:
+    def counter(self, metric: names.Metric) -> Any:
+        """Make a counter whose points go the short way."""
         return self._short_cut(self._meter.create_counter(metric.name, metric.unit, metric.meaning))
 
-    def _histogram(self, metric: names.Metric) -> Any:
+    def histogram(self, metric: names.Metric) -> Any:
+        """Make a histogram whose points go the short way."""
         return self._short_cut(
             self._meter.create_histogram(
-                metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.edges
+                metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.edges or None
             )
         )
 
-    def _observe(self, metric: names.Metric, read: Callable[[], Iterable[Observation]]) -> None:
+    def observe(self, metric: names.Metric, read: Callable[[], Iterable[Observation]]) -> None:
+        """Let `read` be asked for a metric's points at each collection; a fault of it costs these points alone."""
+
         def callback(_: CallbackOptions) -> Iterable[Observation]:
             return guard.contain("metrics", lambda: list(read())) or ()
 

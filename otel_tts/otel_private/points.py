@@ -30,16 +30,16 @@ class _Measurement(NamedTuple):
     time_unix_nano: int
     instrument: Any
     context: Context
-    attributes: Mapping[str, str]
+    attributes: Mapping[str, Any]
 
 
 class Points:
-    """Takes the place of an SDK counter or histogram in one thread at a time. Labels have strings as values."""
+    """Takes the place of an SDK counter or histogram in one thread at a time. Labels are strings, or numbers."""
 
     def __init__(self, instrument: Any) -> None:
         self._instrument = instrument
         self._through: Any = getattr(instrument, "record", None) or instrument.add
-        self._known: dict[tuple[tuple[str, str], ...], tuple[dict[str, str], list[Any]]] = {}
+        self._known: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], list[Any]]] = {}
         self._storages: Any = None
         try:
             self._consumer = instrument._measurement_consumer
@@ -49,7 +49,7 @@ class Points:
         except AttributeError:
             self._short = False
 
-    def record(self, value: float, labels: Mapping[str, str], context: Context | None = None) -> None:
+    def record(self, value: float, labels: Mapping[str, Any], context: Context | None = None) -> None:
         """Record a point, or add to a counter; `context` names the span for the exemplar."""
         if not self._short or context is None or not self._is_enabled() or not math.isfinite(value) or value < 0:
             self._through(value, labels, context)
@@ -74,7 +74,7 @@ class Points:
         """In a forked child: its metrics begin anew, and these aggregations are no longer looked at."""
         self._known.clear()
 
-    def _remember(self, key: tuple[tuple[str, str], ...]) -> None:
+    def _remember(self, key: tuple[tuple[str, Any], ...]) -> None:
         labels = dict(key)
         if len(self._known) < _MAX_SERIES:
             try:

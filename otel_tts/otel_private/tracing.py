@@ -59,3 +59,8 @@ def is_enabled(tracer: Any) -> bool:
 def local_samplers(sampler: ParentBased) -> tuple[Any, Any]:
     """Return what a ParentBased sampler asks for children of sampled and of unsampled local spans."""
     return sampler._local_parent_sampled, sampler._local_parent_not_sampled
+
+
+def all_samplers(sampler: ParentBased) -> tuple[Any, ...]:
+    """Return whom a ParentBased sampler may ask."""
+    return sampler._root, sampler._remote_parent_sampled, sampler._remote_parent_not_sampled, *local_samplers(sampler)

@@ -151,11 +151,12 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
     "exception.escaped": Rule("True|False|true|false", numbers=True),
     # The web: never url.* but the scheme, no headers, no client addresses. server.address is the Host header, which
     # the client writes; operators who want it list it in OTEL_TTS_ALLOW_ATTRIBUTES.
-    "http.route": Rule(ROUTE_FORM),
-    "http.request.method": one_of(*METHODS),
-    "http.response.status_code": NUMBER,
+    names.URL_SCHEME: one_of("http", "https", "ws", "wss"),
+    names.HTTP_ROUTE: Rule(ROUTE_FORM),
+    names.HTTP_METHOD: one_of(*METHODS),
+    names.HTTP_STATUS: NUMBER,
     "network.protocol.name": TOKEN,
-    "network.protocol.version": Rule(r"[0-9]{1,2}(\.[0-9]{1,2})?"),
+    names.HTTP_VERSION: Rule(r"[0-9]{1,2}(\.[0-9]{1,2})?"),
     "server.port": NUMBER,
     # The series in which the SDK puts what is beyond its limit of label sets.
     "otel.metric.overflow": NUMBER,
@@ -183,7 +184,7 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
 """Attributes of spans, span events, links and log records."""
 
 _DJANGO: Final = "opentelemetry.instrumentation.django"
-_DJANGO_ROUTE: Final[Mapping[str, Rule]] = {"http.route": Rule(DJANGO_ROUTE_FORM)}
+_DJANGO_ROUTE: Final[Mapping[str, Rule]] = {names.HTTP_ROUTE: Rule(DJANGO_ROUTE_FORM)}
 
 ATTRIBUTES_OF_SCOPE: Final[Mapping[str, Mapping[str, Rule]]] = {_DJANGO: _DJANGO_ROUTE}
 """Forms that only the spans of one instrumentation scope may have."""

@@ -189,14 +189,14 @@ class Policy:
         Ours are ``tts.<stage>`` and ``text_to_speech <model>``. A server span's is its method and its own http.route.
         Others must be one word; else the span takes the name of the library that made it.
         """
-        if scope == names.SCOPE:
+        if kind is SpanKind.SERVER:
+            safe = _server_span_name(name, attributes.get(names.HTTP_ROUTE))
+        elif scope == names.SCOPE:
             if name in self._names:
                 return name
             safe = _own_span_name(name)
             if safe == name and len(self._names) < _MAX_CACHED:
                 self._names.add(name)
-        elif kind is SpanKind.SERVER:
-            safe = _server_span_name(name, attributes.get("http.route"))
         elif scope == _FASTAPI and name.startswith(_BACKGROUND):  # and its function's name in the code
             safe = name if _is_name(name[len(_BACKGROUND) :]) else _BACKGROUND.rstrip()
         elif name.endswith(_ASGI_PARTS):

@@ -10,7 +10,14 @@ from typing import Any, Final
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult, StaticSampler
+from opentelemetry.sdk.trace.sampling import (
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    StaticSampler,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, TraceState
 
 from otel_tts import names
@@ -44,16 +51,24 @@ class Identities:
         self.new_trace_id: Callable[[], int] = ids.generate_trace_id
         self._random = 2 if ids.is_trace_id_random() else 0
         self.inherits = _inherits(self._sampler)
+        self.by_id_alone = _by_id_alone(self._sampler)
+        """The sampler decides by the parent and the trace's id alone: it needs no attributes of a span."""
 
     def sample(
-        self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any]
+        self,
+        context: Context,
+        parent: SpanContext | None,
+        trace_id: int,
+        name: str,
+        attrs: dict[str, Any],
+        kind: SpanKind = SpanKind.INTERNAL,
     ) -> tuple[TraceFlags, Any, SamplingResult]:
         """Ask the provider's sampler, once for each span; return flags, trace state and its answer."""
         random = self._random if parent is None or not parent[5] else parent[3] & 2
         if self._sampler is None:
             return TraceFlags(random), _NO_STATE, _DROP
         try:
-            result = self._sampler.should_sample(context, trace_id, name, SpanKind.INTERNAL, attrs, ())
+            result = self._sampler.should_sample(context, trace_id, name, kind, attrs, ())
         except Exception as error:
             note_fault("sampler", error)
             return TraceFlags(random), _NO_STATE, _DROP
@@ -102,6 +117,12 @@ def _inherits(sampler: Sampler | None) -> bool:
     if type(sampler) is StaticSampler:
         return _static(sampler) in _USUAL
     return type(sampler) is ParentBased and tuple(_static(local) for local in tracing.local_samplers(sampler)) == _USUAL
+
+
+def _by_id_alone(sampler: Sampler | None) -> bool:
+    if type(sampler) is ParentBased:
+        return all(_by_id_alone(one) for one in tracing.all_samplers(sampler))
+    return sampler is None or type(sampler) in (StaticSampler, TraceIdRatioBased)
 
 
 def _static(sampler: Sampler) -> Decision | None:

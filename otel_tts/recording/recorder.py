@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import SamplingResult
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from otel_tts import names
 from otel_tts.audio.files.excerpt import Excerpt
@@ -27,6 +27,7 @@ from otel_tts.device.memory.readings import StageMemory
 from otel_tts.guard import contain
 from otel_tts.record import LateSpan, PlainSpan, StageRecord
 from otel_tts.recording.identity import Identities
+from otel_tts.recording.server import ServerSpan
 from otel_tts.settings import Settings
 
 
@@ -72,6 +73,8 @@ class Recorder:
         self.dropped: collections.Counter[str] = collections.Counter()
         self.open: dict[int, Any] = {}
         """The open syntheses, by their identity."""
+        self.serving: dict[int, ServerSpan] = {}
+        """The requests at the process's edges that are not answered yet, by their identity."""
         self.overlaps = 0
         """How often a synthesis began while another one was open."""
         self.devices = Devices(settings, self)
@@ -90,10 +93,16 @@ class Recorder:
         """Nobody looks at the deques any more."""
 
     def sample(
-        self, context: Context, parent: SpanContext | None, trace_id: int, name: str, attrs: dict[str, Any]
+        self,
+        context: Context,
+        parent: SpanContext | None,
+        trace_id: int,
+        name: str,
+        attrs: dict[str, Any],
+        kind: SpanKind,
     ) -> tuple[TraceFlags, Any, SamplingResult]:
         """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
-        return self.identities.sample(context, parent, trace_id, name, attrs)
+        return self.identities.sample(context, parent, trace_id, name, attrs, kind)
 
     def span(self, name: str, outside: Context, began: int, epoch_offset_ns: int, attrs: dict[str, Any]) -> PlainSpan:
         """Begin a span that is neither a synthesis nor a stage of one; `began` is its `t0`."""
@@ -163,7 +172,7 @@ class Recorder:
         contain("gpu", self.devices.renew)
         pending.renew()
         self.memory, self.asleep = None, False
-        for waiting in (self.open, self.started, self.finished, self.late, self.dropped):
+        for waiting in (self.open, self.serving, self.started, self.finished, self.late, self.dropped):
             waiting.clear()
 
 

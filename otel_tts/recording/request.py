@@ -21,6 +21,8 @@ from otel_tts import names
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+    from otel_tts.recording.server import ServerSpan
+
 MAX_ID_LENGTH: Final = 128
 
 
@@ -34,7 +36,8 @@ class Request:
     the edge and is worth waiting for; the edge notes in `ended` (perf_counter_ns) when it was handed to the server as a
     whole, or when its client `left` before that. `syntheses` counts those that were made for it. `body` is what passes
     of its answer, where that is audio (see `edges/answer_audio.py`). `offered`: the id that it had before the
-    application answered with another one.
+    application answered with another one. `own`: its SERVER span while that is ours and open; `status` and `length` are
+    what its answer said of itself.
     """
 
     id: str
@@ -51,6 +54,15 @@ class Request:
     offered: str | None = None
     syntheses: int = 0
     body: Any = None
+    own: ServerSpan | None = None
+    status: int | None = None
+    length: int | None = None
+
+    def adopt(self, span: Span) -> None:
+        """Put the request's id on a span that stands for it; the outermost is its own."""
+        span.set_attribute(names.REQUEST_ID, self.id)
+        if self.span is None:
+            self.span = span
 
     def name_utterance(self) -> str:
         """Return the id of a synthesis for this request: its own while its answer is open, else one of a row below it.

@@ -33,7 +33,7 @@ from otel_tts.emit.emitter import Emitter
 from otel_tts.engines import form
 from otel_tts.engines.table import Engine
 from otel_tts.instrumentation import tables
-from otel_tts.instrumentation.edges import asgi, fastapi
+from otel_tts.instrumentation.edges import asgi, fastapi, serving
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
@@ -138,7 +138,8 @@ class Telemetry:
 
     def launch(self, app: Any = None) -> None:
         """Hook all that the launcher would, until `close`: every engine that has a table, audio encoders, threads, and
-        the edge of web applications, where requests get their id. `app`, a FastAPI application, has server spans too.
+        the edges of web applications, where requests get id and server span. `app` is a FastAPI application whose
+        server spans OpenTelemetry's instrumentation makes where these settings say so (``server_span="contrib"``).
 
         Raises RuntimeError where the process was configured already: then it is all hooked, and reports to its own
         providers.
@@ -151,7 +152,7 @@ class Telemetry:
         with as_environment({_HTTP_NAMES: os.environ.get(_HTTP_NAMES, DEFAULTS[_HTTP_NAMES])}):
             if not SpeechInstrumentor().is_instrumented_by_opentelemetry:
                 self._hook_everything()
-            if app is not None:
+            if not serving.choose(self.settings) and app is not None:
                 self._serve(app)
 
     def _hook_everything(self) -> None:
@@ -160,6 +161,8 @@ class Telemetry:
         self.tracers.add_span_processor(asgi.RequestSpans())
         self._undo.callback(asgi.uninstrument)
         asgi.instrument()
+        self._undo.callback(fastapi.unwatch_middleware)
+        fastapi.watch_middleware()
 
     def _serve(self, app: Any) -> None:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor

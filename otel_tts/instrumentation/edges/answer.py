@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import answer_audio
+from otel_tts.instrumentation.edges import answer_audio, serving
 from otel_tts.recording.request import Request, is_acceptable
 
 Message = MutableMapping[str, Any]
@@ -21,6 +21,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 HEADER: Final = b"x-request-id"
+
+_UPGRADES: Final = {"websocket.accept": 101, "websocket.close": 403}
 
 _LENGTH: Final = b"content-length"
 _GONE: Final = {"uvicorn": "disconnected", "gunicorn": "_closed"}
@@ -58,7 +60,16 @@ class Answer:
     def _prepare(self, message: Message) -> Message:
         if self._flag is not None and getattr(self._server, self._flag):
             self._current.end(perf_counter_ns(), left=True)
+        self._note_status(message)
         return self._settle_id(message) if message["type"] in self._heads else message
+
+    def _note_status(self, message: Message) -> None:
+        """A WebSocket that is closed before it was accepted is answered with 403 by the server."""
+        kind, current = message["type"], self._current
+        if kind in ("http.response.start", "websocket.http.response.start"):
+            current.status = message["status"]
+        elif current.status is None and kind in _UPGRADES:
+            current.status = _UPGRADES[kind]
 
     def _look_for_audio(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -69,6 +80,7 @@ class Answer:
     def _note_sent(self, message: Message) -> None:
         if self._current.ended is None and self._is_last(message["type"], message):
             self._current.end(perf_counter_ns())
+            serving.answered(self._current)
 
     def _settle_id(self, message: Message) -> Message:
         """The application's own id is the one that the client holds; where it gives none, it gets the request's."""
@@ -80,6 +92,7 @@ class Answer:
                 given = bytes(value)
             elif lower == _LENGTH and value.isdigit():
                 self._left = int(value)
+        self._current.length = self._left
         if given is None:
             headers.append((HEADER, self._current.id.encode()))
         elif is_acceptable(text := given.decode("latin-1")):

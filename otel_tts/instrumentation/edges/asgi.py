@@ -18,19 +18,22 @@ from contextvars import Token
 from time import perf_counter_ns
 from typing import Any, Final
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.trace import SpanKind
 
 from otel_tts import names
 from otel_tts.guard import contain, note_fault
+from otel_tts.instrumentation.edges import asgi_span, serving
 from otel_tts.instrumentation.edges.answer import HEADER, Answer, Message, Receive, Send
+from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording import request
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
+Tokens = tuple[Token[request.Request | None], tuple[Context, Any] | None]
+"""How to leave the request and, where there is a span of ours, its context."""
 
 QUIET: Final = "otel_tts.quiet"
 """Scope key of requests that leave nothing; `edges/fastapi.py` keeps the framework's telemetry from them."""
@@ -58,7 +61,7 @@ class RequestSpans(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         if span.kind is SpanKind.SERVER and (current := request.current.get()) is not None:
-            contain("asgi.span", _adopt, current, span)
+            contain("asgi.span", serving.give_way, current, span)
 
 
 def instrument(before_end: Callable[[], object] | None = None) -> None:
@@ -83,10 +86,12 @@ def uninstrument() -> None:
 def _patch_class(name: str, module: Any) -> None:
     cls = getattr(module, name, None)
     if isinstance(cls, type) and "__call__" in cls.__dict__:
-        replace(cls, "__call__", _with_edge, _GROUP)
+        replace(cls, "__call__", functools.partial(_with_edge, framework=name), _GROUP)
 
 
-def _with_edge(original: Application) -> Application:
+def _with_edge(original: Application, framework: str = "asgi") -> Application:
+    excluded = serving.Excluded(framework)
+
     @functools.wraps(original)
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
         if MARK in scope:
@@ -96,21 +101,26 @@ def _with_edge(original: Application) -> Application:
         try:
             if look_at is not None:
                 contain("asgi.look", look_at, self, scope)
-            token, receive, send = _enter(scope, receive, send)
+            token, receive, send = _enter(self, excluded, scope, receive, send)
         except Exception as error:
             note_fault("asgi", error)
+        left = None
         try:
             await original(self, scope, receive, send)
+        except BaseException as error:
+            left = error
+            raise
         finally:
             if token is not None:
                 scope[MARK].answers = False  # there will be none
-                contain("asgi", _leave, token)
-                contain("asgi.abandon", _end_abandoned_stream, scope[MARK])
+                contain("asgi", _leave, scope[MARK], token, left)
 
     return __call__
 
 
-def _enter(scope: Scope, receive: Receive, send: Send) -> tuple[Token[request.Request | None] | None, Receive, Send]:
+def _enter(
+    app: Any, excluded: serving.Excluded, scope: Scope, receive: Receive, send: Send
+) -> tuple[Tokens | None, Receive, Send]:
     kind = scope["type"]
     if kind == "lifespan":
         scope[MARK] = None
@@ -124,20 +134,35 @@ def _enter(scope: Scope, receive: Receive, send: Send) -> tuple[Token[request.Re
     if given is None:
         scope["headers"] = [*headers, (HEADER, current.id.encode())]
     scope[MARK] = current
-    span = trace.get_current_span()  # a middleware around the whole app has made it already
-    if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
-        _adopt(current, span)
+    inside = contain("asgi.server", _begin_span, app, excluded, scope, current)
     heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
     current.session, current.answers = kind == "websocket", kind == "http"
     answer = Answer(current, receive, send, heads)
-    return request.current.set(current), answer.receive, answer.send
+    outer = (inside, enter_context(inside)) if inside is not None else None
+    return (request.current.set(current), outer), answer.receive, answer.send
 
 
-def _leave(token: Token[request.Request | None]) -> None:
+def _begin_span(app: Any, excluded: serving.Excluded, scope: Scope, current: request.Request) -> Context | None:
+    """Begin the SERVER span and return the context inside of it, where there is one of ours."""
+    if scope.get(QUIET) or (excluded.has(functools.partial(asgi_span.url_of, scope))):
+        return None
+    span = asgi_span.begin(app, scope, current)
+    if span is None:
+        return None
+    scope.setdefault("fastapi.telemetry", None)  # FastAPI's own stands down where somebody has set it
+    return span.inside
+
+
+def _leave(current: request.Request, tokens: Tokens, error: BaseException | None) -> None:
+    token, outer = tokens
+    if outer is not None:
+        leave_context(*outer)
     try:
         request.current.reset(token)
     except ValueError:  # closed from another context, as an abandoned coroutine is
         pass
+    contain("asgi.abandon", _end_abandoned_stream, current)
+    contain("asgi.server", serving.end_span, current, error)
 
 
 def _end_abandoned_stream(current: request.Request) -> None:
@@ -149,12 +174,6 @@ def _end_abandoned_stream(current: request.Request) -> None:
     current.end(perf_counter_ns())
     if not complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
         synthesis.finish(GeneratorExit())
-
-
-def _adopt(current: request.Request, span: trace.Span) -> None:
-    span.set_attribute(names.REQUEST_ID, current.id)
-    if current.span is None:
-        current.span = span
 
 
 def _may_accept_with_headers(scope: Scope) -> bool:

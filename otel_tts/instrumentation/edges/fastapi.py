@@ -16,10 +16,12 @@ from typing import Any, Final
 from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi
+from otel_tts.instrumentation.edges import asgi, serving
+from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.patches import after_import, replace, undo
 
 _GROUP: Final = "fastapi"
+_MIDDLEWARES: Final = ("opentelemetry.instrumentation.asgi", "starlette.middleware.opentelemetry")
 
 # A span per ASGI message is a span per audio chunk:
 # https://github.com/open-telemetry/opentelemetry-python-contrib/issues/3992
@@ -37,15 +39,17 @@ def silence_inner_apps(span: Span, scope: MutableMapping[str, Any]) -> None:
 
 
 def watch_middleware() -> None:
-    """Let the middleware of opentelemetry.instrumentation.asgi pass requests that are to leave nothing.
+    """Let the middlewares of OpenTelemetry and Starlette pass requests that are to leave nothing.
 
-    And inside a mounted page make no second span for the same request, but name the one that there is after the route.
+    Where a request has a span of ours already, whoever put the middleware there wanted its span: ours gives way. And
+    inside a mounted page no second span is made for the same request, but the one that there is named after the route.
     """
-    after_import("opentelemetry.instrumentation.asgi", _keep_quiet, _GROUP)
+    for module in _MIDDLEWARES:
+        after_import(module, _keep_quiet, _GROUP)
 
 
 def unwatch_middleware() -> None:
-    """Take the patch of `watch_middleware` off: the middleware traces every request again."""
+    """Take the patches of `watch_middleware` off: the middlewares trace every request again."""
     undo(_GROUP)
 
 
@@ -54,21 +58,31 @@ def _keep_quiet(module: Any) -> None:
 
 
 def _quiet(original: Any) -> Any:
-    """A real ``async def``: see `web`."""
+    """A real ``async def``: see `asgi`."""
 
     @functools.wraps(original)
     async def __call__(self: Any, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope.get(asgi.QUIET) or contain("fastapi", _is_named_already, self, scope):
             await self.app(scope, receive, send)
-        else:
+            return
+        outside = contain("fastapi.outside", serving.context_for_another)
+        if outside is None:
             await original(self, scope, receive, send)
+            return
+        token = enter_context(outside)
+        try:
+            await original(self, scope, receive, send)
+        finally:
+            leave_context(outside, token)
 
     return __call__
 
 
 def _is_named_already(middleware: Any, scope: asgi.Scope) -> bool:
     span: Any = get_current_span()
-    if scope["type"] != "http" or not scope.get(asgi.MOUNTED) or getattr(span, "kind", None) is not SpanKind.SERVER:
+    if serving.ours or scope["type"] != "http" or not scope.get(asgi.MOUNTED):
+        return False
+    if getattr(span, "kind", None) is not SpanKind.SERVER:
         return False
     if not span.is_recording() or not scope.get("root_path"):
         return False

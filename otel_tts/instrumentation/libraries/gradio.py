@@ -21,7 +21,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi, fastapi
+from otel_tts.instrumentation.edges import asgi
 from otel_tts.instrumentation.libraries.queued_job import Batch, Job, refuse
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import enter_context, leave_context
@@ -49,14 +49,12 @@ def watch_gradio() -> None:
         wrap_after_import(_QUEUEING, target, wrapper)
     wrap_after_import("gradio.route_utils", "call_process_api", _watch_failures)
     wrap_after_import(_QUEUEING, "Queue.remove_from_queue", _watch_removals, optional=True)  # since Gradio 6
-    fastapi.watch_middleware()
     asgi.look_at = look_at
 
 
 def unwatch_gradio() -> None:
     """Let requests of pages be as before. The queue's hooks go with all others, see `patches.undo`."""
     asgi.look_at = None
-    fastapi.unwatch_middleware()
 
 
 # --- the way of a job ------------------------------------------------------------------------------------------------

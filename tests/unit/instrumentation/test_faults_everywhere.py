@@ -252,6 +252,33 @@ def test_answering_with_audio(world: Any, encoders: Path) -> None:
     seen.drain()
 
 
+def test_serving_a_request(world: Any) -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    seen = world()
+    app = Starlette(routes=[Route("/{x}", lambda _: Response(b"x"))])
+    edge = asgi._with_edge(lambda self, *call: app(*call))
+    headers = [(b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+    scope = {"type": "http", "method": "GET", "path": "/a", "headers": headers, "asgi": {"spec_version": "2.5"}}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    def ask() -> Any:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append({key: value for key, value in message.items() if key != "headers"})
+
+        asyncio.run(edge(app, dict(scope), receive, send))
+        seen.drain()
+        return sent
+
+    check(lambda: [outcome(ask)], only=("serving", "asgi_span", "server.", "server_metrics"))
+
+
 # --- engines: loading, callbacks, compiling, imports ------------------------------------------------------------------
 
 VOICE = """
@@ -795,6 +822,8 @@ CHECKED = {
     "device.torch.graphs": "test_faults_everywhere.py::test_capturing_a_graph",
     "instrumentation.edges.answer": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.edges.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
+    "instrumentation.edges.asgi_span": "test_faults_everywhere.py::test_serving_a_request",
+    "instrumentation.edges.serving": "test_faults_everywhere.py::test_serving_a_request",
     "instrumentation.edges.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.libraries.torch_compile": "test_faults_everywhere.py::test_compiling_inside_a_request",
     "recording.delivered": "test_faults_everywhere.py::test_answering_with_files",

@@ -74,7 +74,6 @@ LIBRARIES = {
     "multiprocessing.process.BaseProcess": {"_bootstrap", "start"},
     "onnxruntime.capi.onnxruntime_inference_collection.InferenceSession": {"__init__"},
     "onnxruntime.capi.onnxruntime_inference_collection.Session": {"run", "run_with_iobinding", "run_with_ort_values"},
-    "opentelemetry.instrumentation.asgi.OpenTelemetryMiddleware": {"__call__"},
     "pydub.audio_segment.AudioSegment": {"export"},
     "soundfile": {"write"},
     "soundfile.SoundFile": {"close", "write"},

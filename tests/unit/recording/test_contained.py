@@ -150,7 +150,7 @@ PLACES = [
     )),
     *((SpanMaker, name) for name in ("emit", "_hand_over")),
     *((Identities, name) for name in ("sample", "enabled")),
-    *((Instruments, name) for name in ("record", "_label")),
+    *((Instruments, name) for name in ("record", "label")),
     *((Lines, name) for name in ("started", "ended", "_write")),
     (VoiceNames, "name"),
     (record, "location_of"),

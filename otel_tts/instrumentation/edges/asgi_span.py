@@ -1,0 +1,97 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is told of an ASGI request on its SERVER span, off the path: attributes as OpenTelemetry's middleware has them.
+
+An application's routes are asked with the request as it came in: routers change the scope on their way down.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any, Final
+
+from otel_tts import names
+from otel_tts.instrumentation.edges import serving
+from otel_tts.recording.request import Request
+from otel_tts.recording.server import ServerSpan
+
+Scope = MutableMapping[str, Any]
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
+_LENGTH: Final = b"content-length"
+
+
+def begin(app: Any, scope: Scope, request: Request) -> ServerSpan | None:
+    """Begin the span of a request of `app`."""
+    carried = serving.first_values(scope["headers"], serving.propagation_headers())
+    attrs: dict[str, Any] = {names.URL_SCHEME: scope.get("scheme", "http")}
+    method = scope.get("method", "")  # a WebSocket has none
+    if method:
+        attrs[names.HTTP_METHOD] = known_method(method)
+    asked = dict(scope)
+    describe = functools.partial(_describe, app, asked, request)
+    return serving.open_span(request, carried, attrs, describe, method if method in METHODS else "HTTP")
+
+
+def known_method(method: str) -> str:
+    """Return `method` as the conventions write it."""
+    upper = method.upper()
+    return upper if upper in METHODS else "_OTHER"
+
+
+def url_of(scope: Scope) -> str:
+    """Return the URL that lists of excluded ones are held against."""
+    contrib: Any = import_module("opentelemetry.instrumentation.asgi")
+    return contrib.get_host_port_url_tuple(scope)[2]
+
+
+def _describe(app: Any, asked: Scope, request: Request, span: ServerSpan) -> None:
+    span.attrs = {**_collect(asked), **span.attrs}
+    span.received = _announced(asked["headers"])
+    span.status_code, span.sent = request.status, request.length
+    method = span.attrs.get(names.HTTP_METHOD, "")
+    if route := route_of(app, asked):
+        span.attrs[names.HTTP_ROUTE] = route
+        word = "HTTP" if method == "_OTHER" else method
+        span.name = f"{word} {route}" if word else route
+
+
+def _collect(scope: Scope) -> dict[str, Any]:
+    contrib: Any = import_module("opentelemetry.instrumentation.asgi")  # with the first request: it takes a while
+    return contrib.collect_request_attributes(scope, contrib._StabilityMode.HTTP)
+
+
+def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    said = next((value for name, value in headers if name == _LENGTH), b"")
+    return int(said) if said.isdigit() else None
+
+
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+
+def route_of(app: Any, scope: Mapping[str, Any]) -> str:
+    """Return the template of the route that takes the request, through mounted applications; empty where none does."""
+    partial = ""
+    for route in _flatten(getattr(app, "routes", None) or ()):
+        match, child = route.matches(scope)
+        if match.name == "FULL":
+            return _template(route, {**scope, **child})
+        if match.name == "PARTIAL" and not partial:
+            partial = str(getattr(route, "path", ""))
+    return partial
+
+
+def _template(route: Any, inside: Mapping[str, Any]) -> str:
+    path, inner = str(getattr(route, "path", "") or ""), getattr(route, "app", None)
+    if getattr(inner, "routes", None):
+        return path + route_of(inner, inside)
+    return path
+
+
+def _flatten(routes: Iterable[Any]) -> Iterable[Any]:
+    """FastAPI keeps the routes of an included router in one of its own, since 0.137."""
+    flatten = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
+    return flatten(routes) if flatten is not None else routes
