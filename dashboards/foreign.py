@@ -12,17 +12,10 @@ from typing import Final
 
 from otel_tts.names import Metric
 
-HTTP_METHOD: Final = "http.request.method"
-HTTP_STATUS: Final = "http.response.status_code"
-HTTP_ROUTE: Final = "http.route"
-
-SERVER_DURATION: Final = Metric(
-    "http.server.request.duration", "histogram", "s", (HTTP_METHOD, HTTP_STATUS, HTTP_ROUTE), "by the web framework"
-)
 PROCESS_MEMORY: Final = Metric("process.memory.usage", "updowncounter", "By", (), "resident memory")
 PROCESS_FILES: Final = Metric("process.open_file_descriptor.count", "updowncounter", "{count}", (), "open files")
 PROCESS_THREADS: Final = Metric("process.thread.count", "updowncounter", "{thread}", (), "threads")
-PROCESSES: Final = (SERVER_DURATION, PROCESS_MEMORY, PROCESS_FILES, PROCESS_THREADS)
+PROCESSES: Final = (PROCESS_MEMORY, PROCESS_FILES, PROCESS_THREADS)
 
 LOOP_LAG: Final = Metric("tts.event_loop.lag", "gauge", "s", (), "how late the event loop does what is due")
 HEARTBEAT: Final = Metric("tts.watch.heartbeat", "gauge", "s", (), "when the watcher looked last, Unix time")

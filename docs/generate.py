@@ -133,6 +133,14 @@ The event `{names.FILE_EVENT}` on the synthesis, and where its span has left by 
 `{names.AUDIO_FILE}`, say what a delivered file says of itself: format, size, duration, sample rate, channels,
 anomalies.
 
+## Attributes of a server span
+
+Named after the method and the route. Those of OpenTelemetry's conventions of HTTP; what else they have (address, path,
+query, client, user agent) is made too and stays behind the privacy gate, unless OTEL_TTS_ALLOW_ATTRIBUTES lists it.
+`OTEL_TTS_SERVER_SPAN=contrib` lets OpenTelemetry's instrumentations make the span.
+
+{attributes(names.SERVER_ATTRIBUTES)}
+
 ## Attributes of a stage
 
 {attributes(names.STAGE_ATTRIBUTES)}

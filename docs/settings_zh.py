@@ -23,6 +23,7 @@ MEANINGS = {
     "OTEL_TTS_LOG_FORMAT": "REQ_… 与 STAGE_TIME 行以何种格式写到 stderr",
     "OTEL_TTS_MAX_LABEL_VALUES": "一个指标标签最多有多少个不同取值，其余归为 other",
     "OTEL_TTS_QUEUE_SIZE": "已结束、等待转换为遥测的请求数上限；超出的丢弃并计数",
+    "OTEL_TTS_SERVER_SPAN": "网络请求的 server span 由谁生成：otel-tts（应答发出之后），或 OpenTelemetry 的插桩",
     "OTEL_TTS_SHUTDOWN_TIMEOUT": "进程结束时最后一次发送总共可用的秒数",
     "OTEL_TTS_EXPORT_BYTES": "接收端要求稍后再发（Retry-After）时，每种信号最多有多少字节在内存中等待；0：不等待",
     "OTEL_TTS_FILE_DIR": "以 OTLP JSON 行写出遥测的目录，有无服务端皆可；设置后即启用导出器 otel_tts_file",

@@ -255,6 +255,14 @@ AUDIO_ATTRIBUTES: Final = (
     Attribute(STREAM_CONTINUOUS, "boolean", "", "the underrun stayed under 0.1 s"),
 )
 
+SERVER_ATTRIBUTES: Final = (
+    Attribute(HTTP_METHOD, "string", "", "the request's method, or _OTHER"),
+    Attribute(URL_SCHEME, "string", "", "http, https, ws or wss"),
+    Attribute(HTTP_ROUTE, "string", "", "the template of the route that took it, through mounted applications"),
+    Attribute(HTTP_STATUS, "int", "1", "the answer's status; of a WebSocket 101, or 403 where it was not accepted"),
+    Attribute(HTTP_VERSION, "string", "", "version of HTTP"),
+)
+
 STAGE_ATTRIBUTES: Final = (
     Attribute(STAGE, "string", "", "which stage"),
     Attribute(STAGE_SEGMENTS, "int", "{segment}", "repetitions folded into this span; absent for one"),
@@ -299,7 +307,9 @@ LABEL_ATTRIBUTES: Final = (
     Attribute(GPU_TASK, "string", "", "always general"),
 )
 
-ATTRIBUTES: Final = REQUEST_ATTRIBUTES + AUDIO_ATTRIBUTES + STAGE_ATTRIBUTES + MEMORY_ATTRIBUTES + LABEL_ATTRIBUTES
+ATTRIBUTES: Final = (
+    REQUEST_ATTRIBUTES + AUDIO_ATTRIBUTES + SERVER_ATTRIBUTES + STAGE_ATTRIBUTES + MEMORY_ATTRIBUTES + LABEL_ATTRIBUTES
+)
 
 ANOMALIES: Final[dict[str, str]] = {
     "empty": "no samples",
@@ -342,6 +352,7 @@ DURATION_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0
 RTF_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 5.0)
 LENGTH_EDGES: Final = (10.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 20000.0)
 BYTES_EDGES: Final = tuple(float(2**n) for n in range(24, 38))
+BODY_EDGES: Final = tuple(float(2**n) for n in range(8, 28, 2))
 HTTP_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Those that the conventions of HTTP advise."""
 
@@ -449,10 +460,10 @@ SERVER_ACTIVE: Final = Metric(
     "http.server.active_requests", "updowncounter", "{request}", (HTTP_METHOD, URL_SCHEME), "HTTP requests under way"
 )
 SERVER_REQUEST_SIZE: Final = Metric(
-    "http.server.request.body.size", "histogram", "By", _SERVED, "body of an HTTP request, as announced"
+    "http.server.request.body.size", "histogram", "By", _SERVED, "body of an HTTP request, as announced", BODY_EDGES
 )
 SERVER_RESPONSE_SIZE: Final = Metric(
-    "http.server.response.body.size", "histogram", "By", _SERVED, "body of an answer, as announced"
+    "http.server.response.body.size", "histogram", "By", _SERVED, "body of an answer, as announced", BODY_EDGES
 )
 DROPPED: Final = Metric("otel_tts.dropped", "counter", "{item}", (REASON,), "telemetry that could not be kept")
 REDACTED: Final = Metric("otel_tts.redacted", "counter", "{item}", (REASON,), "removed by the privacy gate")

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from dashboards import foreign, thresholds
 from dashboards import queries as q
+from dashboards import thresholds
 from dashboards.boards import common
 from dashboards.boards.common import MEAN, NO_AUDIO, NO_REQUESTS, NO_TELEMETRY, NONE, legend, quantiles
 from dashboards.questions import Ask, Board, Counts, Graph, Light, Lines, Records, Row, Search, Spans, Table, Words
@@ -13,7 +13,7 @@ from otel_tts import names
 from otel_tts.readers.promql import label
 
 SHARES = ((thresholds.SOME_FAILED, "yellow"), (thresholds.FAILED, "red"))
-STATUS = label(foreign.HTTP_STATUS)
+STATUS = label(names.HTTP_STATUS)
 SHOWN = (
     names.REQUEST_ID,
     names.ENGINE,
@@ -183,7 +183,7 @@ TRAFFIC = Row(
                 "Web 框架每秒的应答，按状态码分。这里有而上图没有的错误，在到达引擎之前就结束了。",
             ),
             unit="reqps",
-            asks=(Ask(legend(STATUS), q.a_second(foreign.SERVER_DURATION, by=(STATUS,), part="_count")),),
+            asks=(Ask(legend(STATUS), q.a_second(names.SERVER_DURATION, by=(STATUS,), part="_count")),),
             stacked=True,
             width=8,
             absent=("no web server", "无 Web 服务"),

@@ -28,7 +28,7 @@ class ServerInstruments:
         self._duration = instruments.histogram(names.SERVER_DURATION)
         self._received = instruments.histogram(names.SERVER_REQUEST_SIZE)
         self._sent = instruments.histogram(names.SERVER_RESPONSE_SIZE)
-        self._seen: set[tuple[tuple[str, str], ...]] = set()
+        self._seen: dict[tuple[tuple[str, str], ...], None] = {}
         instruments.observe(names.SERVER_ACTIVE, self._count_active)
 
     def record(self, span: ServerSpan) -> None:
@@ -36,7 +36,7 @@ class ServerInstruments:
         attrs = span.attrs
         if names.HTTP_METHOD not in attrs:
             return
-        self._seen.add(_under_way(span))
+        self._seen[_under_way(span)] = None
         labels = {key: attrs[key] for key in _PLAIN if key in attrs}
         for key in _BOUNDED:
             labels |= self._instruments.label(key, attrs.get(key))
@@ -48,7 +48,7 @@ class ServerInstruments:
 
     def _count_active(self) -> Iterable[Observation]:
         running = collections.Counter(_under_way(span) for span in list(self._recorder.serving.values()))
-        self._seen |= running.keys()
+        self._seen |= dict.fromkeys(running)
         for labels in self._seen:
             yield Observation(running[labels], dict(labels))
 

@@ -17,6 +17,7 @@ OTHERS = {
 }  # fmt: skip
 # A key that stands on metric points only.
 LABEL_ONLY = {names.REASON}
+SIZES = (names.SERVER_REQUEST_SIZE, names.SERVER_RESPONSE_SIZE)
 
 KEYS = {attribute.key for attribute in ATTRIBUTES}
 CONSTANTS = {name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
@@ -71,7 +72,7 @@ def test_metrics_have_known_labels_and_edges_where_they_are_histograms(metric: M
 def test_labels_have_few_values() -> None:
     unbounded = {names.REQUEST_ID, names.TEXT_LENGTH, names.AUDIO_DURATION, names.ERROR_TYPE}
     # error.type is corrected or uncorrected of the one, of the other bounded: OTEL_TTS_MAX_LABEL_VALUES, then other.
-    closed = {names.HW_ERRORS, names.REQUESTS}
+    closed = {names.HW_ERRORS, names.REQUESTS, names.SERVER_DURATION, *SIZES}
     assert not unbounded & {label for metric in METRICS if metric not in closed for label in metric.labels}
 
 

@@ -23,6 +23,7 @@ WRONG = {
     "OTEL_TTS_LOG_FORMAT": ("xml", "logfmt, json, none"),
     "OTEL_TTS_MAX_LABEL_VALUES": ("2001", "from 1 to 2000"),
     "OTEL_TTS_QUEUE_SIZE": ("15", "from 16 to 1000000"),
+    "OTEL_TTS_SERVER_SPAN": ("both", "own, contrib"),
     "OTEL_TTS_SHUTDOWN_TIMEOUT": ("soon", "a number"),
     "OTEL_TTS_EXPORT_BYTES": ("-1", "from 0 to"),
     "OTEL_TTS_FILE_BYTES": ("1e9", "whole number"),

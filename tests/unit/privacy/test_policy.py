@@ -365,6 +365,13 @@ def test_every_name_of_ours_has_a_rule(policy: Policy) -> None:
             assert policy.labels({label: _example(label)}, names.SCOPE), label
 
 
-def _example(key: str) -> str:
-    closed = {names.OUTCOME: "ok", names.AUDIO_ANOMALY: "silent", names.COST_CURRENCY: "EUR"}
+def _example(key: str) -> str | int:
+    web = {names.HTTP_METHOD: "GET", names.HTTP_ROUTE: "/x/{y}", names.HTTP_VERSION: "1.1", names.URL_SCHEME: "http"}
+    closed = {
+        **web,
+        names.HTTP_STATUS: 200,
+        names.OUTCOME: "ok",
+        names.AUDIO_ANOMALY: "silent",
+        names.COST_CURRENCY: "EUR",
+    }
     return closed.get(key, "vocoder")
