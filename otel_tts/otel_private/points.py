@@ -1,10 +1,14 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metric points at half of the SDK's cost: an instrument that remembers where the points of a set of labels add up.
+"""Metric points at a tenth of the SDK's cost: added up here, and handed to the SDK when somebody collects.
 
-For each point the SDK cleans the labels, copies them and makes a key of them. Ours are the same few strings thousands
-of times over, so the first point with a set of labels goes through the SDK, and those after it go straight to the
-aggregations that it made: the same views, exemplar filter and reservoirs.
+For each point the SDK cleans the labels, copies them, makes a key of them, takes locks and offers an exemplar. Ours are
+the same few strings thousands of times over. So the first point with a set of labels goes through the SDK, which makes
+the aggregations; those after it are a bisection and a few additions in here, and when a reader collects, their sum goes
+into those aggregations: the same views, temporality, exemplar filter and reservoirs as ever. Of the exemplars of one
+bucket the last one is offered, which is the one that the SDK's reservoir keeps.
+
+What cannot be added up (exponential histograms, several views with other buckets) goes to the aggregations at once.
 
 The private names of OpenTelemetry's metrics that this relies on are in here only, and what they do is pinned by
 tests/unit/otel_private/test_points.py. Where one is gone, every point goes through the SDK.
@@ -13,11 +17,18 @@ tests/unit/otel_private/test_points.py. Where one is gone, every point goes thro
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context
+from opentelemetry.sdk.metrics._internal.aggregation import _ExplicitBucketHistogramAggregation, _SumAggregation
+from opentelemetry.sdk.metrics._internal.exemplar import TraceBasedExemplarFilter
+from opentelemetry.trace import NonRecordingSpan, SpanContext
+
+from otel_tts.otel_private.context import SPAN_KEY
 
 _MAX_SERIES: Final = 10_000
 """Sets of labels that one instrument remembers; metrics.py bounds them far lower."""
@@ -33,28 +44,50 @@ class _Measurement(NamedTuple):
     attributes: Mapping[str, Any]
 
 
+class _Series:
+    """The points of one set of labels since the last collection."""
+
+    __slots__ = ("aggregations", "counts", "edges", "exemplars", "highest", "labels", "lowest", "total")
+
+    def __init__(self, labels: dict[str, Any], aggregations: list[Any], edges: Sequence[float]) -> None:
+        self.labels, self.aggregations, self.edges = labels, aggregations, edges
+        self.begin()
+
+    def begin(self) -> None:
+        self.counts = [0] * (len(self.edges) + 1)
+        self.exemplars: dict[int, tuple[float, int, SpanContext | None]] = {}
+        self.total: float = 0
+        self.lowest, self.highest = math.inf, -math.inf
+
+
 class Points:
     """Takes the place of an SDK counter or histogram in one thread at a time. Labels are strings, or numbers."""
 
     def __init__(self, instrument: Any) -> None:
         self._instrument = instrument
         self._through: Any = getattr(instrument, "record", None) or instrument.add
-        self._known: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], list[Any]]] = {}
+        self._known: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], list[Any], _Series | None]] = {}
         self._storages: Any = None
+        self._lock = threading.Lock()
+        self._waiting: dict[int, _Series] = {}
         try:
             self._consumer = instrument._measurement_consumer
             self._is_enabled = instrument._is_enabled
-            self._keeps_exemplar = self._consumer._sdk_config.exemplar_filter.should_sample
+            exemplars = self._consumer._sdk_config.exemplar_filter
+            self._keeps_exemplar = exemplars.should_sample
+            self._by_trace = type(exemplars) is TraceBasedExemplarFilter
             self._short = isinstance(self._consumer._reader_storages, Mapping)
+            self._consumer.register_asynchronous_instrument(self)  # whose callbacks come first in each collection
         except AttributeError:
             self._short = False
 
     def record(self, value: float, labels: Mapping[str, Any], context: Context | None = None) -> None:
         """Record a point, or add to a counter; `context` names the span for the exemplar."""
-        if not self._short or context is None or not self._is_enabled() or not math.isfinite(value) or value < 0:
+        if not self._short or context is None or not 0 <= value < math.inf or not self._is_enabled():
             self._through(value, labels, context)
             return
         if self._storages is not self._consumer._reader_storages:  # replaced, never changed, with each reader
+            self.callback()
             self._storages = self._consumer._reader_storages
             self._known.clear()
         key = tuple(labels.items())
@@ -62,27 +95,72 @@ class Points:
         if known is None:
             self._through(value, labels, context)
             self._remember(key)
-            return
-        attributes, aggregations = known
+        elif (series := known[2]) is not None:
+            self._add(series, value, context)
+        else:
+            self._aggregate(known[1], known[0], value, context)
+
+    def _add(self, series: _Series, value: float, context: Context) -> None:
+        bucket = bisect_left(series.edges, value)
         stamp = time.time_ns()
-        sampled = self._keeps_exemplar(value, stamp, attributes, context)
-        measurement = _Measurement(value, stamp, self._instrument, context, attributes)
+        span: Any = context.get(SPAN_KEY)
+        identity: SpanContext | None = span.get_span_context() if span is not None else None
+        if self._by_trace:
+            keeps = identity is not None and identity[3] & 1
+        else:
+            keeps = self._keeps_exemplar(value, stamp, series.labels, context)
+        with self._lock:
+            series.counts[bucket] += 1
+            series.total += value
+            if value < series.lowest:
+                series.lowest = value
+            if value > series.highest:
+                series.highest = value
+            if keeps:
+                series.exemplars[bucket] = (value, stamp, identity)
+            self._waiting[id(series)] = series
+
+    def _aggregate(self, aggregations: list[Any], labels: dict[str, Any], value: float, context: Context) -> None:
+        stamp = time.time_ns()
+        sampled = self._keeps_exemplar(value, stamp, labels, context)
+        measurement = _Measurement(value, stamp, self._instrument, context, labels)
         for aggregation in aggregations:
             aggregation.aggregate(measurement, sampled)
 
+    # --- collections --------------------------------------------------------------------------------------------------
+
+    def callback(self, options: object = None) -> tuple[()]:
+        """Hand over what was added up, before a reader collects; in the form of an observable instrument."""
+        with self._lock:
+            waiting, self._waiting = list(self._waiting.values()), {}
+            for series in waiting:
+                for aggregation in series.aggregations:
+                    _merge(aggregation, series)
+                    for value, stamp, identity in series.exemplars.values():
+                        context = _context_of(identity)
+                        measurement = _Measurement(value, stamp, self._instrument, context, series.labels)
+                        aggregation._sample_exemplar(measurement, True)
+                series.begin()
+        return ()
+
     def forget(self) -> None:
         """In a forked child: its metrics begin anew, and these aggregations are no longer looked at."""
+        self._lock, self._waiting = threading.Lock(), {}
         self._known.clear()
+
+    # --- series -------------------------------------------------------------------------------------------------------
 
     def _remember(self, key: tuple[tuple[str, Any], ...]) -> None:
         labels = dict(key)
         if len(self._known) < _MAX_SERIES:
             try:
-                self._known[key] = labels, self._find(labels)
+                found = self._find(labels)
+                edges = _edges_of(found)
+                self._known[key] = labels, found, None if edges is None else _Series(labels, found, edges)
             except (AttributeError, LookupError):
                 self._short = False
 
-    def _find(self, labels: dict[str, str]) -> list[Any]:
+    def _find(self, labels: dict[str, Any]) -> list[Any]:
         """Return the aggregations, one for each reader and view, that the labels' first point has made."""
         found: list[Any] = []
         for storage in self._storages.values():
@@ -91,6 +169,35 @@ class Points:
                 kept = labels if keys is None else {key: value for key, value in labels.items() if key in keys}
                 found.append(_only(a for a in list(match._attributes_aggregation.values()) if a._attributes == kept))
         return found
+
+
+def _context_of(identity: SpanContext | None) -> Context:
+    """Only the ids were kept of a point's context: what else is in it must not stay alive until the collection."""
+    return Context({SPAN_KEY: NonRecordingSpan(identity)}) if identity is not None else Context()
+
+
+def _edges_of(aggregations: list[Any]) -> Sequence[float] | None:
+    """Return the edges of the buckets that all of them have, none for sums; None where they cannot be added up."""
+    if all(type(one) is _SumAggregation for one in aggregations):
+        return ()
+    if all(type(one) is _ExplicitBucketHistogramAggregation for one in aggregations):
+        edges = {one._boundaries for one in aggregations}
+        return edges.pop() if len(edges) == 1 else None
+    return None
+
+
+def _merge(aggregation: Any, series: _Series) -> None:
+    with aggregation._lock:
+        if type(aggregation) is _SumAggregation:
+            aggregation._value = (aggregation._value or 0) + series.total
+            return
+        if aggregation._value is None:
+            aggregation._value = [0] * len(series.counts)
+        aggregation._value = [old + new for old, new in zip(aggregation._value, series.counts, strict=True)]
+        aggregation._sum += series.total
+        if aggregation._record_min_max:
+            aggregation._min = min(aggregation._min, series.lowest)
+            aggregation._max = max(aggregation._max, series.highest)
 
 
 def _only(found: Any) -> Any:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -107,6 +110,38 @@ def test_the_short_way_is_taken() -> None:
         points.record(value, {"engine": "a"}, context(0))
     assert through == [1.0]  # pins the private names: where one is gone, all three come through here
     assert collected(reader)[0][2][0][2] == 6.0
+
+
+def test_collections_in_between_lose_nothing() -> None:
+    reader = InMemoryMetricReader(preferred_temporality=DELTA)
+    points = Points(MeterProvider(metric_readers=[reader]).get_meter("test").create_histogram("h"))
+    counts: list[int] = []
+    done = threading.Event()
+
+    def collect() -> None:
+        while not done.is_set():
+            counts.extend(point[3] for metric in collected(reader) for point in metric[2])
+
+    collecting = threading.Thread(target=collect)
+    collecting.start()
+    for number in range(5000):
+        points.record(number, {"engine": "a"}, context(number))
+    done.set()
+    collecting.join()
+    counts.extend(point[3] for metric in collected(reader) for point in metric[2])
+    assert sum(counts) == 5000 and len(counts) > 2
+
+
+def test_what_waits_for_a_collection_keeps_no_context_alive() -> None:
+    points = Points(MeterProvider(metric_readers=[InMemoryMetricReader()]).get_meter("test").create_histogram("h"))
+    span = NonRecordingSpan(SpanContext(1, 1, False, TraceFlags(TraceFlags.SAMPLED)))
+    gone = weakref.ref(span)
+    for _ in range(3):
+        points.record(1.0, {"engine": "a"}, trace.set_span_in_context(span, Context()))
+    del span
+    gc.collect()
+    # The first point went through the SDK, which keeps ids only too.
+    assert gone() is None
 
 
 def test_a_reader_that_comes_later_gets_the_points_after_it() -> None:
