@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
-from otel_tts.commands import pip
-
 ALL: Final = "traces, metrics, logs"
 PACKAGES: Final = {
     "b3": "opentelemetry-propagator-b3",
@@ -196,6 +194,8 @@ def _never(value: str, environ: Environ) -> bool:
 
 def advice(name: str) -> str:
     """Say what to do about a component that is not installed."""
+    from otel_tts.commands import pip
+
     package = PACKAGES.get(name.lower())
     return f"{name}: {pip()} install {package}" if package else f"{name}: no package brings it, is it spelled right?"
 
@@ -206,7 +206,12 @@ def _is_installed(group: str, name: str) -> bool:
     return bool(entry_points(group=group, name=name))
 
 
+def _is_in_the_way(environ: Environ) -> bool:
+    return any(_says_nothing(rule, environ) for rule in RULES) or bool(problems(environ))
+
+
 # The SDK reads a limit, and OpenTelemetry's API the propagators, while they are imported, so this comes before.
-with set_aside(os.environ):
-    import_module("opentelemetry.propagate")
-    import_module("opentelemetry.sdk.trace")
+if _is_in_the_way(os.environ):
+    with set_aside(os.environ):
+        import_module("opentelemetry.propagate")
+        import_module("opentelemetry.sdk.trace")
