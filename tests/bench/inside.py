@@ -89,6 +89,14 @@ def web_edge() -> Any:
     )
 
 
+def make_server_spans(wanted: bool) -> None:
+    """Let the edge make server spans or not; builds from before they did never do."""
+    try:
+        module("otel_tts.instrumentation.edges.serving").ours = wanted
+    except ImportError:
+        pass
+
+
 def sound(sample_rate: int) -> Any:
     """What keeps a synthesis's samples (`add`) and measures them (`facts`)."""
     return find("otel_tts.audio.samples.sound:Sound", "otel_tts.audio.deferred:Recording")(sample_rate)

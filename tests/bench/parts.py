@@ -19,11 +19,13 @@ from tests.integration.otlp_sink import OtlpSink
 
 STREAM = "A stream of chunks"
 STAGE = "A stage on a device, against a span of the SDK with the same attributes and memory event"
+EDGE = "The edge of a web application, on the request's path"
 PIECES = "Single costs"
 IDLE = "A process with nothing to do"
 CHUNK_LIMIT = 3.0
 EVENTS_LIMIT, HOST_LIMIT = 0.4, 0.15
 IDLE_LIMIT, STALL_LIMIT = 1.0, 2.5
+SERVER_SPAN_LIMIT, EDGE_LIMIT, MESSAGE_LIMIT = 0.25, 0.05, 2.0
 
 Part = Callable[[Sequence[Build], Path], list[list[Row]]]
 
@@ -35,6 +37,7 @@ def parts(quick: bool, idle_seconds: int, peers: bool) -> dict[str, Part]:
         "flood": lambda builds, folder: requests.flood(builds, folder, 500, 5 if quick else 30, 5 if quick else 10),
         "streams": lambda builds, folder: streams(builds, folder, 20 if quick else 50),
         "stages": lambda builds, folder: stages(builds, folder, 5 if quick else 10),
+        "edges": lambda builds, folder: edges(builds, folder, 10 if quick else 30),
         "service": lambda builds, folder: service.compare(builds, folder, 20 if quick else 100, peers),
         "start": lambda builds, folder: start.compare(builds, folder, 3 if quick else 7, peers),
         "pieces": lambda builds, folder: pieces(builds, folder),
@@ -107,6 +110,26 @@ def stages(builds: Sequence[Build], folder: Path, rounds: int) -> list[list[Row]
         ]
 
     return [rows(found) for found in _each(builds, folder, "tests.bench.stage_cost", str(rounds))]
+
+
+def edges(builds: Sequence[Build], folder: Path, rounds: int) -> list[list[Row]]:
+    """What the edge adds to a request and to a message of a WebSocket."""
+
+    def rows(found: dict[str, Any]) -> list[Row]:
+        us, ratio, ns = found["us"], found["ratio"], found["message_ns"]
+
+        def request(what: str, way: str, limit: float) -> Row:
+            return at_most(EDGE, what, ratio[way], limit, "×", f"{us[way]:.1f} µs / {us['contrib']:.1f} µs")
+
+        message = f"{ns['ours']:.0f} ns / {ns['wrapper']:.0f} ns, {ns['bare']:.0f} ns without either"
+        return [
+            request("id, caller's context and server span, against OpenTelemetry's middleware", "server span",
+                    SERVER_SPAN_LIMIT),
+            request("id alone (`OTEL_TTS_SERVER_SPAN=contrib`), against the same", "no server span", EDGE_LIMIT),
+            at_most(EDGE, "a message of a WebSocket, against a wrapper", found["message"], MESSAGE_LIMIT, "×", message),
+        ]  # fmt: skip
+
+    return [rows(found) for found in _each(builds, folder, "tests.bench.edge_cost", str(rounds))]
 
 
 def pieces(builds: Sequence[Build], folder: Path) -> list[list[Row]]:

@@ -113,7 +113,7 @@ class FreeTorch(ModuleType):
         self.cuda.get_device_properties = _always(device)
 
 
-class _Queue(SpanProcessor):
+class SpanQueue(SpanProcessor):
     """Takes ended spans as a batch processor does, which holds them until the next export."""
 
     late_safe = True
@@ -177,7 +177,7 @@ def _per_stage(request: Callable[[int], None], after: Callable[[], object]) -> f
 
 
 def _sdk(memory: dict[str, Any] | None) -> Way:
-    provider, queue = TracerProvider(shutdown_on_exit=False), _Queue()
+    provider, queue = TracerProvider(shutdown_on_exit=False), SpanQueue()
     provider.add_span_processor(queue)
     tracer = provider.get_tracer("bench")
 
@@ -193,7 +193,7 @@ def _sdk(memory: dict[str, Any] | None) -> Way:
 
 
 def _ours(clock: str, torch: FreeTorch | None = None, **settings: Any) -> Way:
-    provider, queue = TracerProvider(shutdown_on_exit=False), _Queue()
+    provider, queue = TracerProvider(shutdown_on_exit=False), SpanQueue()
     provider.add_span_processor(queue)
     chosen = {"clock": clock, "queue_size": 100_000, "max_stage_spans": 1000, **settings}
     kept = Kept(provider, NoOpMeterProvider(), LoggerProvider(shutdown_on_exit=False), **chosen)

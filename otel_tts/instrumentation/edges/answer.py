@@ -43,19 +43,17 @@ class Answer:
     async def receive(self) -> Message:
         """Receive, and note that the client has gone before its answer was complete."""
         message = await self._receive()
-        contain("asgi.receive", self._note_received, message)
+        if message["type"] == "http.disconnect":
+            self._current.end(perf_counter_ns(), left=True)
         return message
 
     async def send(self, message: Message) -> None:
         """Send, with the request's id in the head, and note when the answer is complete."""
         message = contain("asgi.header", self._prepare, message) or message
-        contain("asgi.audio", self._look_for_audio, message)
+        if self._current.body is not None or message["type"] == "http.response.start":
+            contain("asgi.audio", self._look_for_audio, message)
         await self._send(message)
         contain("asgi.body", self._note_sent, message)
-
-    def _note_received(self, message: Message) -> None:
-        if message["type"] == "http.disconnect":
-            self._current.end(perf_counter_ns(), left=True)
 
     def _prepare(self, message: Message) -> Message:
         if self._flag is not None and getattr(self._server, self._flag):
@@ -74,7 +72,7 @@ class Answer:
     def _look_for_audio(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             answer_audio.begin(self._current, message)
-        elif self._current.body is not None and message["type"] == "http.response.body":
+        elif message["type"] == "http.response.body":
             answer_audio.take(self._current, message)
 
     def _note_sent(self, message: Message) -> None:

@@ -139,7 +139,8 @@ def _enter(
     current.session, current.answers = kind == "websocket", kind == "http"
     answer = Answer(current, receive, send, heads)
     outer = (inside, enter_context(inside)) if inside is not None else None
-    return (request.current.set(current), outer), answer.receive, answer.send
+    # Of a WebSocket nothing that comes in is looked at.
+    return (request.current.set(current), outer), answer.receive if kind == "http" else receive, answer.send
 
 
 def _begin_span(app: Any, excluded: serving.Excluded, scope: Scope, current: request.Request) -> Context | None:
