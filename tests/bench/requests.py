@@ -26,7 +26,7 @@ BY_HAND, DIRECT, OURS = "by hand", "by hand, direct logs", "otel-tts"
 UNGATED, LINED, NOTHING = "otel-tts, ungated", "otel-tts, lines on stderr", "nothing"
 
 _CHECKED = 20
-PATH_LIMIT, CPU_LIMIT, MEMORY_LIMIT = 0.15, 0.8, 5.0
+PATH_LIMIT, CPU_LIMIT, MEMORY_LIMIT = 0.11, 0.4, 5.0
 
 ENV = {
     # Metrics leave when a round ends, not in another's; process metrics are no request's.
