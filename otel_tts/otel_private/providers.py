@@ -8,7 +8,6 @@ result and one log line says what is lost; the service goes on.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +28,6 @@ _logger = logging.getLogger("otel_tts")
 _ABSENT: Final = object()
 _MULTI: Final = {TracerProvider: "_active_span_processor", LoggerProvider: "_multi_log_record_processor"}
 _LIST: Final = ("_span_processors", "_log_record_processors")
-_ATEXIT: Final = ("_atexit_handler", "_at_exit_handler")
 _EXPORTING: Final = (BatchSpanProcessor, SimpleSpanProcessor, BatchLogRecordProcessor, SimpleLogRecordProcessor)
 
 _told: set[str] = set()
@@ -174,25 +172,7 @@ def reset_metric_state_after_fork(provider: Any) -> bool:
     return whole
 
 
-# --- the end of the process ------------------------------------------------------------------------------------------
-
-
-def unregister_atexit(provider: Any) -> bool:
-    """Take back the provider's own ``atexit`` shutdown, where something with a time limit takes its place.
-
-    True when there was one.
-    """
-    for name in _ATEXIT:
-        handler = getattr(provider, name, _ABSENT)
-        if handler is _ABSENT:
-            continue
-        if handler is not None:
-            atexit.unregister(handler)  # pyright: ignore[reportArgumentType]
-            setattr(provider, name, None)
-        return handler is not None
-    if isinstance(provider, (TracerProvider, MeterProvider, LoggerProvider)):
-        _tell_lost(f"{type(provider).__name__}._atexit_handler", "the process may take longer to end")
-    return False
+# --- resources and queues --------------------------------------------------------------------------------------------
 
 
 def add_to_resource(pipeline: Pipeline, attributes: Mapping[str, Any]) -> None:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from otel_tts.audio.files.excerpt import Excerpt
 from otel_tts.audio.files.header import sniff
@@ -18,8 +17,6 @@ from otel_tts.recording.synthesis import Synthesis, current
 
 _HEADER = 4096
 """Bytes that tell a file's bytes from samples."""
-_MAX_ANSWER = 16
-"""Parts of an answer that are looked at."""
 
 
 def note_file(owner: Synthesis | Request | None, path: object, *, returned: bool = False) -> bool:
@@ -41,20 +38,6 @@ def _note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, re
     if sniff(bytes(data[:_HEADER]), complete=False) is None:
         return False
     return _take_excerpt(synthesis, Excerpt.of(memoryview(data)), returned)
-
-
-def note_answer(owner: Synthesis | Request | None, answer: object) -> bool:
-    """Note the files in what a function returned: a path, or paths in a tuple, list or mapping's values."""
-    noted = [note_file(owner, part, returned=True) for part in contain("files", _parts_of, answer) or ()]
-    return True in noted
-
-
-def _parts_of(answer: object) -> list[object]:
-    if isinstance(answer, (tuple, list)):
-        return list(cast("tuple[object, ...]", answer)[:_MAX_ANSWER])
-    if isinstance(answer, Mapping):
-        return list(cast("Mapping[object, object]", answer).values())[:_MAX_ANSWER]
-    return [answer]
 
 
 def current_synthesis() -> Synthesis | None:

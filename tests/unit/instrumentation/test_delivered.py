@@ -31,7 +31,7 @@ from otel_tts.instrumentation.tables import watch
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
 from otel_tts.recording import request
-from otel_tts.recording.delivered import note_answer, note_file
+from otel_tts.recording.delivered import note_file
 from otel_tts.recording.request import Request
 
 RATE = 24000
@@ -216,20 +216,6 @@ def test_the_answer_goes_before_what_was_only_written(world, folder) -> None:
         note_file(None, folder / "a.flac", returned=True)
         write_wave(folder / "scratch.wav", TONE[:1000])
     assert root(seen).attributes[names.AUDIO_FORMAT] == "flac"
-
-
-def test_an_answer_may_hold_its_files_in_parts(world, folder) -> None:
-    seen = world()
-    for name in "abc":
-        write_wave(folder / name)
-    for answer in (str(folder / "a"), (str(folder / "b"), "text"), {"value": folder / "c", "n": 1}):
-        with otel_tts.synthesis("m") as synthesis:
-            pass
-        assert note_answer(synthesis, answer)
-    for answer in (None, 7, "Hello there", (RATE, TONE), [], "", b"", "x" * 10_000, "a\0b", folder):
-        assert not note_answer(synthesis, answer)
-    seen.drain()
-    assert [span.attributes.get(names.AUDIO_DURATION) for span in seen.spans] == [2.0] * 3
 
 
 @pytest.mark.requires("ffmpeg")

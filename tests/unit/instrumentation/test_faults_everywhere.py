@@ -53,7 +53,6 @@ from otel_tts.instrumentation.tables import watch
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
 from otel_tts.recording import request
-from otel_tts.recording.delivered import note_answer
 from tests.unit.instrumentation.test_gradio import Function, body, gradio, speak_in, work
 from tests.unit.support.fakecuda import FakeCuda
 from tests.unit.support.faketorch import FakeTorch
@@ -180,24 +179,6 @@ def test_writing_files(world: Any, encoders: Path, write: Callable[[Path], bytes
 
     noted = FILES if write is not fail_in_soundfile else ()
     check(lambda: [outcome(inside), outcome(after)], only=("encoders", "delivered.current", *noted))
-    seen.drain()
-
-
-def test_answering_with_files(world: Any, encoders: Path) -> None:
-    seen = world()
-    write_wave(encoders / "a.wav")
-
-    class Odd(dict[str, Any]):
-        def values(self) -> Any:
-            raise KeyError("theirs")
-
-    def answer() -> bytes:
-        for parts in ((encoders / "a.wav", 7), {"value": str(encoders / "a.wav")}, encoders / "a.wav", Odd(a=1)):
-            with otel_tts.synthesis("m") as synthesis:
-                note_answer(synthesis, parts)
-        return PCM
-
-    check(lambda: [outcome(answer)], only=("delivered._parts", *FILES))
     seen.drain()
 
 
@@ -826,7 +807,7 @@ CHECKED = {
     "instrumentation.edges.serving": "test_faults_everywhere.py::test_serving_a_request",
     "instrumentation.edges.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.libraries.torch_compile": "test_faults_everywhere.py::test_compiling_inside_a_request",
-    "recording.delivered": "test_faults_everywhere.py::test_answering_with_files",
+    "recording.delivered": "test_faults_everywhere.py::test_writing_files",
     "instrumentation.calls.entry": _ANY_LINE,
     "instrumentation.calls.delivery": _ANY_LINE,
     "instrumentation.calls.facts": _ANY_LINE,

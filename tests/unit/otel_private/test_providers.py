@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import atexit
 import inspect
 import io
 import os
@@ -130,21 +129,6 @@ def test_readers_are_listed_also_when_added_later_and_receive_through_one_method
     assert pull.get_metrics_data() is None
     assert len(received) == 2
     provider.shutdown()
-
-
-@pytest.mark.parametrize("kind", [TracerProvider, MeterProvider, LoggerProvider])
-def test_the_shutdown_at_exit_is_taken_back(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    provider = kind()
-    taken: list[Any] = []
-    real = atexit.unregister
-    monkeypatch.setattr(atexit, "unregister", lambda handler: (taken.append(handler), real(handler)))
-    assert providers.unregister_atexit(provider)
-    assert taken == [provider.shutdown]
-    assert not providers.unregister_atexit(provider), "there is none any more"
-    provider.shutdown()
-    assert not providers.unregister_atexit(kind(shutdown_on_exit=False))
-    assert not providers.unregister_atexit(object())
-    assert not providers._told
 
 
 # --- fork ------------------------------------------------------------------------------------------------------------
@@ -310,8 +294,6 @@ def test_without_the_storage_of_readers_counts_are_copied_and_it_is_said(caplog:
 
 
 def test_a_loss_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    provider = TracerProvider(shutdown_on_exit=False)
-    del provider._atexit_handler
-    assert not providers.unregister_atexit(provider)
-    assert not providers.unregister_atexit(provider)
+    for _ in range(2):
+        assert not providers.reset_metric_state_after_fork(MeterProvider.__new__(MeterProvider))
     assert len(_lost(caplog)) == 1

@@ -41,7 +41,7 @@ PATH = {
     "logging.makeRecord", "logging.emit", "logging.flush",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "callables.kind_of",
-    "delivered.note_file", "delivered.note_answer", "patches.run", "asgi.on_start", "carried.__reduce__",
+    "delivered.note_file", "patches.run", "asgi.on_start", "carried.__reduce__",
 }  # fmt: skip
 
 KEEPERS = {"entry._enter", "entry._exit", "stage.__enter__", "stage.__exit__", "carried.carried", "load._leave",
