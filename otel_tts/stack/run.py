@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from otel_tts.commands import suggest
-from otel_tts.stack import build, locks, older, places, ports, process, render, servers
+from otel_tts.stack import build, locks, older, places, ports, process, render, servers, variants
 from otel_tts.stack.progress import Progress, Silent
 from otel_tts.stack.servers import SERVERS, Server
 from otel_tts.trouble import Trouble, WrongUse
@@ -141,7 +141,7 @@ class Stack:
         """The command that verifies a server's configuration, to be run with `environment()`."""
         server = _server(name)
         tool, *arguments = server.check
-        return [str(_built(server) / tool), *self._fill(tuple(arguments))]
+        return [str(_built(server) / tool), *self._fill(tuple(arguments)), *_variants(server)]
 
     def environment(self) -> dict[str, str]:
         """The environment of the servers."""
@@ -182,7 +182,7 @@ class Stack:
         return current
 
     def _launch(self, server: Server, binaries: Path) -> None:
-        command = [str(binaries / server.binary), *self._fill(server.arguments)]
+        command = [str(binaries / server.binary), *self._fill(server.arguments), *_variants(server)]
         folder = self.state / server.name
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -298,6 +298,10 @@ def _server(name: str) -> Server:
     if name not in servers.BY_NAME:
         raise WrongUse(f"There is no server {name!r}; there are {', '.join(servers.BY_NAME)}.")
     return servers.BY_NAME[name]
+
+
+def _variants(server: Server) -> list[str]:
+    return variants.options() if server.name == servers.COLLECTOR else []
 
 
 def _built(server: Server) -> Path:

@@ -46,6 +46,7 @@ class Leaving:
     slow = 0.0
 
     def __init__(self, stack: Stack) -> None:
+        self.stack = stack
         self._url = stack.url("otlp_http")
         self._arrived = threading.Condition()
         self._received: dict[str, list[Any]] = {"traces": [], "logs": [], "metrics": []}
