@@ -436,6 +436,9 @@ HW_ERRORS: Final = Metric(
 HW_STATUS: Final = Metric("hw.status", "updowncounter", "1", (HW_ID, HW_TYPE, HW_STATE), "1 for ok or for failed: lost")
 DROPPED: Final = Metric("otel_tts.dropped", "counter", "{item}", (REASON,), "telemetry that could not be kept")
 REDACTED: Final = Metric("otel_tts.redacted", "counter", "{item}", (REASON,), "removed by the privacy gate")
+NOT_KEPT: Final = Metric(
+    "otel_tts.not_kept", "counter", "{span}", (REASON,), "ended spans of traces that OTEL_TTS_KEEP did not keep"
+)
 FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "errors inside otel-tts, all contained")
 
 METRICS: Final = (
@@ -443,7 +446,7 @@ METRICS: Final = (
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
     STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
-    HW_ERRORS, HW_STATUS, DROPPED, REDACTED, FAULTS,
+    HW_ERRORS, HW_STATUS, DROPPED, REDACTED, NOT_KEPT, FAULTS,
 )  # fmt: skip
 
 OTHER: Final = "other"

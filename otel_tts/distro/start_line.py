@@ -53,6 +53,8 @@ def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str])
             )
     if settings.file_dir and "OTEL_CONFIG_FILE" in environ:
         yield "OTEL_TTS_FILE_DIR does nothing beside OTEL_CONFIG_FILE, which names the exporters"
+    if settings.keep < 1 and "traces" in pipeline.joined:
+        yield "OTEL_TTS_KEEP does nothing where the application has set its own tracer provider"
     for signal in pipeline.foreign():
         yield (
             f"the global provider for {signal} is not OpenTelemetry's SDK: the privacy gate cannot stand before what "

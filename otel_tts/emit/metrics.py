@@ -53,6 +53,7 @@ class Instruments:
         self._observe(names.OPEN_AGE, self._measure_open_stages)
         self._observe(names.DROPPED, lambda: _by_reason(recorder.dropped + policy.dropped))
         self._observe(names.REDACTED, lambda: _by_reason(policy.redacted))
+        self._observe(names.NOT_KEPT, lambda: _by_reason(recorder.not_kept))
         self._observe(names.FAULTS, lambda: _by_reason(guard.faults))
         for metric, points in DeviceMetrics(recorder.devices, settings).all():
             self._observe(metric, lambda points=points: self._bounded(points()))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context
@@ -91,6 +91,16 @@ class Points:
                 kept = labels if keys is None else {key: value for key, value in labels.items() if key in keys}
                 found.append(_only(a for a in list(match._attributes_aggregation.values()) if a._attributes == kept))
         return found
+
+
+def narrow_exemplars(provider: Any, narrow: Callable[[Any], Any]) -> bool:
+    """Put what `narrow` returns in the place of an SDK provider's exemplar filter. False where it has none."""
+    configuration: Any = getattr(getattr(provider, "_measurement_consumer", None), "_sdk_config", None)
+    before = getattr(configuration, "exemplar_filter", None)
+    if before is None:
+        return False
+    configuration.exemplar_filter = narrow(before)
+    return True
 
 
 def _only(found: Any) -> Any:
