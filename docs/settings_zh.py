@@ -31,6 +31,7 @@ MEANINGS = {
     "OTEL_TTS_FILE_DIR": "以 OTLP JSON 行写出遥测的目录，有无服务端皆可；设置后即启用导出器 otel_tts_file",
     "OTEL_TTS_FILE_BYTES": "该目录中所有进程的文件总共可占的字节数；超出时删除最旧的",
     "OTEL_TTS_FILE_DAYS": "该目录中的文件保留多少天",
+    "OTEL_TTS_SCRAPE_DIR": "配合 OTEL_METRICS_EXPORTER=prometheus：每个进程各用一个端口，并把地址写入该目录（file_sd）",
     "OTEL_TTS_GRADIO_PROGRESS": "true 在 Gradio 页面的进度文字中显示请求 id",
     "OTEL_TTS_SILENCE_DBFS": "低于此电平视为静音",
     "OTEL_TTS_CLIP_RATIO": "削波采样占比达到多少算异常",

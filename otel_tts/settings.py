@@ -166,6 +166,12 @@ class Settings:
     file_days: float = _setting(
         "OTEL_TTS_FILE_DAYS", number(0.01, 36_500, "days"), 7.0, "days after which files in that directory are removed"
     )
+    scrape_dir: str = _setting(
+        "OTEL_TTS_SCRAPE_DIR",
+        text("path"),
+        "",
+        "with OTEL_METRICS_EXPORTER=prometheus: each process has a port of its own and writes it there, for file_sd",
+    )
     gradio_progress: bool = _setting(
         "OTEL_TTS_GRADIO_PROGRESS", BOOLEAN, False, "true shows the request's id in the progress text of a Gradio page"
     )
