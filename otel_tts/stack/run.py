@@ -141,7 +141,7 @@ class Stack:
         """The command that verifies a server's configuration, to be run with `environment()`."""
         server = _server(name)
         tool, *arguments = server.check
-        return [str(_built(server) / tool), *self._fill(tuple(arguments)), *_variants(server)]
+        return [str(_built(server) / tool), *self._fill(tuple(arguments)), *self._variants(server)]
 
     def environment(self) -> dict[str, str]:
         """The environment of the servers."""
@@ -182,7 +182,7 @@ class Stack:
         return current
 
     def _launch(self, server: Server, binaries: Path) -> None:
-        command = [str(binaries / server.binary), *self._fill(server.arguments), *_variants(server)]
+        command = [str(binaries / server.binary), *self._fill(server.arguments), *self._variants(server)]
         folder = self.state / server.name
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -260,6 +260,9 @@ class Stack:
     def _fill(self, template: tuple[str, ...]) -> list[str]:
         return servers.command(template, self.state, self._run / "rendered", places.configurations(), self.ports)
 
+    def _variants(self, server: Server) -> list[str]:
+        return variants.options(self.environment()) if server.name == servers.COLLECTOR else []
+
     def _find(self, server: Server) -> psutil.Process | None:
         return process.find(self._process(server))
 
@@ -298,10 +301,6 @@ def _server(name: str) -> Server:
     if name not in servers.BY_NAME:
         raise WrongUse(f"There is no server {name!r}; there are {', '.join(servers.BY_NAME)}.")
     return servers.BY_NAME[name]
-
-
-def _variants(server: Server) -> list[str]:
-    return variants.options() if server.name == servers.COLLECTOR else []
 
 
 def _built(server: Server) -> Path:

@@ -97,13 +97,13 @@ def wait_for(leaving: Leaving, runs: int) -> list[Json]:
 
 
 @pytest.fixture
-def reading(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaving]:
-    monkeypatch.setenv("STACK_COLLECTOR", "files")
-    monkeypatch.setenv("STACK_LOG_FILES", f"[{tmp_path}/plain/*.log]")
-    monkeypatch.setenv("STACK_DOCKER_FILES", f"[{tmp_path}/docker/*/*-json.log]")
-    monkeypatch.setenv("STACK_POD_FILES", f"[{tmp_path}/pods/*/*/*.log]")
-    monkeypatch.setenv("STACK_SERVICE_NAME", "from-files")
-    with collector(tmp_path / "state") as found:
+def reading(stack: Any, tmp_path: Path) -> Iterator[Leaving]:
+    files = {
+        "STACK_LOG_FILES": f"[{tmp_path}/plain/*.log]",
+        "STACK_DOCKER_FILES": f"[{tmp_path}/docker/*/*-json.log]",
+        "STACK_POD_FILES": f"[{tmp_path}/pods/*/*/*.log]",
+    }
+    with collector(tmp_path / "state", STACK_COLLECTOR="files", STACK_SERVICE_NAME="from-files", **files) as found:
         yield found
 
 

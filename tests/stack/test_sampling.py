@@ -16,22 +16,19 @@ import pytest
 from leaving import Json, Leaving, attributes, collector, logs, metrics, span, traces, value
 
 SHARE_PERCENT, WAIT_S, FINE = 10, 3.0, 400
+SAMPLING = {
+    "STACK_COLLECTOR": "sampling",
+    "STACK_DECISION_WAIT": f"{WAIT_S:g}s",
+    "STACK_KEEP_PERCENT": str(SHARE_PERCENT),
+    "STACK_SPAN_METRICS_INTERVAL": "1s",
+}
 EXEMPLAR = {"asDouble": 1.0, "timeUnixNano": "2", "traceId": "5b8efff798038103d269b633813fc60c"}
 
 
 @pytest.fixture(scope="module")
 def sampler(stack: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Leaving]:
-    with pytest.MonkeyPatch.context() as patch:
-        sample(patch)
-        with collector(tmp_path_factory.mktemp("sampler")) as found:
-            yield found
-
-
-def sample(patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("STACK_COLLECTOR", "sampling")
-    patch.setenv("STACK_DECISION_WAIT", f"{WAIT_S:g}s")
-    patch.setenv("STACK_KEEP_PERCENT", str(SHARE_PERCENT))
-    patch.setenv("STACK_SPAN_METRICS_INTERVAL", "1s")
+    with collector(tmp_path_factory.mktemp("sampler"), **SAMPLING) as found:
+        yield found
 
 
 def request(took_s: float = 1.0, error: bool = False, trace: str | None = None, **facts: Any) -> Json:
@@ -146,12 +143,9 @@ def test_spans_that_come_later_follow_the_decision(sampler: Leaving, eventually:
 
 
 def test_a_sampler_that_is_killed_loses_only_what_waits(
-    stack: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., Any]
+    stack: object, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
-    sample(monkeypatch)
-    monkeypatch.setenv("STACK_DECISION_WAIT", "600s")
-    monkeypatch.setenv("STACK_KEEP_PERCENT", "0")
-    with collector(tmp_path) as sampler:
+    with collector(tmp_path, **SAMPLING | {"STACK_DECISION_WAIT": "600s", "STACK_KEEP_PERCENT": "0"}) as sampler:
         sampler.refuse.set()
         failed = [request(error=True) for _ in range(20)]
         fine = request()
