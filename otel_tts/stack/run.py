@@ -165,6 +165,7 @@ class Stack:
         asked = Settings(ports.defaults(chosen), webhook or render.WEBHOOK)
         wanted = self._keep(asked, chosen, webhook) if any(map(self._find, SERVERS)) else asked
         (self._run / "stack.json").write_text(json.dumps(asdict(wanted), indent=2) + "\n", encoding="utf-8")
+        (self.state / "scrape").mkdir(exist_ok=True)  # Prometheus watches a folder only where there is one
         values = render.native(wanted.ports, self.state / "scrape", wanted.webhook)
         render.write(self._run / "rendered", values)
         render.write_page(self._run / "rendered" / "page", values)

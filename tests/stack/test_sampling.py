@@ -59,7 +59,7 @@ def left(sampler: Leaving) -> Counter[str]:
     for message in sampler.received("traces"):
         for rs in message["resourceSpans"]:
             for ss in rs["scopeSpans"]:
-                found.update(base64.b64decode(one["traceId"]).hex() for one in ss["spans"])
+                found.update(base64.b64decode(one["traceId"]).hex() for one in ss["spans"] if "traceId" in one)
     return found
 
 
