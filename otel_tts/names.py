@@ -467,6 +467,9 @@ SERVER_RESPONSE_SIZE: Final = Metric(
 )
 DROPPED: Final = Metric("otel_tts.dropped", "counter", "{item}", (REASON,), "telemetry that could not be kept")
 REDACTED: Final = Metric("otel_tts.redacted", "counter", "{item}", (REASON,), "removed by the privacy gate")
+NOT_KEPT: Final = Metric(
+    "otel_tts.not_kept", "counter", "{span}", (REASON,), "ended spans of traces that OTEL_TTS_KEEP did not keep"
+)
 FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "errors inside otel-tts, all contained")
 
 METRICS: Final = (
@@ -475,7 +478,7 @@ METRICS: Final = (
     STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
     HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, DROPPED, REDACTED,
-    FAULTS,
+    NOT_KEPT, FAULTS,
 )  # fmt: skip
 
 OTHER: Final = "other"

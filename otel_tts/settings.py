@@ -121,6 +121,18 @@ class Settings:
         50,
         "different values a metric label may have before the rest become 'other'",
     )
+    keep: float = _setting(
+        "OTEL_TTS_KEEP",
+        number(0, 1, "ratio"),
+        1.0,
+        "share of the traces that are exported where nothing failed, was slow, late or wrong; those always are",
+    )
+    keep_slow: float = _setting(
+        "OTEL_TTS_KEEP_SLOW", number(0, 86_400, "seconds"), 3.0, "a span that took longer makes its trace one of those"
+    )
+    keep_late: float = _setting(
+        "OTEL_TTS_KEEP_LATE", number(0, 86_400, "seconds"), 1.0, "so does a first sound that came later"
+    )
     queue_size: int = _setting(
         "OTEL_TTS_QUEUE_SIZE",
         integer(16, 1_000_000),
@@ -159,6 +171,12 @@ class Settings:
     )
     file_days: float = _setting(
         "OTEL_TTS_FILE_DAYS", number(0.01, 36_500, "days"), 7.0, "days after which files in that directory are removed"
+    )
+    scrape_dir: str = _setting(
+        "OTEL_TTS_SCRAPE_DIR",
+        text("path"),
+        "",
+        "with OTEL_METRICS_EXPORTER=prometheus: each process has a port of its own and writes it there, for file_sd",
     )
     gradio_progress: bool = _setting(
         "OTEL_TTS_GRADIO_PROGRESS", BOOLEAN, False, "true shows the request's id in the progress text of a Gradio page"

@@ -91,7 +91,7 @@ class Configurator(setup.Configurator):
         from otel_tts.recording.recorder import Recorder
 
         made = Recorder(pipeline.traces, settings)
-        emitter.install(emitter.Emitter(made, *pipeline.all))
+        emitter.install(emitter.Emitter(made, *pipeline.all, may_hold="traces" not in pipeline.joined))
         made.devices.allow_polling()
         mode = made.clock.mode if made.clock is not None else "host"
         return f"{mode}({made.clock_note})" if made.clock_note else mode

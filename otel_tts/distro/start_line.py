@@ -53,6 +53,8 @@ def warnings(pipeline: Pipeline, settings: Settings, environ: Mapping[str, str])
             )
     if settings.file_dir and "OTEL_CONFIG_FILE" in environ:
         yield "OTEL_TTS_FILE_DIR does nothing beside OTEL_CONFIG_FILE, which names the exporters"
+    if settings.keep < 1 and "traces" in pipeline.joined:
+        yield "OTEL_TTS_KEEP does nothing where the application has set its own tracer provider"
     for signal in pipeline.foreign():
         yield (
             f"the global provider for {signal} is not OpenTelemetry's SDK: the privacy gate cannot stand before what "
@@ -82,12 +84,21 @@ def _place(environ: Mapping[str, str], signal: str, exporter: str) -> str:
         from otel_tts.export import shared_folder
 
         return f"{exporter} {shared_folder.locate(environ.get('OTEL_TTS_FILE_DIR', '').strip())}"
+    if exporter == "prometheus":
+        return f"prometheus {_page(environ)}"
     if not exporter.startswith(("otlp", setup.OURS)):
         return exporter
     is_ours = exporter.startswith(setup.OURS)  # over HTTP, whatever the variable says
     protocol = "http/protobuf" if is_ours else _otlp(environ, signal, "PROTOCOL") or "grpc"
     endpoint = _otlp(environ, signal, "ENDPOINT") or _DEFAULT_ENDPOINTS.get(protocol, "?")
     return f"{exporter} {protocol} {_CREDENTIALS.sub(MASK + '@', endpoint)}"
+
+
+def _page(environ: Mapping[str, str]) -> str:
+    if folder := environ.get("OTEL_TTS_SCRAPE_DIR", "").strip():
+        return f"by {folder}"
+    host = environ.get("OTEL_EXPORTER_PROMETHEUS_HOST", "").strip() or "127.0.0.1"
+    return f"http://{host}:{environ.get('OTEL_EXPORTER_PROMETHEUS_PORT', '').strip() or 9464}/metrics"
 
 
 def _otlp(environ: Mapping[str, str], signal: str, what: str) -> str:

@@ -27,6 +27,7 @@ from otel_tts.breath import BREATH_S
 from otel_tts.device.clocks import choice
 from otel_tts.device.clocks.sums import add_up
 from otel_tts.device.memory.readings import MemoryEvent
+from otel_tts.emit import keep
 from otel_tts.emit.facts import facts_of_late_file, note_reference, settle
 from otel_tts.emit.later.files import Delivered, FileReader
 from otel_tts.emit.later.times import DeviceTimes
@@ -76,10 +77,15 @@ class Emitter:
         logger_provider: Any,
         *,
         interval: float | None = INTERVAL_S,
+        may_hold: bool = True,
     ) -> None:
-        """Join the three providers. `interval` None: no thread, only `drain` works (tests)."""
+        """Join the three providers. `interval` None: no thread, only `drain` works (tests).
+
+        `may_hold`: spans may wait before the exporters of `tracer_provider`, which is not the application's own.
+        """
         settings = recorder.settings
         self.recorder, self.settings = recorder, settings
+        self.keep = keep.install(settings, tracer_provider, meter_provider, recorder.not_kept) if may_hold else None
         self.spans = SpanMaker(recorder.identities, tracer_provider)
         self.voices = VoiceNames(settings)
         self._voices: set[tuple[Any, Any]] = set()
@@ -150,6 +156,7 @@ class Emitter:
             due = looks % _FINISHED_EVERY == 0 or len(self.recorder.finished) > _FEW
             contain("drain", self.drain, late_after=_LATE_AFTER_S, finished=due)
             contain("gpu", self.look_at_gpu)
+            contain("keep", self.look_at_traces)
             if looks % _STUCK_EVERY == 0:
                 contain("stuck", self.report_stuck)
 
@@ -298,6 +305,8 @@ class Emitter:
     def _emit_late_file(self, synthesis: Synthesis, file: Delivered) -> None:
         """A file was read after its synthesis's span had left: a log record in its trace, and its anomalies."""
         facts = facts_of_late_file(synthesis, file)
+        if facts.get(names.AUDIO_ANOMALY):
+            self._keep(synthesis)
         context = context_api.set_value(SPAN_KEY, NonRecordingSpan(synthesis.identity), Context())
         token = context_api.attach(suppressed_context())
         try:
@@ -355,6 +364,19 @@ class Emitter:
             waiting = [*list(self.recorder.open.values()), *self.recorder.finished.copy(), *self._waiting]
             self.recorder.devices.look([record.t0 for record in waiting])
 
+    def look_at_traces(self, grace_s: float = keep.GRACE_S) -> None:
+        """Let traces go that are over and not to be kept; those of what is not yet telemetry are not."""
+        if self.keep is None:
+            return
+        recorder = self.recorder
+        running = (*list(recorder.serving.values()), *list(recorder.open.values()))
+        ahead = (*running, *recorder.finished.copy(), *recorder.late.copy(), *self._waiting)
+        jobs = (job for reference in recorder.jobs.valuerefs() if (job := reference()) is not None)
+        spans = (job.context.get(SPAN_KEY) for job in jobs)
+        at_work = {record.identity[0] for record in ahead}
+        at_work |= {span.get_span_context().trace_id for span in spans if span is not None}
+        self.keep.look(at_work, grace_s)
+
     def report_stuck(self) -> None:
         """Let a request that is open too long be seen: its finished stages leave, one line names the open stage."""
         limit = time.perf_counter_ns() - int(self.settings.stuck_after * 1e9)
@@ -368,8 +390,13 @@ class Emitter:
     def _report_one(self, synthesis: LateSpan) -> None:
         stuck: Any = synthesis
         self._announce(stuck)
+        self._keep(stuck)
         self._emit_finished_stages(stuck)
         self.lines.stuck(stuck)
+
+    def _keep(self, record: LateSpan) -> None:
+        if self.keep is not None:
+            self.keep.keep(record.identity[0])
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Turn everything that waits into telemetry, and give devices at work and files that are read a moment to end.
@@ -380,7 +407,9 @@ class Emitter:
         self.drain(timeout, breathe=False)
         self._waiting.wait(min(_AT_EXIT_S, timeout / 2))
         self.files.wait(min(_AT_EXIT_S, timeout / 4))
-        return self.drain(max(0.0, timeout - (time.monotonic() - began)), breathe=False)
+        drained = self.drain(max(0.0, timeout - (time.monotonic() - began)), breathe=False)
+        contain("keep", self.look_at_traces, 0.0)  # the process may be about to end
+        return drained
 
     def close(self, timeout: float = 3.0) -> bool:
         """Stop the thread after a last drain; what finishes later is handled at once on the caller's thread."""
@@ -393,7 +422,10 @@ class Emitter:
         self._pace.call()
         self.recorder.memory = None
         contain("gpu", self.recorder.devices.stop)
-        return drained and self.drain(max(0.0, deadline - time.monotonic()), breathe=False)
+        drained = self.drain(max(0.0, deadline - time.monotonic()), breathe=False) and drained
+        if self.keep is not None:
+            self.keep.close()
+        return drained
 
     def _is_idle(self) -> bool:
         """Whether no request is open and nothing waits."""

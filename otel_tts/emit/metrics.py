@@ -53,6 +53,7 @@ class Instruments:
         self.observe(names.OPEN_AGE, self._measure_open_stages)
         self.observe(names.DROPPED, lambda: _by_reason(recorder.dropped + policy.dropped))
         self.observe(names.REDACTED, lambda: _by_reason(policy.redacted))
+        self.observe(names.NOT_KEPT, lambda: _by_reason(recorder.not_kept))
         self.observe(names.FAULTS, lambda: _by_reason(guard.faults))
         for metric, points in DeviceMetrics(recorder.devices, settings).all():
             self.observe(metric, lambda points=points: self._bounded(points()))

@@ -20,7 +20,7 @@ import math
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context
@@ -73,10 +73,10 @@ class Points:
         try:
             self._consumer = instrument._measurement_consumer
             self._is_enabled = instrument._is_enabled
-            exemplars = self._consumer._sdk_config.exemplar_filter
-            self._keeps_exemplar = exemplars.should_sample
-            self._by_trace = type(exemplars) is TraceBasedExemplarFilter
-            self._short = isinstance(self._consumer._reader_storages, Mapping)
+            self._configuration = self._consumer._sdk_config
+            self._short = isinstance(self._consumer._reader_storages, Mapping) and hasattr(
+                self._configuration, "exemplar_filter"
+            )
             self._consumer.register_asynchronous_instrument(self)  # whose callbacks come first in each collection
         except AttributeError:
             self._short = False
@@ -105,10 +105,11 @@ class Points:
         stamp = time.time_ns()
         span: Any = context.get(SPAN_KEY)
         identity: SpanContext | None = span.get_span_context() if span is not None else None
-        if self._by_trace:
+        wanted: Any = self._configuration.exemplar_filter
+        if type(wanted) is TraceBasedExemplarFilter:  # most of its time goes into comparing spans
             keeps = identity is not None and identity[3] & 1
         else:
-            keeps = self._keeps_exemplar(value, stamp, series.labels, context)
+            keeps = wanted.should_sample(value, stamp, series.labels, context)
         with self._lock:
             series.counts[bucket] += 1
             series.total += value
@@ -122,7 +123,7 @@ class Points:
 
     def _aggregate(self, aggregations: list[Any], labels: dict[str, Any], value: float, context: Context) -> None:
         stamp = time.time_ns()
-        sampled = self._keeps_exemplar(value, stamp, labels, context)
+        sampled = self._configuration.exemplar_filter.should_sample(value, stamp, labels, context)
         measurement = _Measurement(value, stamp, self._instrument, context, labels)
         for aggregation in aggregations:
             aggregation.aggregate(measurement, sampled)
@@ -198,6 +199,16 @@ def _merge(aggregation: Any, series: _Series) -> None:
         if aggregation._record_min_max:
             aggregation._min = min(aggregation._min, series.lowest)
             aggregation._max = max(aggregation._max, series.highest)
+
+
+def narrow_exemplars(provider: Any, narrow: Callable[[Any], Any]) -> bool:
+    """Put what `narrow` returns in the place of an SDK provider's exemplar filter. False where it has none."""
+    configuration: Any = getattr(getattr(provider, "_measurement_consumer", None), "_sdk_config", None)
+    before = getattr(configuration, "exemplar_filter", None)
+    if before is None:
+        return False
+    configuration.exemplar_filter = narrow(before)
+    return True
 
 
 def _only(found: Any) -> Any:

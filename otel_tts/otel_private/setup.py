@@ -29,6 +29,8 @@ Attempt = Callable[[str, Callable[[], Any]], Any]
 """Calls something that a variable names; None where it raised, which has been said then."""
 
 OURS: Final = "otel_tts_otlp"
+_PULL: Final = {"prometheus": "otel_tts_pull"}
+"""Ours is the SDK's, with a page for each worker; where the SDK's is not installed neither is there."""
 _OTLP: Final = "otlp"
 _SDKS_OVER_HTTP: Final = "otlp_proto_http"
 _SDKS_OVER_GRPC: Final = "otlp_proto_grpc"
@@ -46,7 +48,7 @@ def load_exporter(signal: str, name: str) -> type[Any]:
 
     ``otlp`` goes by its protocol. Over HTTP it is ours, but where the user asks for something that only the SDK's does.
     """
-    found_by = _asked_for(name, signal)
+    found_by = _PULL.get(name) or _asked_for(name, signal)
     if found_by in _THE_SDKS and not _is_installed(signal, found_by):
         found_by = _stand_in(signal, found_by)
     wanted: list[Any] = [[found_by] if s == signal else [] for s in SIGNALS]

@@ -9,6 +9,7 @@ spans (`only_ended_spans_matter` says False) or are drained by the thread alone 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.trace import SpanProcessor
@@ -26,9 +27,23 @@ def only_ended_spans_matter(provider: Any) -> bool:
     processors = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", None)
     if processors is None:
         return False
-    return all(
-        type(p) in (BatchSpanProcessor, SimpleSpanProcessor) or getattr(p, "late_safe", False) for p in processors
-    )
+    return all(map(is_late_safe, processors))
+
+
+def is_late_safe(processor: Any) -> bool:
+    """Whether a processor never looks at a span before its end."""
+    return type(processor) in (BatchSpanProcessor, SimpleSpanProcessor) or getattr(processor, "late_safe", False)
+
+
+def wrap_exporting(provider: Any, wrap: Callable[[Any], SpanProcessor]) -> bool:
+    """Put what `wrap` returns in the place of each processor of an SDK provider that exports. False where it cannot."""
+    multi: Any = getattr(provider, "_active_span_processor", None)
+    processors = getattr(multi, "_span_processors", None)
+    if processors is None:
+        return False
+    exporting = (BatchSpanProcessor, SimpleSpanProcessor)
+    multi._span_processors = tuple(wrap(one) if isinstance(one, exporting) else one for one in processors)
+    return True
 
 
 def put_first(provider: Any, processor: SpanProcessor) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import os
+import weakref
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -71,6 +72,10 @@ class Recorder:
         self.new_span_id, self.new_trace_id = self.identities.new_span_id, self.identities.new_trace_id
         self.inherits, self.inherited = self.identities.inherits, self.identities.inherited
         self.dropped: collections.Counter[str] = collections.Counter()
+        self.not_kept: collections.Counter[str] = collections.Counter()
+        """Spans that OTEL_TTS_KEEP did not keep, by reason."""
+        self.jobs: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        """Jobs of queues that are not over, by their identity: nothing else says that they will be requests."""
         self.open: dict[int, Any] = {}
         """The open syntheses, by their identity."""
         self.serving: dict[int, ServerSpan] = {}
@@ -172,6 +177,7 @@ class Recorder:
         contain("gpu", self.devices.renew)
         pending.renew()
         self.memory, self.asleep = None, False
+        self.jobs.clear()
         for waiting in (self.open, self.serving, self.started, self.finished, self.late, self.dropped):
             waiting.clear()
 

@@ -50,6 +50,7 @@ LANGUAGES = ("en", "zh")
 # What the templates ask for, where each server is a container with its name as host name. The relay runs on the host.
 COMPOSE: Mapping[str, str] = {
     "rules": "/etc/otel-tts/alerts/*.yml",
+    "scrape": "/etc/otel-tts/scrape/*.json",
     "collector_metrics": "otelcol:8888",
     "prometheus": "prometheus:9090",
     "trace_store": "tempo:3200",
@@ -65,11 +66,14 @@ COMPOSE: Mapping[str, str] = {
 }
 
 
-def native(ports: Mapping[str, int], webhook: str = WEBHOOK, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def native(
+    ports: Mapping[str, int], scrape: Path, webhook: str = WEBHOOK, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
     """What the templates ask for, where all servers run on this machine. Raises WrongUse, see `ways`."""
     at = {name: f"{servers.LOOPBACK}:{number}" for name, number in ports.items()}
     return {
         "rules": places.rules(),
+        "scrape": str(scrape / "*.json"),
         "collector_metrics": at["collector_metrics"],
         "prometheus": at["prometheus"],
         "trace_store": at["jaeger_metrics"],

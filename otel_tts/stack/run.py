@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from otel_tts.commands import suggest
-from otel_tts.stack import build, locks, older, places, ports, process, render, servers
+from otel_tts.stack import build, locks, older, places, ports, process, render, servers, variants
 from otel_tts.stack.progress import Progress, Silent
 from otel_tts.stack.servers import SERVERS, Server
 from otel_tts.trouble import Trouble, WrongUse
@@ -141,7 +141,7 @@ class Stack:
         """The command that verifies a server's configuration, to be run with `environment()`."""
         server = _server(name)
         tool, *arguments = server.check
-        return [str(_built(server) / tool), *self._fill(tuple(arguments))]
+        return [str(_built(server) / tool), *self._fill(tuple(arguments)), *self._variants(server)]
 
     def environment(self) -> dict[str, str]:
         """The environment of the servers."""
@@ -165,7 +165,8 @@ class Stack:
         asked = Settings(ports.defaults(chosen), webhook or render.WEBHOOK)
         wanted = self._keep(asked, chosen, webhook) if any(map(self._find, SERVERS)) else asked
         (self._run / "stack.json").write_text(json.dumps(asdict(wanted), indent=2) + "\n", encoding="utf-8")
-        values = render.native(wanted.ports, wanted.webhook)
+        (self.state / "scrape").mkdir(exist_ok=True)  # Prometheus watches a folder only where there is one
+        values = render.native(wanted.ports, self.state / "scrape", wanted.webhook)
         render.write(self._run / "rendered", values)
         render.write_page(self._run / "rendered" / "page", values)
 
@@ -182,7 +183,7 @@ class Stack:
         return current
 
     def _launch(self, server: Server, binaries: Path) -> None:
-        command = [str(binaries / server.binary), *self._fill(server.arguments)]
+        command = [str(binaries / server.binary), *self._fill(server.arguments), *self._variants(server)]
         folder = self.state / server.name
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -259,6 +260,9 @@ class Stack:
 
     def _fill(self, template: tuple[str, ...]) -> list[str]:
         return servers.command(template, self.state, self._run / "rendered", places.configurations(), self.ports)
+
+    def _variants(self, server: Server) -> list[str]:
+        return variants.options(self.environment()) if server.name == servers.COLLECTOR else []
 
     def _find(self, server: Server) -> psutil.Process | None:
         return process.find(self._process(server))

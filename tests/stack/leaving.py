@@ -8,7 +8,7 @@ import gzip
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +46,7 @@ class Leaving:
     slow = 0.0
 
     def __init__(self, stack: Stack) -> None:
+        self.stack = stack
         self._url = stack.url("otlp_http")
         self._arrived = threading.Condition()
         self._received: dict[str, list[Any]] = {"traces": [], "logs": [], "metrics": []}
@@ -86,10 +87,21 @@ class Leaving:
             assert self._arrived.wait_for(lambda: self.refused >= set(signals), 60), self.refused
 
 
+class _Configured(Stack):
+    """Servers with more in their environment."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        super().__init__(folder)
+        self._environ = environ
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | dict(self._environ)
+
+
 @contextmanager
-def collector(folder: Path) -> Iterator[Leaving]:
-    """Start a Collector and the sink; end both."""
-    stack = Stack(folder)
+def collector(folder: Path, **environ: str) -> Iterator[Leaving]:
+    """Start a Collector, with these variables, and the sink; end both."""
+    stack = _Configured(folder, environ)
     stack.configure(ports.free())
     found = Leaving(stack)
     servers = [_serve_grpc(stack.ports["jaeger_otlp"], found)]

@@ -78,7 +78,7 @@ def alert(name: str, over: bool = False, service: str = "tts", **labels: str) ->
 def running(folder: Path, webhook: str = render.WEBHOOK, **environ: str) -> Iterator[Alertmanager]:
     """An Alertmanager with our file, filled in as `otel-tts stack up` does."""
     chosen = ports.free()
-    text = render.text("alertmanager.yml", render.native(chosen, webhook, environ))
+    text = render.text("alertmanager.yml", render.native(chosen, Path(), webhook, environ))
     for key, value in SOON.items():
         text = re.sub(rf"{key}: \w+", f"{key}: {value}", text)
     (folder / "alertmanager.yml").write_text(text, encoding="utf-8")

@@ -63,6 +63,8 @@ class Job:
         self._made: list[Synthesis] = []
         self._ended = False
         self.cancelled = False
+        if (recorder := current_recorder()) is not None:
+            recorder.jobs[id(self)] = self
 
     def begin(self) -> request.Request:
         """Work begins, for as long as until `end`: return the request that syntheses of this job are made for."""
@@ -106,6 +108,8 @@ class Job:
         for synthesis in self._made[-1:]:  # by now it knows its engine, whoever began it
             _learn(self._function, synthesis)
         maker, recorder = _makers.get(self._function), current_recorder()
+        if recorder is not None:
+            recorder.jobs.pop(id(self), None)
         if maker is None or recorder is None:
             return
         span = self._span or self._open_span()

@@ -50,7 +50,7 @@ def test_where_each_signal_goes() -> None:
     ours = dict.fromkeys(OTLP, "otel_tts_otlp")
     assert "exporter=otel_tts_otlp http/protobuf http://localhost:4318 " in line(ours)
     mixed = line({**OTLP, "OTEL_METRICS_EXPORTER": "prometheus", "OTEL_LOGS_EXPORTER": "none"})
-    assert "metrics=prometheus logs=none" in mixed
+    assert "metrics=prometheus http://127.0.0.1:9464/metrics logs=none" in mixed
     assert "traces=joined" in line(OTLP, joined=frozenset({"traces"}))
     assert "config=/etc/otel.yaml" in line({"OTEL_CONFIG_FILE": "/etc/otel.yaml"})
 

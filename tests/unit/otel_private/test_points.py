@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import DropAggregation, ExponentialBucketHistogramAggregation, View
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from otel_tts.otel_private.points import Points
+from otel_tts.otel_private.points import Points, narrow_exemplars
 
 DELTA = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
 LABELS = ({"engine": "a", "stage": "x"}, {"engine": "a", "stage": "y"}, {"engine": "b", "stage": "x"})
@@ -231,3 +231,16 @@ def test_a_forked_child_adds_to_aggregations_of_its_own() -> None:
     """The parent's would swallow its points: nobody looks at those in the child."""
     done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60)
     assert done.stdout.split("\n")[:2] == ["child 1", "parent 3"], done.stderr
+
+
+def test_exemplars_can_be_narrowed_also_of_instruments_that_are_there() -> None:
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    histogram = meters.get_meter("m").create_histogram("h")
+    assert narrow_exemplars(meters, lambda inner: AlwaysOffExemplarFilter())
+    histogram.record(1.0, context=context(0))
+    Points(histogram).record(1.0, {}, context(0))
+    (metric,) = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    assert [(point.count, list(point.exemplars)) for point in metric.data.data_points] == [(2, [])]
+    meters.shutdown()
+    assert not narrow_exemplars(NoOpMeterProvider(), lambda inner: inner)

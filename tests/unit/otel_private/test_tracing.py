@@ -97,3 +97,13 @@ def test_a_tracer_knows_whether_it_is_enabled() -> None:
     assert tracing.is_enabled(provider().get_tracer("a"))
     assert not tracing.is_enabled(provider(_tracer_configurator=_disable_tracer_configurator).get_tracer("a"))
     assert tracing.is_enabled(object())
+
+
+def test_what_exports_can_be_wrapped_and_nothing_else() -> None:
+    seen: list[str] = []
+    other, exporting = Named("other", seen), SimpleSpanProcessor(InMemorySpanExporter())
+    here = provider(other, exporting)
+    assert tracing.wrap_exporting(here, lambda one: Named(type(one).__name__, seen))
+    here.force_flush()
+    assert seen == ["other", "SimpleSpanProcessor"]
+    assert not tracing.wrap_exporting(trace.NoOpTracerProvider(), lambda one: one)

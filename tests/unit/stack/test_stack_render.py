@@ -24,11 +24,16 @@ def test_native_files_hold_the_ports_and_addresses_asked_for(tmp_path: Path) -> 
     chosen = ports.defaults(
         {"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003, "jaeger_metrics": 1004}
     )
-    render.write(tmp_path, render.native(chosen, webhook="http://127.0.0.1:1/hook"))
+    render.write(tmp_path, render.native(chosen, tmp_path, webhook="http://127.0.0.1:1/hook"))
 
     prometheus = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
+    (services,) = (job for job in prometheus["scrape_configs"] if job["job_name"] == "tts")
+    assert services["file_sd_configs"][0]["files"] == [str(tmp_path / "*.json")]
     targets = {
-        target for job in prometheus["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
+        target
+        for job in prometheus["scrape_configs"]
+        for group in job.get("static_configs", ())
+        for target in group["targets"]
     }
     assert targets == {"127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003", "127.0.0.1:1004", "127.0.0.1:9428"}
     assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:1002"]
@@ -52,7 +57,7 @@ def test_a_template_that_asks_for_something_unknown_is_an_error() -> None:
 
 
 def test_the_page_of_traces_asks_the_stack_it_belongs_to(tmp_path: Path) -> None:
-    render.write_page(tmp_path, render.native(ports.defaults({"victorialogs": 1005})))
+    render.write_page(tmp_path, render.native(ports.defaults({"victorialogs": 1005}), tmp_path))
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert 'const LOGS = "http://127.0.0.1:1005";' in page
     assert "connect-src 'self' http://127.0.0.1:1005;" in page
@@ -75,7 +80,7 @@ DIRECT = {
 def test_each_alert_goes_by_one_way() -> None:
     values = {"relay": {}, "direct": DIRECT}
     for way, environ in values.items():
-        text = render.text("alertmanager.yml", render.native(ports.defaults(), environ=environ))
+        text = render.text("alertmanager.yml", render.native(ports.defaults(), Path(), environ=environ))
         route = yaml.safe_load(text)["route"]
         assert route["receiver"] == f"{way}-warning"
         assert [one["receiver"] for one in route["routes"]] == [f"{way}-critical"]
@@ -95,4 +100,4 @@ def test_each_alert_goes_by_one_way() -> None:
 )
 def test_a_way_that_cannot_be_gone_is_said(environ: dict[str, str], said: str) -> None:
     with pytest.raises(WrongUse, match=said):
-        render.native(ports.defaults(), environ=environ)
+        render.native(ports.defaults(), Path(), environ=environ)
