@@ -158,6 +158,9 @@ def _action(said: dict[str, Any], where: str) -> Action:
 def _check(config: Config) -> None:
     if not _is_name(config.name):
         raise _Wrong("name must be letters, digits, - and _: it names the folder of the watcher's state")
+    for key in ("control", "pid_file", "state"):
+        if (path := getattr(config, key)) and not path.startswith("/"):
+            raise _Wrong(f"{key} must be a whole path, from / on")
     canary = config.canary
     if canary is not None and bool(canary.url) == bool(canary.command):
         raise _Wrong("canary takes either url or command")

@@ -16,6 +16,7 @@ from otel_tts.watching.audit import Audit
 from otel_tts.watching.books import Books
 from otel_tts.watching.clock import RealClock
 from otel_tts.watching.config import Config
+from otel_tts.watching.inside import Sockets
 from otel_tts.watching.means import RealMeans
 from otel_tts.watching.watcher import Watcher
 
@@ -45,13 +46,14 @@ def run(path: Path, act: bool, tell: Tell) -> None:
     with ExitStack() as at_the_end:
         books.hold()
         at_the_end.callback(books.release)
-        watcher = Watcher(
-            config, RealMeans(config), clock, books, Audit(books.folder / "audit.jsonl"), act=act, tell=tell
-        )
+        audit = Audit(books.folder / "audit.jsonl")
+        watcher = Watcher(config, RealMeans(config), clock, books, audit, act=act, tell=tell)
         if config.heartbeat:
             from otel_tts.watching.heartbeat import Heartbeat  # late: it brings OpenTelemetry's SDK along
 
             at_the_end.callback(Heartbeat(config.service, lambda: watcher.looked_at).end)
+        if config.control and (reason := Sockets(Path(config.control)).why_not()) is not None:
+            tell(audit.note(clock.wall(), "blind", why=reason))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, clock.stop)
         watcher.run()

@@ -84,10 +84,13 @@ class Watcher:
 
     def look(self) -> None:
         """Ask every probe, and do what is due."""
-        began = self._clock.now()
-        waited = began - self._looked if self._looked is not None else 0.0
+        waited = self._clock.now() - self._looked if self._looked is not None else 0.0
+        self._look(waited)
+        self._looked = self._clock.now()
+
+    def _look(self, waited: float) -> None:
         found = self._probes.look()
-        now = self._looked = self._clock.now()
+        now = self._clock.now()
         self.looked_at = self._clock.wall()
         if self._books.was_reset():
             self._actions = []
@@ -163,7 +166,6 @@ class Watcher:
         while self._clock.now() < until and not self._clock.sleep(_ASK_EVERY_S):
             if not self._makes_progress(self._means.inside()):
                 return True
-        self._looked = self._clock.now()
         return False
 
     def _makes_progress(self, inside: Inside | None) -> bool:
@@ -240,7 +242,7 @@ class Watcher:
         return self._means.empty_cache() if action is None else self._means.run(action)
 
     def _after(self, illness: Illness, step: str, ran: Ran) -> None:
-        now = self._looked = self._clock.now()
+        now = self._clock.now()
         if step == signals.EMPTY_CACHE:
             illness.wait_until = now + self._config.settle_s
         elif ran.well:
