@@ -123,8 +123,14 @@ class Site:
             self.kill()
 
     def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, number: signal.Signals) -> None:
         try:
-            os.killpg(int((self.folder / "pid").read_text()), signal.SIGKILL)
+            os.killpg(int((self.folder / "pid").read_text()), number)
         except ProcessLookupError:
             pass
 
@@ -152,7 +158,12 @@ def fill(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "cause", "step"),
-    [(hang, "hang", "restart"), (fill, "gpu_full", "empty_cache"), (Site.kill, "death", "restart")],
+    [
+        (hang, "hang", "restart"),
+        (fill, "gpu_full", "empty_cache"),
+        (Site.kill, "death", "restart"),
+        (Site.freeze, "freeze", "restart"),
+    ],
 )
 def test_a_service_is_healed_once(site: Site, harm: Callable[[Site], None], cause: str, step: str) -> None:
     harm(site)
