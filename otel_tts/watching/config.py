@@ -21,13 +21,15 @@ class Canary:
     """A short synthesis that is asked for now and then: by HTTP, or by a command that writes audio to stdout.
 
     It is slow where it takes three times as long as it usually does, and failed after `within_s`. `format` pcm16, with
-    `sample_rate` in Hz, is for answers without a header.
+    `sample_rate` in Hz, is for answers without a header. `gradio` is the name of a function of the Gradio page at
+    `url`, and `json` the list of its inputs then.
     """
 
     url: str = ""
     method: str = "POST"
     headers: dict[str, str] = field(default_factory=dict[str, str])
     json: Any = None
+    gradio: str = ""
     command: tuple[str, ...] = ()
     format: str = ""
     sample_rate: int = 0

@@ -164,6 +164,8 @@ def _check(config: Config) -> None:
     canary = config.canary
     if canary is not None and bool(canary.url) == bool(canary.command):
         raise _Wrong("canary takes either url or command")
+    if canary is not None and canary.gradio and not (canary.url and isinstance(canary.json, list)):
+        raise _Wrong("canary.gradio takes the page's url, and json with the list of the function's inputs")
     if canary is not None and canary.format not in ("", "pcm16"):
         raise _Wrong("canary.format can be pcm16 only; other formats say themselves what they are")
     if canary is not None and canary.format and not canary.sample_rate:

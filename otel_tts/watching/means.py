@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import psutil
 
 from otel_tts import marking
-from otel_tts.watching import commands, heard
+from otel_tts.watching import commands, gradio_page, heard
 from otel_tts.watching.asking import LARGEST, Answer, ask
 from otel_tts.watching.commands import Ran
 from otel_tts.watching.config import Action, Canary, Config, Page
@@ -90,14 +90,19 @@ class RealMeans:
             ran, body = commands.read_output(canary.command, self._variable(), canary.within_s, LARGEST)
             failure = "" if ran.well else ran.reason or f"its command ended with status {ran.status}"
             return _listen(canary, ran.seconds, failure, body)
-        headers, body = {**canary.headers, **self._mark()}, None
-        if canary.json is not None:
-            headers, body = {"Content-Type": "application/json", **headers}, json.dumps(canary.json).encode()
-        answer = ask(canary.url, canary.within_s, method=canary.method, headers=headers, body=body)
+        answer = self._ask(canary, {**canary.headers, **self._mark()})
         if answer.status in _BUSY:
             return Spoken(answer.seconds, refused=True)
         failure = answer.reason if answer.status is None else "" if answer.status == 200 else f"status {answer.status}"
         return _listen(canary, answer.seconds, failure, answer.body, answer.media_type)
+
+    def _ask(self, canary: Canary, headers: Mapping[str, str]) -> Answer:
+        if canary.gradio:
+            return gradio_page.speak(canary.url, canary.gradio, canary.json, headers, canary.within_s)
+        if canary.json is None:
+            return ask(canary.url, canary.within_s, method=canary.method, headers=headers)
+        sent, body = {"Content-Type": "application/json", **headers}, json.dumps(canary.json).encode()
+        return ask(canary.url, canary.within_s, method=canary.method, headers=sent, body=body)
 
     def _mark(self) -> Mapping[str, str]:
         token = self._sockets.token() if self._sockets is not None else None

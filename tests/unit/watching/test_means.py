@@ -67,6 +67,18 @@ class Pages(BaseHTTPRequestHandler):
             self.send_header("Content-Type", "audio/wav")
             self.end_headers()
             self.wfile.write(SPEECH)
+        elif what in ("gradio_api/call/speak", "gradio_api/call/fail"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"event_id": "e1"}' if what.endswith("speak") else b'{"event_id": "e2"}')
+        elif what.startswith(("gradio_api/call/", "call/")):
+            ends = {"e1": 'complete\ndata: [{"path": "/tmp/a b.wav"}]', "e2": "error\ndata: null"}
+            self.send_response(200 if what[-2:] in ends else 404)
+            self.end_headers()
+            self.wfile.write(f"event: heartbeat\ndata: null\n\nevent: {ends.get(what[-2:])}\n\n".encode())
+        elif what == "gradio_api/file=/tmp/a%20b.wav":
+            self.path = "speech"
+            self.answer(body)
         elif what == "hang":
             time.sleep(30)
         elif what == "drip":
@@ -166,6 +178,17 @@ def test_samples_without_a_header_are_heard_too() -> None:
     tone = (TONE * 32767).astype("<i2").tobytes()
     assert heard.judge(tone, pcm_rate=16000) == ()
     assert "silent" in heard.judge(bytes(32000), pcm_rate=16000)
+
+
+def test_a_canary_may_be_a_function_of_a_gradio_page(pages: str, controlled, folder: Path) -> None:
+    controlled()
+    one = means(control=str(folder))
+    assert one.speak(Canary(pages, gradio="/speak", json=["One two", 3])).failure == ""
+    method, headers, body = Pages.asked[0]
+    assert (method, json.loads(body)) == ("POST", {"data": ["One two", 3]})
+    assert marking.is_marked([(marking.HEADER.encode(), headers[marking.HEADER].encode())])
+    assert one.speak(Canary(pages, gradio="none", json=[])).failure == "status 404"
+    assert one.speak(Canary(pages, gradio="fail", json=[])).failure == "the page's function failed"
 
 
 def test_a_canary_may_be_a_command(tmp_path: Path, controlled, folder: Path) -> None:

@@ -61,6 +61,7 @@ def test_the_least_file_has_the_defaults(write) -> None:
         ({"heartbeat": "no"}, "heartbeat must be true or false"),
         ({"canary": {}}, "canary takes either url or command"),
         ({"canary": {"url": "http://h/", "command": ["true"]}}, "canary takes either"),
+        ({"canary": {"url": "http://h/", "gradio": "speak", "json": {}}}, "the list of the function's inputs"),
         ({"canary": {"command": "say hello"}}, "canary.command must be a list of words"),
         ({"canary": {"url": "http://h/", "headers": {"a b": "c"}}}, "names and values of headers"),
         ({"canary": {"url": "http://h/", "headers": {"a": "c\r\nd: e"}}}, "names and values of headers"),
