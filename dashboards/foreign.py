@@ -18,8 +18,7 @@ PROCESS_THREADS: Final = Metric("process.thread.count", "updowncounter", "{threa
 PROCESSES: Final = (PROCESS_MEMORY, PROCESS_FILES, PROCESS_THREADS)
 
 LOOP_LAG: Final = Metric("tts.event_loop.lag", "gauge", "s", (), "how late the event loop does what is due")
-HEARTBEAT: Final = Metric("tts.watch.heartbeat", "gauge", "s", (), "when the watcher looked last, Unix time")
-AWAITED: Final = (LOOP_LAG, HEARTBEAT)
+AWAITED: Final = (LOOP_LAG,)
 
 LIMIT_REACHED: Final = "limit_reached"
 """The anomaly of a generation that was cut at its token limit; awaited too."""

@@ -101,6 +101,7 @@ URL_SCHEME: Final = "url.scheme"
 DEVICE: Final = "tts.device"
 DEVICE_FALLBACK: Final = "tts.device.fallback"
 COST: Final = "tts.cost"
+CANARY: Final = "tts.canary"
 COST_CURRENCY: Final = "tts.cost.currency"
 
 AUDIO_DURATION: Final = "tts.audio.duration"
@@ -220,6 +221,7 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(DEVICE_FALLBACK, "boolean", "", "ran on the CPU after having run on a device"),
     Attribute(COST, "double", "{currency}", "estimate: share of device time times the price of a GPU hour"),
     Attribute(COST_CURRENCY, "string", "", "the currency of tts.cost"),
+    Attribute(CANARY, "boolean", "", "a probe of `otel-tts watch`, in no metric of requests; absent for others"),
 )
 
 AUDIO_ATTRIBUTES: Final = (
@@ -465,6 +467,10 @@ SERVER_REQUEST_SIZE: Final = Metric(
 SERVER_RESPONSE_SIZE: Final = Metric(
     "http.server.response.body.size", "histogram", "By", _SERVED, "body of an answer, as announced", BODY_EDGES
 )
+WATCH_PROBES: Final = Metric(
+    "tts.watch.probes", "counter", "{request}", (OUTCOME,), "probes of `otel-tts watch`; in no other metric of requests"
+)
+WATCH_HEARTBEAT: Final = Metric("tts.watch.heartbeat", "gauge", "s", (), "when the watcher looked last, Unix time")
 DROPPED: Final = Metric("otel_tts.dropped", "counter", "{item}", (REASON,), "telemetry that could not be kept")
 REDACTED: Final = Metric("otel_tts.redacted", "counter", "{item}", (REASON,), "removed by the privacy gate")
 NOT_KEPT: Final = Metric(
@@ -477,8 +483,8 @@ METRICS: Final = (
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
     STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
-    HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, DROPPED, REDACTED,
-    NOT_KEPT, FAULTS,
+    HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, WATCH_PROBES,
+    WATCH_HEARTBEAT, DROPPED, REDACTED, NOT_KEPT, FAULTS,
 )  # fmt: skip
 
 OTHER: Final = "other"
@@ -510,6 +516,7 @@ LOG_FIELDS: Final[dict[str, str]] = {
     "text_len": "characters of the text",
     "voice": "preset, keyed hash or chosen name",
     "emotion": "tts.emotion.mode",
+    "canary": "true for a probe of `otel-tts watch`",
     "duration": "seconds of the synthesis",
     "audio_duration": "seconds of audio",
     "audio_size": "bytes of audio",

@@ -186,7 +186,7 @@ Where = str | Sequence[Any] | None
 class StageRecord(LateSpan):
     """What a stage notes of itself, as the clocks and the device's books know it."""
 
-    __slots__ = ("count", "counted", "fold", "memory", "nested", "root", "since", "stage", "timing", "where")
+    __slots__ = ("count", "counted", "fold", "memory", "nested", "root", "since", "stage", "thread", "timing", "where")
 
     root: Any
     """The synthesis that it belongs to, which only its own kind knows by name: to others it is a `LateSpan`."""
@@ -205,6 +205,8 @@ class StageRecord(LateSpan):
     memory: Any
     """What was noted of the device's memory between its ends."""
     where: Where
+    thread: int
+    """Who opened it (threading.get_ident): where that thread stands says whether the stage moves on."""
 
     def unlink(self) -> None:
         super().unlink()

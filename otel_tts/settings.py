@@ -181,6 +181,12 @@ class Settings:
     gradio_progress: bool = _setting(
         "OTEL_TTS_GRADIO_PROGRESS", BOOLEAN, False, "true shows the request's id in the progress text of a Gradio page"
     )
+    control: str = _setting(
+        "OTEL_TTS_CONTROL",
+        text("path"),
+        "",
+        "folder of your own (0700) for a control socket of each process, for `otel-tts watch`; unset: no socket",
+    )
     silence_dbfs: float = _setting(
         "OTEL_TTS_SILENCE_DBFS", number(-120, 0, "dBFS"), AUDIO.silence_dbfs, "silence is below this level"
     )

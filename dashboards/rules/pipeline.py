@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from dashboards import foreign, thresholds
+from dashboards import thresholds
 from dashboards.boards import common
 from dashboards.boards.telemetry import QUEUES
 from dashboards.rules.alert import NOW, Alert, Group, grown, series
 from otel_tts import names
 
-_BEAT = series(foreign.HEARTBEAT)
+_BEAT = series(names.WATCH_HEARTBEAT)
 
 GROUP = Group(
     "tts-pipeline",

@@ -19,6 +19,7 @@ from otel_tts.cli.settings import settings
 from otel_tts.cli.stack import app as stack
 from otel_tts.cli.view import view
 from otel_tts.cli.voice import voice
+from otel_tts.cli.watch import watch
 
 app = typer.Typer(
     name="otel-tts",
@@ -55,6 +56,7 @@ app.command("doctor")(doctor)
 app.command("find")(find)
 app.command("view")(view)
 app.command("voice")(voice)
+app.command("watch")(watch)
 app.add_typer(stack, name="stack")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,8 +92,13 @@ class Configurator(setup.Configurator):
         from otel_tts.recording.recorder import Recorder
 
         made = Recorder(pipeline.traces, settings)
-        emitter.install(emitter.Emitter(made, *pipeline.all, may_hold="traces" not in pipeline.joined))
+        emitting = emitter.Emitter(made, *pipeline.all, may_hold="traces" not in pipeline.joined)
+        emitter.install(emitting)
         made.devices.allow_polling()
+        if settings.control:
+            from otel_tts.control import start as control
+
+            contain("control", control.start, emitting, settings.control)
         mode = made.clock.mode if made.clock is not None else "host"
         return f"{mode}({made.clock_note})" if made.clock_note else mode
 
@@ -125,6 +131,8 @@ def forget() -> None:
     shutdown.uninstall()
     fork.uninstall()
     losses.forget()
+    if (control := sys.modules.get("otel_tts.control.start")) is not None:
+        control.stop()
     asgi.uninstrument()
     fastapi.unwatch_middleware()
     log_lines.uninstrument()

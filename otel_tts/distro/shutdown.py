@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -76,6 +77,7 @@ class Exit:
         """Flush, then end the providers made here; the application's are flushed only. Later calls do nothing."""
         if self._ended:
             return True
+        contain("control", _close_control)
         joined = self._pipeline.joined
         done = self._end(
             self._jobs(lambda signal: "force_flush" if signal in joined else "shutdown"), timeout, last=True
@@ -188,6 +190,12 @@ def renew() -> None:
         hard_exit.arm()
 
 
+def _close_control() -> None:
+    """Take the control socket away: one that is left behind says that its process has died."""
+    if (control := sys.modules.get("otel_tts.control.start")) is not None:
+        control.stop()
+
+
 def _quietly(end: Callable[[float | None], bool], timeout: float | None) -> bool:
     try:
         return bool(contain("shutdown", end, timeout))
@@ -208,6 +216,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     """
     flush()
     contain("shutdown.report", losses.report, (), 0.0)
+    contain("control", _close_control)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.raise_signal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, _on_sigterm)
@@ -223,4 +232,5 @@ def _flush_before_leaving(finalize: Any) -> None:
 
 def _flush_finally() -> None:
     flush()
+    contain("control", _close_control)
     hard_exit.disarm()  # that comes next

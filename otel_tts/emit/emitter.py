@@ -34,6 +34,7 @@ from otel_tts.emit.later.times import DeviceTimes
 from otel_tts.emit.later.waiting import Waiting
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
+from otel_tts.emit.outcomes import Outcomes
 from otel_tts.emit.pace import Pace
 from otel_tts.emit.server_metrics import ServerInstruments
 from otel_tts.emit.spans import SpanMaker
@@ -90,6 +91,8 @@ class Emitter:
         self.voices = VoiceNames(settings)
         self._voices: set[tuple[Any, Any]] = set()
         """Engines and the reference voices that they have spoken with."""
+        self.outcomes: Outcomes | None = None
+        """How the latest requests ended, where somebody may ask for it."""
         self.lines = Lines(logger_provider, settings)
         self.files = FileReader(recorder, self._emit_late_file)
         self._times = DeviceTimes(recorder)
@@ -288,6 +291,8 @@ class Emitter:
         self.spans.emit(synthesis, synthesis.epoch_offset_ns)
         self.instruments.record(synthesis)
         self.lines.ended(synthesis)
+        if self.outcomes is not None:
+            self.outcomes.note(synthesis)
         synthesis.unlink()
 
     def _emit_plain(self, span: PlainSpan) -> None:
@@ -458,6 +463,7 @@ class Emitter:
         self._waiting.clear()  # the parent will send these
         contain("files", self.files.renew)
         contain("voices", self.voices.renew)
+        self.outcomes = None if self.outcomes is None else Outcomes()
         contain("metrics", self.instruments.renew)
         self._start_thread()
 

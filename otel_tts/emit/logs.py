@@ -36,6 +36,7 @@ _START: Final = (
     ("text_len", names.TEXT_LENGTH),
     ("voice", names.VOICE),
     ("emotion", names.EMOTION_MODE),
+    ("canary", names.CANARY),
 )
 _END: Final = (
     ("audio_duration", names.AUDIO_DURATION),
@@ -81,7 +82,7 @@ class Lines:
     def stuck(self, synthesis: Synthesis) -> None:
         """REQ_STUCK with the request's age, the innermost open stage and how long that is open."""
         now = time.perf_counter_ns()
-        fields = {**_pick(synthesis, _START[:3]), "age": (now - synthesis.t0) / 1e9}
+        fields = {**_pick(synthesis, (*_START[:3], _START[-1])), "age": (now - synthesis.t0) / 1e9}
         if synthesis.stages.open:
             innermost = synthesis.stages.open[-1]
             fields |= {"stage": innermost.stage, "stage_age": (now - innermost.t0) / 1e9}
@@ -169,4 +170,6 @@ def _word(text: str) -> str:
 
 
 def _text(value: Any) -> str:
+    if value.__class__ is bool:
+        return "true" if value else "false"
     return f"{value:.4g}" if value.__class__ is float else str(value)

@@ -38,6 +38,7 @@ class Instruments:
         self._points: list[Points] = []
         self._bounds: dict[str, set[str]] = collections.defaultdict(set)
         self._limit = settings.max_label_values
+        self._probes = self.counter(names.WATCH_PROBES)
         self._requests = self.counter(names.REQUESTS)
         self._duration = self.histogram(names.REQUEST_DURATION)
         self._stage_duration = self.histogram(names.STAGE_DURATION)
@@ -59,9 +60,12 @@ class Instruments:
             self.observe(metric, lambda points=points: self._bounded(points()))
 
     def record(self, synthesis: Synthesis) -> None:
-        """Record every point of a finished synthesis."""
+        """Record every point of a finished synthesis; of a watcher's probe only that there was one."""
         attrs, context = synthesis.attrs, synthesis.inside
         outcome = attrs[names.OUTCOME]
+        if names.CANARY in attrs:
+            self._probes.record(1, {names.OUTCOME: outcome}, context)
+            return
         engine = self.label(names.ENGINE, attrs.get(names.ENGINE))
         both = {**engine, **self.label(names.MODEL, attrs.get(names.MODEL))}
         voice = self.label(names.VOICE, self._voices.label(synthesis))
@@ -88,12 +92,16 @@ class Instruments:
 
     def record_anomalies(self, synthesis: Synthesis, anomalies: Iterable[str], context: Any) -> None:
         """Record what looks wrong with the audio."""
+        if names.CANARY in synthesis.attrs:
+            return
         engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
         for anomaly in anomalies:
             self._anomalies.record(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
 
     def record_stage(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage that was opened after its synthesis ended; of folded ones the sum."""
+        if names.CANARY in synthesis.attrs:
+            return
         engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
         labels = {**engine, **self.label(names.STAGE, stage.stage)}
         took: float = (stage.t1 - stage.t0) / 1e9  # pyright: ignore[reportOptionalOperand, reportUnknownVariableType]
@@ -101,12 +109,14 @@ class Instruments:
 
     def record_wait(self, span: PlainSpan) -> None:
         """Record how long a job waited in its queue before a synthesis."""
+        if names.CANARY in span.attrs:
+            return
         engine = self.label(names.ENGINE, span.attrs.get(names.ENGINE))
         self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.inside)
 
     def record_peak(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage's peak of device memory, where it is known."""
-        if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None:
+        if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None and names.CANARY not in synthesis.attrs:
             engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
             self._peak.record(peak, {**engine, **self.label(names.STAGE, stage.stage)}, stage.inside)
 
@@ -140,19 +150,22 @@ class Instruments:
         return [Observation(value, dict(labels)) for labels, value in sums.items()]
 
     def _count_active(self) -> Iterable[Observation]:
-        by_engine = collections.Counter(s.attrs.get(names.ENGINE) for s in list(self._recorder.open.values()))
+        by_engine = collections.Counter(s.attrs.get(names.ENGINE) for s in self._open())
         for engine in {*self._recorder.warm, *by_engine}:
             yield Observation(by_engine[engine], self.label(names.ENGINE, engine))
 
     def _measure_open_stages(self) -> Iterable[Observation]:
         now = time.perf_counter_ns()
         oldest: dict[tuple[str | None, str], float] = {}
-        for synthesis in list(self._recorder.open.values()):
+        for synthesis in self._open():
             for stage in list(synthesis.stages.open):
                 key = (synthesis.attrs.get(names.ENGINE), stage.stage)
                 oldest[key] = max(oldest.get(key, 0.0), (now - stage.t0) / 1e9)
         for (engine, stage), age in oldest.items():
             yield Observation(age, {**self.label(names.ENGINE, engine), **self.label(names.STAGE, stage)})
+
+    def _open(self) -> list[Synthesis]:
+        return [s for s in list(self._recorder.open.values()) if names.CANARY not in s.attrs]
 
     def renew(self) -> None:
         """In a forked child: the SDK's aggregations are new there."""

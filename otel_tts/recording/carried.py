@@ -24,6 +24,7 @@ from otel_tts.recording import request
 Parcel = dict[str, str]
 
 _REQUEST: Any = "request_id"
+_CANARY: Any = "canary"
 _format = TraceContextTextMapPropagator()
 
 
@@ -34,6 +35,8 @@ def pack() -> Parcel | None:
     web = request.current.get()
     if web is not None:
         packed[_REQUEST] = web.name_utterance()
+        if web.canary:
+            packed[_CANARY] = "true"
     return packed or None
 
 
@@ -44,7 +47,8 @@ class Opened:
         packed = packed or {}
         self._context = _format.extract(packed, Context())
         given = packed.get(_REQUEST)
-        self._web = request.Request(request.accept_id(given), perf_counter_ns()) if given else None
+        canary = _CANARY in packed
+        self._web = request.Request(request.accept_id(given), perf_counter_ns(), canary=canary) if given else None
 
     def enter(self) -> tuple[Any, Any]:
         """Make it current; returns what `leave` takes."""

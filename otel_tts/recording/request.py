@@ -37,7 +37,8 @@ class Request:
     whole, or when its client `left` before that. `syntheses` counts those that were made for it. `body` is what passes
     of its answer, where that is audio (see `edges/answer_audio.py`). `offered`: the id that it had before the
     application answered with another one. `own`: its SERVER span while that is ours and open; `status` and `length` are
-    what its answer said of itself.
+    what its answer said of itself. `canary`: a watcher's probe, proved by its mark (see
+    `otel_tts.marking`).
     """
 
     id: str
@@ -57,6 +58,7 @@ class Request:
     own: ServerSpan | None = None
     status: int | None = None
     length: int | None = None
+    canary: bool = False
 
     def adopt(self, span: Span) -> None:
         """Put the request's id on a span that stands for it; the outermost is its own."""

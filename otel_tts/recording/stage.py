@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ class StageSpan(StageRecord, Block):
         inside = Context(current)
         set_item(inside, SPAN_KEY, self)
         self.outside, self.inside = current, inside
+        self.thread = get_ident()
         clock, memory = recorder.clock, recorder.memory
         if memory is not None:
             self.memory = memory.begin(self)

@@ -96,6 +96,8 @@ class Synthesis(StageOwner, Block):
         self.name = f"{names.OPERATION} {model}" if model else names.OPERATION
         attrs[names.OPERATION_NAME] = names.OPERATION
         attrs[names.OUTPUT_TYPE] = "speech"
+        if web is not None and web.canary:
+            attrs[names.CANARY] = True
         self.silent = not recorder.identities.enabled()
         self.begin(recorder, current)
         inside = self.inside

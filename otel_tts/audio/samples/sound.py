@@ -136,6 +136,11 @@ class Sound:
         self._join_pieces()
         self._play(at, frames)
 
+    @property
+    def progress(self) -> int:
+        """A number that grows while chunks leave; for who looks on from another thread."""
+        return self.deliveries + len(self._times)
+
     def taker(self, like: Any) -> Take | None:
         """Return what does the work of `add` and `delivered` for chunks like `like`; None where there is no short way.
 

@@ -22,7 +22,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.trace import SpanKind
 
-from otel_tts import names
+from otel_tts import marking, names
 from otel_tts.guard import contain, note_fault
 from otel_tts.instrumentation.edges import asgi_span, serving
 from otel_tts.instrumentation.edges.answer import HEADER, Answer, Message, Receive, Send
@@ -131,6 +131,7 @@ def _enter(
     given = next((value for name, value in headers if name == HEADER), None)
     current = request.Request(request.accept_id(given), perf_counter_ns())
     current.given = given is not None and current.id == given.decode("latin-1")
+    current.canary = marking.is_marked(headers)
     if given is None:
         scope["headers"] = [*headers, (HEADER, current.id.encode())]
     scope[MARK] = current

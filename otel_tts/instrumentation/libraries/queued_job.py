@@ -57,6 +57,7 @@ class Job:
             _rename(web, request.accept_id(job_id))
         self.id = web.id if web is not None else request.accept_id(job_id)
         self._asked = web.started if web is not None else self.handed_in
+        self._canary = web is not None and web.canary
         self._picked_up: int | None = None
         self._answered: int | None = None
         self._span: PlainSpan | None = None
@@ -70,7 +71,7 @@ class Job:
         """Work begins, for as long as until `end`: return the request that syntheses of this job are made for."""
         self._picked_up = now()
         self._open_span()
-        return request.Request(self.id, self._asked, self._span, given=True, begun=self.take)
+        return request.Request(self.id, self._asked, self._span, given=True, begun=self.take, canary=self._canary)
 
     def take(self, synthesis: Synthesis) -> None:
         """A synthesis has begun for this job."""
@@ -124,9 +125,11 @@ class Job:
         recorder.finish(span)
 
     def _note_waiting(self, recorder: Recorder, span: PlainSpan, maker: _Maker, until: int) -> None:
-        attrs = {names.STAGE: names.Stage.QUEUE}
+        attrs: dict[str, Any] = {names.STAGE: names.Stage.QUEUE}
         if (engine := maker.facts.get(names.ENGINE)) is not None:
             attrs[names.ENGINE] = engine
+        if self._canary:
+            attrs[names.CANARY] = True
         waited = recorder.span(names.SPAN_QUEUE, span.inside, self.handed_in, self._wall, attrs)
         waited.t1 = until
         recorder.finish(waited)

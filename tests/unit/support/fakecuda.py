@@ -128,6 +128,11 @@ class FakeAllocator:
         self._add("requested_bytes", -n)
         self._add("allocation", -1)
 
+    def empty_cache(self) -> None:
+        """Give back what no tensor uses, as if each block were a segment of its own."""
+        self._add("reserved_bytes", -self.free_in_cache)
+        self.free_in_cache = 0
+
     def nested(self) -> dict[str, Any]:
         self.reads += 1
         return {**{key: {"all": dict(value)} for key, value in self.s.items()}, **self.c}

@@ -85,6 +85,7 @@ class FakeTorch(types.ModuleType):
         self.cuda.is_initialized = memory.is_initialized
         self.cuda.current_device = lambda: device.cur_dev
         self.cuda.device_count = lambda: len(device.devs)
+        self.cuda.empty_cache = lambda: [one.mem.empty_cache() for one in device.devs] and None
         self.cuda.get_device_properties = lambda index: SimpleNamespace(
             name="NVIDIA Stub H100", uuid=device.devs[index].uuid
         )
