@@ -17,8 +17,7 @@ PROCESS_FILES: Final = Metric("process.open_file_descriptor.count", "updowncount
 PROCESS_THREADS: Final = Metric("process.thread.count", "updowncounter", "{thread}", (), "threads")
 PROCESSES: Final = (PROCESS_MEMORY, PROCESS_FILES, PROCESS_THREADS)
 
-LOOP_LAG: Final = Metric("tts.event_loop.lag", "gauge", "s", (), "how late the event loop does what is due")
-AWAITED: Final = (LOOP_LAG,)
+AWAITED: Final[tuple[Metric, ...]] = ()
 
 LIMIT_REACHED: Final = "limit_reached"
 """The anomaly of a generation that was cut at its token limit; awaited too."""

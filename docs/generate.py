@@ -104,6 +104,9 @@ The last part of the name is the value of `{names.STAGE}`.
 its waiting and its syntheses, with their `{names.REQUEST_ID}` (see [gradio.md](gradio.md)). It has
 `{names.OUTCOME}` only where it failed or was given up.
 
+`{names.SPAN_WAIT}` is the time from when a web request's bytes came to when the application got it, below the server
+span; `{names.SPAN_ABANDONED}` what an engine did after its listener had left and its synthesis had ended.
+
 ## Attributes of the synthesis
 
 {attributes(names.REQUEST_ATTRIBUTES)}
@@ -115,6 +118,10 @@ its waiting and its syntheses, with their `{names.REQUEST_ID}` (see [gradio.md](
 ### Values of `{names.COLD_START_KIND}`
 
 {meanings("value", names.COLD_STARTS)}
+
+### Values of `{names.WAIT_SOURCE}`
+
+{meanings("value", names.WAIT_SOURCES)}
 
 ## Attributes of the audio
 
@@ -140,6 +147,17 @@ query, client, user agent) is made too and stays behind the privacy gate, unless
 `OTEL_TTS_SERVER_SPAN=contrib` lets OpenTelemetry's instrumentations make the span.
 
 {attributes(names.SERVER_ATTRIBUTES)}
+
+## Attributes of a late event loop
+
+On the span `{names.SPAN_LOOP_LATE}`, which lasts as long as the loop did nothing that was due. What the facts about
+waiting and event loops are for: [waiting.md](waiting.md).
+
+{attributes(names.LOOP_ATTRIBUTES)}
+
+### Values of `{names.LOOP_CAUSE}`
+
+{meanings("value", names.LOOP_CAUSES)}
 
 ## Attributes of a stage
 

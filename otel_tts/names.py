@@ -23,6 +23,9 @@ OPERATION: Final = "text_to_speech"
 SPAN_QUEUE: Final = "tts.queue"
 SPAN_MODEL_LOAD: Final = "tts.model.load"
 SPAN_JOB: Final = "tts.job"
+SPAN_WAIT: Final = "tts.wait"
+SPAN_LOOP_LATE: Final = "tts.event_loop.late"
+SPAN_ABANDONED: Final = "tts.abandoned"
 STAGE_PREFIX: Final = "tts."
 
 
@@ -67,6 +70,38 @@ OUTCOMES: Final[dict[str, str]] = {
     Outcome.REJECTED: "refused: by reject(), a 4xx exception or an engine with stages before any of them, a full queue",
 }
 
+
+class LoopCause:
+    """Why an event loop did nothing that was due: values of ``tts.event_loop.cause``."""
+
+    CODE: Final = "code"
+    GC: Final = "gc"
+    INTERPRETER: Final = "interpreter"
+    NOT_SCHEDULED: Final = "not_scheduled"
+
+
+LOOP_CAUSES: Final[dict[str, str]] = {
+    LoopCause.CODE: "the loop's thread was in code that does not come back to the loop: a synthesis, a blocking call",
+    LoopCause.GC: "Python's garbage collector ran most of that time",
+    LoopCause.INTERPRETER: "another thread's native code held the interpreter, so that no thread of Python ran",
+    LoopCause.NOT_SCHEDULED: "the process was given no CPU: stopped, throttled, or the machine was busy",
+}
+
+
+class WaitSource:
+    """Who says since when a request was there: values of ``tts.wait.source``."""
+
+    KERNEL: Final = "kernel"
+    PROXY: Final = "proxy"
+    LOOP: Final = "loop"
+
+
+WAIT_SOURCES: Final[dict[str, str]] = {
+    WaitSource.KERNEL: "the kernel, by when its last bytes came on the connection (Linux, to 8 ms)",
+    WaitSource.PROXY: "the proxy's X-Request-Start, where OTEL_TTS_TRUST_PROXY believes it",
+    WaitSource.LOOP: "nobody: the request begins in the event loop's hands; tts.wait.upper_bound says how late that is",
+}
+
 # --- attributes ------------------------------------------------------------------------------------------------------
 
 REQUEST_ID: Final = "request_id"
@@ -80,6 +115,14 @@ ENGINE_VERSION: Final = "tts.engine.version"
 TEXT_LENGTH: Final = "tts.text.length"
 TEXT_LANGUAGE: Final = "tts.text.language"
 SEGMENT_COUNT: Final = "tts.segment.count"
+SEGMENTS_ASKED: Final = "tts.segment.asked"
+SEGMENTS_SPOKEN: Final = "tts.segment.spoken"
+SEGMENTS_EMPTY: Final = "tts.segment.empty"
+SEGMENT_STATE: Final = "tts.segment.state"
+SEGMENT_LOUDNESS: Final = "tts.segment.loudness"
+SEGMENT_PACE: Final = "tts.segment.pace"
+LOUDNESS_DEVIATION: Final = "tts.segment.loudness.deviation"
+PACE_DEVIATION: Final = "tts.segment.pace.deviation"
 VOICE: Final = "tts.voice"
 VOICE_SOURCE: Final = "tts.voice.source"
 EMOTION_MODE: Final = "tts.emotion.mode"
@@ -103,6 +146,18 @@ DEVICE_FALLBACK: Final = "tts.device.fallback"
 COST: Final = "tts.cost"
 CANARY: Final = "tts.canary"
 COST_CURRENCY: Final = "tts.cost.currency"
+OTHERS: Final = "tts.requests.others"
+WAIT: Final = "tts.wait.duration"
+WAIT_SOURCE: Final = "tts.wait.source"
+WAIT_UPPER_BOUND: Final = "tts.wait.upper_bound"
+LOOP_BLOCKED: Final = "tts.event_loop.blocked"
+LOOP_CAUSE: Final = "tts.event_loop.cause"
+LOOP_CPU: Final = "tts.event_loop.cpu"
+LOOP_CODE: Final = "tts.event_loop.code"
+LOOP_COROUTINE: Final = "tts.event_loop.coroutine"
+ABANDONED: Final = "tts.abandoned.duration"
+ABANDONED_GPU_TIME: Final = "tts.abandoned.gpu_time"
+ABANDONED_COST: Final = "tts.abandoned.cost"
 
 AUDIO_DURATION: Final = "tts.audio.duration"
 AUDIO_SAMPLE_RATE: Final = "tts.audio.sample_rate"
@@ -128,6 +183,7 @@ STREAM_CHUNKS: Final = "tts.stream.chunks"
 STREAM_GAP: Final = "tts.stream.gap"
 STREAM_UNDERRUN: Final = "tts.stream.underrun"
 STREAM_CONTINUOUS: Final = "tts.stream.continuous"
+STREAM_LAST_QUARTER: Final = "tts.stream.last_quarter"
 
 STAGE: Final = "tts.stage"
 STAGE_SEGMENTS: Final = "tts.stage.segments"
@@ -168,7 +224,7 @@ GPU_TASK: Final = "hw.gpu.task"
 
 REASON: Final = "reason"
 
-Type = Literal["string", "int", "double", "boolean", "string[]"]
+Type = Literal["string", "int", "double", "boolean", "string[]", "double[]"]
 
 
 @dataclass(frozen=True)
@@ -204,6 +260,9 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(TEXT_LENGTH, "int", "{character}", "characters of the text to be spoken"),
     Attribute(TEXT_LANGUAGE, "string", "", "BCP 47 tag, when the engine knows it"),
     Attribute(SEGMENT_COUNT, "int", "{segment}", "sentences or segments that were synthesised one after the other"),
+    Attribute(SEGMENTS_ASKED, "int", "{segment}", "segments that the engine has cut the text into"),
+    Attribute(SEGMENTS_SPOKEN, "int", "{segment}", "segments that sound came of; where that is unseen, that were made"),
+    Attribute(SEGMENTS_EMPTY, "int", "{segment}", "segments that nothing or only silence came of"),
     Attribute(VOICE, "string", "", "a preset's name; of a reference its file's hash, or the name chosen for that"),
     Attribute(VOICE_SOURCE, "string", "", "default, preset, reference or description"),
     Attribute(EMOTION_MODE, "string", "", "how an emotion was asked for: speaker, reference, vector or text"),
@@ -222,6 +281,30 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(COST, "double", "{currency}", "estimate: share of device time times the price of a GPU hour"),
     Attribute(COST_CURRENCY, "string", "", "the currency of tts.cost"),
     Attribute(CANARY, "boolean", "", "a probe of `otel-tts watch`, in no metric of requests; absent for others"),
+    Attribute(OTHERS, "int", "{request}", "syntheses that were open when this one began; absent for none"),
+    Attribute(WAIT, "double", "s", "from when the connection had the request to when the application got it"),
+    Attribute(WAIT_SOURCE, "string", "", "who says so: kernel, proxy or loop"),
+    Attribute(
+        WAIT_UPPER_BOUND, "double", "s", "the longest that it may have waited for a late event loop, where nobody knows"
+    ),
+    Attribute(
+        LOOP_BLOCKED, "double", "s", "time that the engine ran on an event loop's thread: whatever is due there waited"
+    ),
+    Attribute(
+        ABANDONED,
+        "double",
+        "s",
+        "work of the engine after the listener had left; what comes after the synthesis's end has a span of its own",
+    ),
+    Attribute(ABANDONED_GPU_TIME, "double", "s", "estimate: share of device time in tts.abandoned.duration"),
+    Attribute(ABANDONED_COST, "double", "{currency}", "estimate: the part of tts.cost in tts.abandoned.duration"),
+)
+
+LOOP_ATTRIBUTES: Final = (
+    Attribute(LOOP_CAUSE, "string", "", "why the loop stood still; see the list of causes"),
+    Attribute(LOOP_CPU, "double", "s", "CPU time of the loop's thread meanwhile: it computed; little: it waited"),
+    Attribute(LOOP_CODE, "string", "", "where the loop's thread was seen: package/module.py:function:line"),
+    Attribute(LOOP_COROUTINE, "string", "", "the coroutine that has called that, in the same form"),
 )
 
 AUDIO_ATTRIBUTES: Final = (
@@ -251,10 +334,25 @@ AUDIO_ATTRIBUTES: Final = (
         "to the first audio, from the server span's start while its answer is open, else from the synthesis's",
     ),
     Attribute(TIME_TO_FIRST_AUDIO, "double", "s", "time to first byte, plus silence until sound; absent when silent"),
+    Attribute(SEGMENT_LOUDNESS, "double[]", "dB", "RMS of each spoken segment, of full scale; the first 64"),
+    Attribute(SEGMENT_PACE, "double[]", "{character}/s", "characters a second of each spoken segment; the first 64"),
+    Attribute(LOUDNESS_DEVIATION, "double", "dB", "of the segment whose loudness is furthest from the median"),
+    Attribute(
+        PACE_DEVIATION,
+        "double",
+        "1",
+        "of the segment whose pace is furthest from the median; 2: twice or half as fast",
+    ),
     Attribute(STREAM_CHUNKS, "int", "{chunk}", "chunks delivered"),
     Attribute(STREAM_GAP, "double", "s", "longest time between two chunks"),
     Attribute(STREAM_UNDERRUN, "double", "s", "worst deficit of a player that starts at the first chunk"),
     Attribute(STREAM_CONTINUOUS, "boolean", "", "the underrun stayed under 0.1 s"),
+    Attribute(
+        STREAM_LAST_QUARTER,
+        "double",
+        "1",
+        "share of the audio that came in the last quarter of the time; 1: in one burst",
+    ),
 )
 
 SERVER_ATTRIBUTES: Final = (
@@ -302,6 +400,7 @@ MEMORY_ATTRIBUTES: Final = (
 )
 
 LABEL_ATTRIBUTES: Final = (
+    Attribute(SEGMENT_STATE, "string", "", "asked, spoken or empty"),
     Attribute(ESTIMATE, "string", "", "how it was estimated: timeshare of the device's clock, or timeshare_host"),
     Attribute(HW_TYPE, "string", "", "always gpu"),
     Attribute(HW_PARENT, "string", "", "the GPU that a MIG instance is a part of"),
@@ -310,7 +409,13 @@ LABEL_ATTRIBUTES: Final = (
 )
 
 ATTRIBUTES: Final = (
-    REQUEST_ATTRIBUTES + AUDIO_ATTRIBUTES + SERVER_ATTRIBUTES + STAGE_ATTRIBUTES + MEMORY_ATTRIBUTES + LABEL_ATTRIBUTES
+    REQUEST_ATTRIBUTES
+    + LOOP_ATTRIBUTES
+    + AUDIO_ATTRIBUTES
+    + SERVER_ATTRIBUTES
+    + STAGE_ATTRIBUTES
+    + MEMORY_ATTRIBUTES
+    + LABEL_ATTRIBUTES
 )
 
 ANOMALIES: Final[dict[str, str]] = {
@@ -353,6 +458,10 @@ SILENT_FAILURES: Final = frozenset({"empty", "silent", "nan", "truncated"})
 DURATION_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 RTF_EDGES: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 5.0)
 LENGTH_EDGES: Final = (10.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 20000.0)
+SHARE_EDGES: Final = (0.1, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 0.99)
+LOUDNESS_EDGES: Final = (0.5, 1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 20.0)
+PACE_EDGES: Final = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 5.0)
+COUNT_EDGES: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 16.0, 32.0, 64.0)
 BYTES_EDGES: Final = tuple(float(2**n) for n in range(24, 38))
 BODY_EDGES: Final = tuple(float(2**n) for n in range(8, 28, 2))
 HTTP_EDGES: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -400,8 +509,35 @@ TEXT_CHARACTERS: Final = Metric(
 UNDERRUN: Final = Metric(
     STREAM_UNDERRUN, "histogram", "s", (ENGINE,), "a stream's worst deficit", (0.0, *DURATION_EDGES)
 )
+LAST_QUARTER: Final = Metric(
+    STREAM_LAST_QUARTER, "histogram", "1", (ENGINE,), "share of a stream in the last quarter of its time", SHARE_EDGES
+)
+SEGMENTS: Final = Metric(
+    "tts.segments", "counter", "{segment}", (ENGINE, SEGMENT_STATE), "segments asked for, spoken and empty"
+)
+LOUDNESS_APART: Final = Metric(
+    LOUDNESS_DEVIATION, "histogram", "dB", (ENGINE,), "the segment furthest from the others' loudness", LOUDNESS_EDGES
+)
+PACE_APART: Final = Metric(
+    PACE_DEVIATION, "histogram", "1", (ENGINE,), "the segment furthest from the others' pace", PACE_EDGES
+)
 AUDIO_ANOMALIES: Final = Metric(
     "tts.audio.anomalies", "counter", "{audio}", (ENGINE, AUDIO_ANOMALY), "audio that looks wrong, by what"
+)
+OTHERS_AT_START: Final = Metric(
+    OTHERS, "histogram", "{request}", (ENGINE,), "syntheses that were open when one began", COUNT_EDGES
+)
+WAIT_TIME: Final = Metric(
+    WAIT, "histogram", "s", (ENGINE, WAIT_SOURCE), "from the connection to the application", DURATION_EDGES
+)
+LOOP_BLOCKED_TIME: Final = Metric(
+    LOOP_BLOCKED, "histogram", "s", (ENGINE,), "a synthesis on an event loop's thread", DURATION_EDGES
+)
+LOOP_LAG: Final = Metric(
+    "tts.event_loop.lag", "gauge", "s", (), "how late the event loop did what was due, at worst in the last minute"
+)
+ABANDONED_TIME: Final = Metric(
+    ABANDONED, "counter", "s", (ENGINE, MODEL), "work of engines after the listener had left"
 )
 OPEN_AGE: Final = Metric("tts.stage.open_age", "gauge", "s", (ENGINE, STAGE), "age of the oldest open stage")
 MODEL_LOAD: Final = Metric(
@@ -414,6 +550,19 @@ MODEL_LOAD: Final = Metric(
 )
 DEVICE_FALLBACKS: Final = Metric("tts.device.fallbacks", "counter", "{fallback}", (ENGINE,), "from a device to the CPU")
 MEMORY_LEAK: Final = Metric("tts.gpu.memory.leak", "gauge", "By", (HW_ID,), "bytes a request at quiescence")
+MEMORY_HIGH_WATER: Final = Metric(
+    "tts.gpu.memory.high_water", "gauge", "By", (HW_ID,), "kept since a request needed more than any before; no leak"
+)
+HOST_MEMORY_LEAK: Final = Metric(
+    "tts.process.memory.leak", "gauge", "By", (), "resident memory a request that stays when none is open"
+)
+HOST_HIGH_WATER: Final = Metric(
+    "tts.process.memory.high_water",
+    "gauge",
+    "By",
+    (),
+    "resident memory kept since a text longer than any before: no leak",
+)
 STAGE_MEMORY_PEAK: Final = Metric(
     "tts.gpu.memory.peak", "histogram", "By", (ENGINE, STAGE), "highest allocation during a stage", BYTES_EDGES
 )
@@ -483,8 +632,10 @@ METRICS: Final = (
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
     STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
-    HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, WATCH_PROBES,
-    WATCH_HEARTBEAT, DROPPED, REDACTED, NOT_KEPT, FAULTS,
+    HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, LAST_QUARTER,
+    SEGMENTS, LOUDNESS_APART, PACE_APART, OTHERS_AT_START, WAIT_TIME, LOOP_BLOCKED_TIME, LOOP_LAG, ABANDONED_TIME,
+    MEMORY_HIGH_WATER, HOST_MEMORY_LEAK, HOST_HIGH_WATER, WATCH_PROBES, WATCH_HEARTBEAT, DROPPED, REDACTED, NOT_KEPT,
+    FAULTS,
 )  # fmt: skip
 
 OTHER: Final = "other"
@@ -496,6 +647,8 @@ REQ_START: Final = "REQ_START"
 REQ_SUCCESS: Final = "REQ_SUCCESS"
 REQ_FAIL: Final = "REQ_FAIL"
 REQ_STUCK: Final = "REQ_STUCK"
+REQ_ABANDONED: Final = "REQ_ABANDONED"
+LOOP_LATE: Final = "LOOP_LATE"
 AUDIO_FILE: Final = "AUDIO_FILE"
 STAGE_TIME: Final = "STAGE_TIME"
 
@@ -506,6 +659,8 @@ LOG_LINES: Final[dict[str, str]] = {
     STAGE_TIME: "seconds in each stage, one line a request: acoustic_model.gpt is a part of acoustic_model, total is "
     "the synthesis, other what is in no stage (absent where stages overlap); in JSON the stages stand under stages",
     REQ_STUCK: "a request is open too long; gives its age, the open stage and that one's age",
+    REQ_ABANDONED: "an engine went on after its listener had left and the synthesis had ended",
+    LOOP_LATE: "an event loop did nothing that was due for a second and more; lag, cause and where it stood",
     AUDIO_FILE: "what a delivered file says of itself, where it was read after its request's span had left",
 }
 
@@ -528,6 +683,22 @@ LOG_FIELDS: Final[dict[str, str]] = {
     "status": "the outcome",
     "error_type": "what decided the outcome: the exception's class, or anomalies",
     "stage": "the stage that failed or is open",
+    "wait": "seconds from when the connection had the request to when the application got it",
+    "wait_upper_bound": "the longest that it may have waited for the event loop, where that is not known",
+    "others": "syntheses that were open when it began",
+    "loop_blocked": "seconds that the engine ran on the event loop's thread",
+    "segments": "segments that the text was cut into",
+    "spoken": "segments that sound came of",
+    "empty": "segments that none came of",
+    "loudness_deviation": "dB between the loudness of the most different segment and the median",
+    "pace_deviation": "ratio between the pace of the most different segment and the median",
+    "last_quarter": "share of the audio that came in the last quarter of the time",
+    "abandoned": "seconds of work after the listener had left",
+    "lag": "seconds that the event loop did nothing that was due",
+    "cause": "why: code, gc, interpreter or not_scheduled",
+    "cpu": "seconds of CPU time of the loop's thread meanwhile",
+    "code": "where the loop's thread was: package/module.py:function:line",
+    "coroutine": "the coroutine that has called that",
     "age": "seconds since the request began",
     "stage_age": "seconds since the open stage began",
 }

@@ -187,6 +187,19 @@ class Settings:
         "",
         "folder of your own (0700) for a control socket of each process, for `otel-tts watch`; unset: no socket",
     )
+    trust_caller: bool = _setting(
+        "OTEL_TTS_TRUST_CALLER",
+        BOOLEAN,
+        True,
+        "false for callers from outside: their trace is linked, not joined, it decides no sampling, and their id is "
+        "not taken over",
+    )
+    trust_proxy: bool = _setting(
+        "OTEL_TTS_TRUST_PROXY",
+        BOOLEAN,
+        False,
+        "true believes the X-Request-Start of a proxy of yours: requests begin then, where the kernel does not say",
+    )
     silence_dbfs: float = _setting(
         "OTEL_TTS_SILENCE_DBFS", number(-120, 0, "dBFS"), AUDIO.silence_dbfs, "silence is below this level"
     )

@@ -38,10 +38,6 @@ NONE: Words = ("none", "无")
 MEAN: Words = ("mean", "平均")
 
 HEALTHY: Words = ("A service in good order has none of this.", "正常的服务没有这些。")
-AWAITED: Words = (
-    "No release sends this series yet; the panel works from the day that one does.",
-    "目前的版本尚未发送此序列；开始发送之日起面板即可用。",
-)
 NO_GPU: Words = ("Needs an NVIDIA GPU and the extra `gpu`.", "需要 NVIDIA GPU 和附加依赖 `gpu`。")
 NO_QUEUE: Words = ("Only where requests wait in a job queue or for a lock.", "仅当请求在任务队列中或为锁等待。")
 NOBODY_ASKED: Words = (

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from dashboards import foreign, thresholds
 from dashboards import queries as q
+from dashboards import thresholds
 from dashboards.boards import common
 from dashboards.boards.common import NO_REQUESTS, NONE, QUANTILES, legend, quantiles
 from dashboards.boards.service import ENDED, SHOWN
@@ -90,10 +90,13 @@ NOW = Row(
                 "事件循环执行到期任务的延迟：在其线程上合成会阻塞所有其他请求。",
             ),
             unit="s",
-            promql=f"max({q.freshest(q.select(foreign.LOOP_LAG))})",
+            promql=f"max({q.freshest(q.select(names.LOOP_LAG))})",
             steps=((thresholds.LOOP_LAG, "red"),),
             absent=NONE,
-            empty=common.AWAITED,
+            empty=(
+                "Only where requests come through an event loop (asyncio, uvloop).",
+                "仅当请求经过事件循环（asyncio、uvloop）。",
+            ),
         ),
         Light(
             title=("Requests", "请求速率"),

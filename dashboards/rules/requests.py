@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dashboards import foreign, queries, thresholds
+from dashboards import queries, thresholds
 from dashboards.boards import common
 from dashboards.questions import Records
 from dashboards.rules.alert import HOUR, NOW, Alert, Group, Recording, grown, quantile, series
@@ -202,7 +202,7 @@ GROUP = Group(
         Alert(
             "TTSEventLoopBlocked",
             "warning",
-            f"max by (service_name) (max_over_time({series(foreign.LOOP_LAG)}[{NOW}])) > {thresholds.LOOP_LAG:g}",
+            f"max by (service_name) (max_over_time({series(names.LOOP_LAG)}[{NOW}])) > {thresholds.LOOP_LAG:g}",
             (
                 "The event loop of {{ $labels.service_name }} stood still for {{ $value | humanizeDuration }}",
                 "{{ $labels.service_name }} 的事件循环停顿了 {{ $value | humanizeDuration }}",
@@ -216,12 +216,18 @@ GROUP = Group(
             common.STAGES,
             (
                 (
+                    "The span `tts.event_loop.late` and the line `LOOP_LATE` name file, function and line, and the "
+                    "cause: code, garbage collection, native code that holds the interpreter, no CPU.",
+                    "span `tts.event_loop.late` 和日志行 `LOOP_LATE` 给出文件、函数与行号，以及原因：代码、垃圾回收、"
+                    "占住解释器的原生代码、得不到 CPU。",
+                ),
+                (
                     "Call the engine from a worker thread (`def` instead of `async def`, or asyncio.to_thread).",
                     "把引擎调用放到工作线程（用 `def` 而不是 `async def`，或 asyncio.to_thread）。",
                 ),
             ),
             keeps="5m",
-            show=series(foreign.LOOP_LAG),
+            show=series(names.LOOP_LAG),
         ),
         Alert(
             "TTSNoRequests",

@@ -156,14 +156,22 @@ class Devices:
             return
         attrs, now = synthesis.attrs, time.perf_counter_ns()
         beside = [(start, now) for start in others]
-        share = 0.0
+        share = unheard = 0.0
+        left = (synthesis.t1 or now) - int(attrs.get(names.ABANDONED, 0.0) * 1e9)
         for (device, how), times in spans.items():
             owner: Owner = (attrs.get(names.ENGINE), attrs.get(names.MODEL), how)
             share += self.ledger.share_of(device, times, beside)
+            if names.ABANDONED in attrs:
+                after = [(max(left, start), end) for start, end in times if end > left]
+                unheard += self.ledger.share_of(device, after, beside)
             self.ledger.add(device, synthesis.identity[1], owner, times)
-        if self._settings.gpu_price:
-            attrs[names.COST] = share / 3.6e12 * self._settings.gpu_price
+        if names.ABANDONED in attrs:
+            attrs[names.ABANDONED_GPU_TIME] = unheard / 1e9
+        if price := self._settings.gpu_price:
+            attrs[names.COST] = share / 3.6e12 * price
             attrs[names.COST_CURRENCY] = self._settings.currency
+            if names.ABANDONED in attrs:
+                attrs[names.ABANDONED_COST] = unheard / 3.6e12 * price
 
     # --- NVML ----------------------------------------------------------------------------------------------------
 

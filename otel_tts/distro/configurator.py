@@ -95,6 +95,7 @@ class Configurator(setup.Configurator):
         emitting = emitter.Emitter(made, *pipeline.all, may_hold="traces" not in pipeline.joined)
         emitter.install(emitting)
         made.devices.allow_polling()
+        made.loops.allow()
         if settings.control:
             from otel_tts.control import start as control
 

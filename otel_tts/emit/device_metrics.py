@@ -30,6 +30,7 @@ class DeviceMetrics:
         """Return each metric with what reads its points."""
         return (
             (names.MEMORY_LEAK, self._leaks),
+            (names.MEMORY_HIGH_WATER, self._high_water),
             (names.GPU_TIME, lambda: _owned(self._devices.ledger.time, 1e9)),
             (names.GPU_ENERGY, lambda: _owned(self._devices.ledger.energy, 1e3)),
             (names.GPU_ENERGY_IDLE, self._idle),
@@ -48,8 +49,12 @@ class DeviceMetrics:
         )
 
     def _leaks(self) -> Iterator[Point]:
-        for uuid, rise in self._devices.memory.leaks() if self._devices.memory is not None else ():
-            yield rise, {names.HW_ID: uuid}
+        for uuid, watch in self._devices.memory.leaks() if self._devices.memory is not None else ():
+            yield watch.bytes_per_request or 0.0, {names.HW_ID: uuid}
+
+    def _high_water(self) -> Iterator[Point]:
+        for uuid, watch in self._devices.memory.leaks() if self._devices.memory is not None else ():
+            yield watch.high_water, {names.HW_ID: uuid}
 
     def _idle(self) -> Iterator[Point]:
         for device, millijoules in dict(self._devices.ledger.idle).items():

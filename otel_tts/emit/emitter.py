@@ -160,6 +160,7 @@ class Emitter:
             contain("drain", self.drain, late_after=_LATE_AFTER_S, finished=due)
             contain("gpu", self.look_at_gpu)
             contain("keep", self.look_at_traces)
+            contain("clients", self._look_for_clients)
             if looks % _STUCK_EVERY == 0:
                 contain("stuck", self.report_stuck)
 
@@ -305,6 +306,11 @@ class Emitter:
             self.instruments.record_wait(span)
         elif span.name == names.SPAN_MODEL_LOAD:
             self.instruments.record_load(span)
+        elif span.name == names.SPAN_LOOP_LATE:
+            self.lines.loop_was_late(span)
+        elif span.name == names.SPAN_ABANDONED:
+            self.instruments.record_abandoned(span)
+            self.lines.abandoned(span)
         span.unlink()
 
     def _emit_late_file(self, synthesis: Synthesis, file: Delivered) -> None:
@@ -382,6 +388,12 @@ class Emitter:
         at_work |= {span.get_span_context().trace_id for span in spans if span is not None}
         self.keep.look(at_work, grace_s)
 
+    def _look_for_clients(self) -> None:
+        now = time.perf_counter_ns()
+        for synthesis in list(self.recorder.open.values()):
+            if (web := synthesis.request) is not None:
+                web.look_for_client(now)
+
     def report_stuck(self) -> None:
         """Let a request that is open too long be seen: its finished stages leave, one line names the open stage."""
         limit = time.perf_counter_ns() - int(self.settings.stuck_after * 1e9)
@@ -427,6 +439,7 @@ class Emitter:
         self._pace.call()
         self.recorder.memory = None
         contain("gpu", self.recorder.devices.stop)
+        contain("loops", self.recorder.loops.stop)
         drained = self.drain(max(0.0, deadline - time.monotonic()), breathe=False) and drained
         if self.keep is not None:
             self.keep.close()

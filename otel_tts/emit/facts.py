@@ -14,6 +14,7 @@ from otel_tts.audio.files.reference import read_reference
 from otel_tts.audio.samples.meter import AudioFacts, judge
 from otel_tts.emit.later.files import Delivered, FileReader
 from otel_tts.emit.voices import VoiceNames
+from otel_tts.recording.abandoned import seconds_of
 from otel_tts.recording.synthesis import Synthesis
 
 _FACTS: Final = (
@@ -44,9 +45,10 @@ def settle(synthesis: Synthesis, files: FileReader) -> None:
         _note_file(synthesis, file, judge_file(file.facts, heard, parts))
     _note_stream(synthesis)
     _note_times(synthesis, facts)
-    if synthesis.stages.segments:
-        attrs.setdefault(names.SEGMENT_COUNT, synthesis.stages.segments)
+    _note_segments(synthesis)
     attrs[names.OUTCOME] = _outcome(synthesis)
+    if (abandoned := seconds_of(synthesis)) is not None:
+        attrs[names.ABANDONED] = abandoned
 
 
 def busy_seconds(synthesis: Synthesis) -> float:
@@ -173,6 +175,31 @@ def _note_stream(synthesis: Synthesis) -> None:
     if playout.underrun is not None:
         attrs[names.STREAM_UNDERRUN] = playout.underrun
         attrs[names.STREAM_CONTINUOUS] = bool(playout.continuous)
+    if (share := playout.share_after(synthesis.t0 / 1e9, 0.75)) is not None:
+        attrs[names.STREAM_LAST_QUARTER] = share
+
+
+def _note_segments(synthesis: Synthesis) -> None:
+    """How many segments there are, who says so: the text as it was cut, their audio, the stages that made it."""
+    attrs, made = synthesis.attrs, synthesis.stages.segments
+    asked: Any = attrs.get(names.SEGMENT_COUNT)
+    if made:
+        attrs.setdefault(names.SEGMENT_COUNT, made)
+    facts = synthesis.recording.segments() if synthesis.recording is not None else None
+    if asked.__class__ is int:
+        attrs[names.SEGMENTS_ASKED] = asked
+        if facts is None and made:
+            attrs[names.SEGMENTS_SPOKEN] = min(asked, made)
+    if facts is not None:
+        known = {
+            names.SEGMENTS_SPOKEN: facts.spoken,
+            names.SEGMENTS_EMPTY: facts.empty,
+            names.SEGMENT_LOUDNESS: facts.loudness or None,
+            names.SEGMENT_PACE: facts.pace or None,
+            names.LOUDNESS_DEVIATION: facts.loudness_deviation,
+            names.PACE_DEVIATION: facts.pace_deviation,
+        }
+        attrs.update({name: value for name, value in known.items() if value is not None})
 
 
 def _note_times(synthesis: Synthesis, facts: AudioFacts | None) -> None:

@@ -185,7 +185,7 @@ class Keep(SpanProcessor):
         return (trace_id & _LOW_64) < self._below
 
     def _matters(self, span: ReadableSpan) -> bool:
-        """Whether a span is worth a look: it failed, was slow, spoke late or wrongly, or has a caller."""
+        """Whether a span is worth a look: it failed, was slow, spoke late or wrongly, or has a caller; a late loop."""
         attributes: Any = span.attributes or {}
         return (
             span.status.status_code is StatusCode.ERROR
@@ -193,6 +193,7 @@ class Keep(SpanProcessor):
             or (span.end_time or 0) - (span.start_time or 0) > self._slow_ns
             or attributes.get(names.OUTCOME) in _WRONG
             or names.AUDIO_ANOMALY in attributes
+            or names.LOOP_CAUSE in attributes
             or bool(attributes.get(names.DEVICE_FALLBACK))
             or attributes.get(names.TIME_TO_FIRST_AUDIO, 0.0) > self._settings.keep_late
         )

@@ -20,7 +20,7 @@ from otel_tts.emit.console import Console
 from otel_tts.emit.stage_times import WHOLE, stage_times
 from otel_tts.otel_private.lines import Handover
 from otel_tts.privacy.policy import REDACTED
-from otel_tts.record import LateSpan
+from otel_tts.record import LateSpan, PlainSpan
 from otel_tts.recording.synthesis import Synthesis
 from otel_tts.settings import Settings
 from otel_tts.version import __version__
@@ -37,6 +37,9 @@ _START: Final = (
     ("voice", names.VOICE),
     ("emotion", names.EMOTION_MODE),
     ("canary", names.CANARY),
+    ("wait", names.WAIT),
+    ("wait_upper_bound", names.WAIT_UPPER_BOUND),
+    ("others", names.OTHERS),
 )
 _END: Final = (
     ("audio_duration", names.AUDIO_DURATION),
@@ -45,6 +48,20 @@ _END: Final = (
     ("channels", names.AUDIO_CHANNELS),
     ("rtf", names.REAL_TIME_FACTOR),
     ("gpu_memory_peak", names.MEMORY_PEAK),
+    ("segments", names.SEGMENTS_ASKED),
+    ("spoken", names.SEGMENTS_SPOKEN),
+    ("empty", names.SEGMENTS_EMPTY),
+    ("loudness_deviation", names.LOUDNESS_DEVIATION),
+    ("pace_deviation", names.PACE_DEVIATION),
+    ("last_quarter", names.STREAM_LAST_QUARTER),
+    ("loop_blocked", names.LOOP_BLOCKED),
+    ("abandoned", names.ABANDONED),
+)
+_LOOP: Final = (
+    ("cause", names.LOOP_CAUSE),
+    ("cpu", names.LOOP_CPU),
+    ("code", names.LOOP_CODE),
+    ("coroutine", names.LOOP_COROUTINE),
 )
 _FILE: Final = (("format", names.AUDIO_FORMAT), *_END[:4])
 _SEVERITY: Final = {names.Outcome.ERROR: _ERROR, names.Outcome.ANOMALOUS: _ERROR}
@@ -88,6 +105,16 @@ class Lines:
             fields |= {"stage": innermost.stage, "stage_age": (now - innermost.t0) / 1e9}
         self._write(synthesis, names.REQ_STUCK, fields, _WARN, now)
 
+    def abandoned(self, span: PlainSpan) -> None:
+        """REQ_ABANDONED with how long the engine went on."""
+        fields = {**_pick(span, _START[:3]), "abandoned": span.attrs[names.ABANDONED]}
+        self._write(span, names.REQ_ABANDONED, fields, _WARN, span.t1 or span.t0)
+
+    def loop_was_late(self, span: PlainSpan) -> None:
+        """LOOP_LATE with how late it was, why and where it stood."""
+        end = span.t1 or span.t0
+        self._write(span, names.LOOP_LATE, {"lag": (end - span.t0) / 1e9, **_pick(span, _LOOP)}, _WARN, end)
+
     def delivered(self, synthesis: Synthesis, facts: dict[str, Any], context: Context) -> None:
         """AUDIO_FILE with the facts of a file that was read after its synthesis had left; `context` names its span."""
         known = {**synthesis.attrs, **facts}
@@ -107,7 +134,8 @@ class Lines:
         )  # fmt: skip
 
     def _write(
-        self, synthesis: Synthesis, event: str, fields: dict[str, Any], severity: tuple[SeverityNumber, str], at: int,
+        self, synthesis: Synthesis | PlainSpan, event: str, fields: dict[str, Any],
+        severity: tuple[SeverityNumber, str], at: int,
         context: Context | None = None, stages: dict[str, float] | None = None,
     ) -> None:  # fmt: skip
         shown = {_word(key): _safe(key, value) for key, value in fields.items() if value is not None}
@@ -131,6 +159,7 @@ _ATTRIBUTE: Final = {
     **dict(_START),
     **dict(_END),
     **dict(_FILE),
+    **dict(_LOOP),
     "status": names.OUTCOME,
     "error_type": names.ERROR_TYPE,
     "stage": names.STAGE,
@@ -145,7 +174,7 @@ def _reason(attrs: dict[str, Any]) -> str | None:
     return ",".join(name for name in attrs.get(names.AUDIO_ANOMALY, ()) if name in names.SILENT_FAILURES) or None
 
 
-def _pick(synthesis: Synthesis, fields: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def _pick(synthesis: LateSpan, fields: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     attrs = synthesis.attrs
     return {field: attrs[name] for field, name in fields if name in attrs}
 

@@ -13,6 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from otel_tts import guard, names
 from otel_tts.emit.device_metrics import DeviceMetrics
+from otel_tts.emit.host_memory import HostMemory
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.otel_private.points import Points
 from otel_tts.privacy import policy
@@ -21,10 +22,19 @@ from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.synthesis import Synthesis
 from otel_tts.version import __version__
 
+_BY_ENGINE: Final = (
+    names.UNDERRUN, names.LAST_QUARTER, names.LOUDNESS_APART, names.PACE_APART, names.LOOP_BLOCKED_TIME,
+)  # fmt: skip
+"""Histograms of the attribute that has the metric's own name, of every synthesis that has one."""
 _FROM_ATTRIBUTES: Final = (names.FIRST_BYTE, names.FIRST_AUDIO, names.RTF, names.AUDIO_SECONDS)
 """Histograms of the attribute that has the metric's own name; only audio that was delivered counts."""
 _REQUESTS_LABELS: Final = frozenset({names.ENGINE, names.MODEL})
 """Labels whose values come with requests."""
+_SEGMENTS: Final = (
+    ("asked", names.SEGMENTS_ASKED),
+    ("spoken", names.SEGMENTS_SPOKEN),
+    ("empty", names.SEGMENTS_EMPTY),
+)
 _DELIVERED: Final = frozenset({names.Outcome.OK, names.Outcome.ANOMALOUS})
 
 
@@ -36,6 +46,7 @@ class Instruments:
         self._meter = meter_provider.get_meter(names.SCOPE, __version__)
         self._recorder, self._voices = recorder, voices
         self._points: list[Points] = []
+        self._memory = HostMemory()
         self._bounds: dict[str, set[str]] = collections.defaultdict(set)
         self._limit = settings.max_label_values
         self._probes = self.counter(names.WATCH_PROBES)
@@ -44,14 +55,21 @@ class Instruments:
         self._stage_duration = self.histogram(names.STAGE_DURATION)
         self._queue_duration = self.histogram(names.QUEUE_DURATION)
         self._text = self.histogram(names.TEXT_CHARACTERS)
-        self._underrun = self.histogram(names.UNDERRUN)
+        self._segments = self.counter(names.SEGMENTS)
+        self._others = self.histogram(names.OTHERS_AT_START)
+        self._wait = self.histogram(names.WAIT_TIME)
+        self._abandoned = self.counter(names.ABANDONED_TIME)
         self._anomalies = self.counter(names.AUDIO_ANOMALIES)
         self._load = self.histogram(names.MODEL_LOAD)
         self._peak = self.histogram(names.STAGE_MEMORY_PEAK)
         self._fallbacks = self.counter(names.DEVICE_FALLBACKS)
+        self._by_engine = [(self.histogram(metric), metric.name) for metric in _BY_ENGINE]
         self._delivered = [(self.histogram(metric), metric.name) for metric in _FROM_ATTRIBUTES]
         self.observe(names.REQUESTS_ACTIVE, self._count_active)
         self.observe(names.OPEN_AGE, self._measure_open_stages)
+        self.observe(names.LOOP_LAG, self._measure_loops)
+        self.observe(names.HOST_MEMORY_LEAK, lambda: _known(self._memory.watch.bytes_per_request))
+        self.observe(names.HOST_HIGH_WATER, self._measure_high_water)
         self.observe(names.DROPPED, lambda: _by_reason(recorder.dropped + policy.dropped))
         self.observe(names.REDACTED, lambda: _by_reason(policy.redacted))
         self.observe(names.NOT_KEPT, lambda: _by_reason(recorder.not_kept))
@@ -84,11 +102,21 @@ class Instruments:
             for histogram, name in self._delivered:
                 if (value := attrs.get(name)) is not None:
                     histogram.record(value, both, context)
-        if (underrun := attrs.get(names.STREAM_UNDERRUN)) is not None:
-            self._underrun.record(underrun, engine, context)
+        self._others.record(attrs.get(names.OTHERS, 0), engine, context)
+        for histogram, name in self._by_engine:
+            if (value := attrs.get(name)) is not None:
+                histogram.record(value, engine, context)
+        for state, name in _SEGMENTS:
+            if count := attrs.get(name):
+                self._segments.record(count, {**engine, names.SEGMENT_STATE: state}, context)
+        if (wait := attrs.get(names.WAIT)) is not None:
+            self._wait.record(wait, {**engine, names.WAIT_SOURCE: attrs[names.WAIT_SOURCE]}, context)
+        if (seconds := attrs.get(names.ABANDONED)) is not None:
+            self._abandoned.record(seconds, both, context)
         if attrs.get(names.DEVICE_FALLBACK):
             self._fallbacks.record(1, engine, context)
         self.record_anomalies(synthesis, attrs.get(names.AUDIO_ANOMALY, ()), context)
+        guard.contain("memory", self._memory.note, synthesis)
 
     def record_anomalies(self, synthesis: Synthesis, anomalies: Iterable[str], context: Any) -> None:
         """Record what looks wrong with the audio."""
@@ -113,6 +141,14 @@ class Instruments:
             return
         engine = self.label(names.ENGINE, span.attrs.get(names.ENGINE))
         self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.inside)
+
+    def record_abandoned(self, span: PlainSpan) -> None:
+        """Record how long an engine went on for nobody after its synthesis had ended."""
+        if names.CANARY in span.attrs:
+            return
+        engine, model = span.attrs.get(names.ENGINE), span.attrs.get(names.MODEL)
+        labels = {**self.label(names.ENGINE, engine), **self.label(names.MODEL, model)}
+        self._abandoned.record(span.attrs[names.ABANDONED], labels, span.inside)
 
     def record_peak(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage's peak of device memory, where it is known."""
@@ -154,6 +190,13 @@ class Instruments:
         for engine in {*self._recorder.warm, *by_engine}:
             yield Observation(by_engine[engine], self.label(names.ENGINE, engine))
 
+    def _measure_loops(self) -> Iterable[Observation]:
+        return _known(self._recorder.loops.worst_lag_s())
+
+    def _measure_high_water(self) -> Iterable[Observation]:
+        watch = self._memory.watch
+        return _known(watch.high_water if watch.bytes_per_request is not None else None)
+
     def _measure_open_stages(self) -> Iterable[Observation]:
         now = time.perf_counter_ns()
         oldest: dict[tuple[str | None, str], float] = {}
@@ -169,6 +212,7 @@ class Instruments:
 
     def renew(self) -> None:
         """In a forked child: the SDK's aggregations are new there."""
+        self._memory.renew()
         for points in self._points:
             points.forget()
 
@@ -200,6 +244,10 @@ class Instruments:
             "gauge": self._meter.create_observable_gauge,
         }[metric.kind]
         create(metric.name, [callback], metric.unit, metric.meaning)
+
+
+def _known(value: float | None) -> Iterable[Observation]:
+    return [] if value is None else [Observation(value)]
 
 
 def _by_reason(counts: Mapping[str, int]) -> Iterable[Observation]:

@@ -54,8 +54,8 @@ def _audio_of(result: Any) -> Any:
 
 def _entry(target: str, text: str | None) -> Entry:
     return Entry(
-        target, text=text, chunk=Chunk("audio"), kinds=("generator",), voice="voice", model=_model, language=_language,
-        device=_device, when=_makes_audio,
+        target, text=text, chunk=Chunk("audio", segment=True, text="graphemes"), kinds=("generator",), voice="voice",
+        model=_model, language=_language, device=_device, when=_makes_audio,
     )  # fmt: skip
 
 

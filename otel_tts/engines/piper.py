@@ -28,7 +28,7 @@ ENGINE = Engine(
     load=("PiperVoice.load",),
     entries=(
         _entry("synthesize_wav", None, optional=True),
-        _entry("synthesize", Chunk("audio_float_array", "sample_rate"), ("generator", "function")),
+        _entry("synthesize", Chunk("audio_float_array", "sample_rate", segment=True), ("generator", "function")),
         _entry("synthesize_stream_raw", Chunk(encoding="pcm16"), ("generator",), optional=True),
     ),
     seams=(

@@ -55,6 +55,10 @@ class Chunk:
     encoding: str | None = None
     """What is in samples that are bytes: ``"pcm16"`` or ``"float32"``, little-endian, of as many channels as the engine
     has (default: one). They may be cut anywhere."""
+    segment: bool = False
+    """Each item that the entry yields is one segment of the text: their loudness is compared."""
+    text: str | None = None
+    """An attribute or key of such an item that has the segment's text, of which only the length is kept."""
     optional: bool = False
     """Only what names its own rate is read, as a pair or a mapping; anything else is no audio that we know."""
     inner_on_device: bool = True

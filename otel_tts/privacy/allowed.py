@@ -103,6 +103,7 @@ TOKEN: Final = Rule(TOKEN_FORM)
 TOKENS: Final = Rule(TOKEN_FORM, many=True)
 LABEL: Final = Rule(TOKEN_FORM, numbers=True)
 NUMBER: Final = Rule(numbers=True)
+NUMBERS: Final = Rule(numbers=True, many=True)
 CLASS: Final = Rule(f"(?a:{CLASS_FORM})|[1-5][0-9][0-9]")
 MODEL: Final = Rule(MODEL_FORM)
 REQUEST_ID: Final = Rule(r"[A-Za-z0-9._:-]{1,128}", remember=False)
@@ -116,6 +117,9 @@ FREE: Final = Rule(
     remember=False,
 )
 
+
+# package/module.py:function:line, as `otel_tts.recording.loops.code` makes it.
+PLACE_FORM: Final = r"[A-Za-z0-9_.<>/-]{1,60}:[A-Za-z0-9_.<>/-]{1,56}:[0-9]{1,7}"
 
 _ANOMALY: Final = "|".join(names.ANOMALIES)
 
@@ -135,11 +139,16 @@ def _own_rules() -> dict[str, Rule]:
         # A class, an HTTP status, or in REQ_FAIL the anomalies that made it fail.
         names.ERROR_TYPE: Rule(rf"(?a:{CLASS_FORM})|[1-5][0-9][0-9]|(?:{_ANOMALY})(?:,(?:{_ANOMALY}))*"),
         names.COST_CURRENCY: Rule(r"[A-Z]{3}"),
+        names.WAIT_SOURCE: one_of(*names.WAIT_SOURCES),
+        names.LOOP_CAUSE: one_of(*names.LOOP_CAUSES),
+        names.LOOP_CODE: Rule(PLACE_FORM),
+        names.LOOP_COROUTINE: Rule(PLACE_FORM),
         names.AUDIO_ANOMALY: one_of(*names.ANOMALIES, many=True),
         names.TIMING_MODE: one_of("host", "sync", "events"),
         names.MEMORY_ATTRIBUTION: one_of("exclusive", "shared"),
     }
-    by_type = {"string": TOKEN, "int": NUMBER, "double": NUMBER, "boolean": NUMBER, "string[]": TOKENS}
+    numbers = dict.fromkeys(("int", "double", "boolean"), NUMBER)
+    by_type = {**numbers, "string": TOKEN, "string[]": TOKENS, "double[]": NUMBERS}
     return {a.key: special.get(a.key, by_type[a.type]) for a in names.ATTRIBUTES}
 
 

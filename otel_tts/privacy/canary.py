@@ -22,7 +22,7 @@ from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.metrics import NoOpMeterProvider, Observation
-from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -197,7 +197,8 @@ def _spans(policy: Policy, resource: Resource, attributes: dict[str, Any], text:
 def _logs(policy: Policy, resource: Resource, attributes: dict[str, Any], text: str) -> Any:
     memory = InMemoryLogRecordExporter()
     silent = NoOpMeterProvider()
-    provider = LoggerProvider(resource, shutdown_on_exit=False, meter_provider=silent)
+    limits = LogRecordLimits(*[LogRecordLimits.UNSET] * 4)
+    provider = LoggerProvider(resource, shutdown_on_exit=False, meter_provider=silent, log_record_limits=limits)
     provider.add_log_record_processor(SimpleLogRecordProcessor(memory, meter_provider=silent))
     gate.install(None, None, provider, policy)
     extra = {**attributes, "code.file.path": f"/{text}/{text}", "exception.message": text, "exception.stacktrace": text}

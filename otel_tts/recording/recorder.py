@@ -9,8 +9,10 @@ request after a long silence: it looks by itself, since waking it per request co
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import os
+import time
 import weakref
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -26,8 +28,9 @@ from otel_tts.device.clocks import choice
 from otel_tts.device.devices import Devices
 from otel_tts.device.memory.readings import StageMemory
 from otel_tts.guard import contain
-from otel_tts.record import LateSpan, PlainSpan, StageRecord
+from otel_tts.record import LateSpan, PlainSpan, StageRecord, now
 from otel_tts.recording.identity import Identities
+from otel_tts.recording.loops.watch import Late, LoopWatch
 from otel_tts.recording.server import ServerSpan
 from otel_tts.settings import Settings
 
@@ -83,6 +86,7 @@ class Recorder:
         self.overlaps = 0
         """How often a synthesis began while another one was open."""
         self.devices = Devices(settings, self)
+        self.loops = LoopWatch(lambda: bool(self.open), self._note_late_loop)
         self.memory: StageMemory | None = None
         """What notes the device's memory at a stage's ends; None until the application has initialised CUDA."""
         self.warm: set[str] = set()
@@ -124,8 +128,11 @@ class Recorder:
             self.warm.add(engine)
             synthesis.mark_cold(names.ColdStart.FIRST_REQUEST)
         self.open[id(synthesis)] = synthesis
-        if len(self.open) > 1:
+        if (others := len(self.open) - 1) > 0:
             self.overlaps += 1
+            synthesis.attrs[names.OTHERS] = others
+        if (loop := asyncio._get_running_loop()) is not None:
+            self.loops.note(loop)
         if self.memory is None:
             self.memory = self.devices.find_memory()
         if len(self.started) < self.settings.queue_size:  # beyond it the line leaves with the finished record
@@ -133,6 +140,17 @@ class Recorder:
         if self.asleep:
             self.asleep = False
             self.taker.wake()
+
+    def _note_late_loop(self, late: Late) -> None:
+        """An event loop was late: a span of its own, dated back. Off the path."""
+        attrs: dict[str, Any] = {names.LOOP_CAUSE: late.cause, names.LOOP_CPU: late.cpu / 1e9}
+        if late.place is not None:
+            attrs[names.LOOP_CODE] = late.place.code
+            if late.place.coroutine is not None:
+                attrs[names.LOOP_COROUTINE] = late.place.coroutine
+        span = self.span(names.SPAN_LOOP_LATE, Context(), late.began, time.time_ns() - now(), attrs)
+        span.t1 = late.ended
+        self.finish(span)
 
     def finish(self, record: LateSpan) -> None:
         """Take a finished synthesis or a stage that outlived its synthesis."""

@@ -38,7 +38,9 @@ class Request:
     of its answer, where that is audio (see `edges/answer_audio.py`). `offered`: the id that it had before the
     application answered with another one. `own`: its SERVER span while that is ours and open; `status` and `length` are
     what its answer said of itself. `canary`: a watcher's probe, proved by its mark (see
-    `otel_tts.marking`).
+    `otel_tts.marking`). `facts` are attributes that only the edge knows, for the first synthesis that is
+    made for it. `gone` is when it was seen first that the client had left, by `is_gone`, which the edge gives where its
+    server says so: what is noted when the answer is sent may be much later.
     """
 
     id: str
@@ -59,6 +61,9 @@ class Request:
     status: int | None = None
     length: int | None = None
     canary: bool = False
+    facts: dict[str, Any] | None = None
+    is_gone: Callable[[], bool] | None = None
+    gone: int | None = None
 
     def adopt(self, span: Span) -> None:
         """Put the request's id on a span that stands for it; the outermost is its own."""
@@ -102,6 +107,11 @@ class Request:
         if self.ended is None:
             self.left, self.ended = left, at
 
+    def look_for_client(self, at: int) -> None:
+        """Note that the client has left, where that can be seen. Off the request's path, while its work goes on."""
+        if self.gone is None and self.ended is None and self.is_gone is not None and self.is_gone():
+            self.gone = at
+
     @property
     def is_answering(self) -> bool:
         """Whether its answer is still being made or handed over."""
@@ -136,6 +146,17 @@ def accept_id(raw: bytes | str | None) -> str:
         if _acceptable(text):
             return text
     return new_id()
+
+
+def name_of(given: bytes | str | None, trusts: bool) -> tuple[str, bool]:
+    """Return a request's id, and whether it is the one that its caller has `given`.
+
+    A service that does not trust its callers gives ids of its own: another client's id would mix the two.
+    """
+    if not trusts or not given:
+        return new_id(), False
+    name = accept_id(given)
+    return name, name == (given.decode("latin-1") if isinstance(given, bytes) else given)
 
 
 def new_id() -> str:

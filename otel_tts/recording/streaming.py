@@ -77,6 +77,11 @@ class Run(Protocol):
         ...
 
     @property
+    def late(self) -> Callable[[int, int], object] | None:
+        """Called where the listener had ended before an item came: when its step began and ended (perf_counter_ns)."""
+        ...
+
+    @property
     def ended(self) -> Callable[[], object]:
         """Called when the stream came to its end by itself."""
         ...
@@ -133,7 +138,7 @@ def iterate(source: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, A
     inside = contain(place, run.begin)
     if inside is None:
         return (yield from source)
-    listener, hear, resume, pause = run.listener, run.item, run.resume, run.pause
+    listener, hear, resume, pause, late = run.listener, run.item, run.resume, run.pause, run.late
     send: _Step = source.send
     step = send
     value: Any = None
@@ -157,7 +162,8 @@ def iterate(source: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, A
             step, value = send, None
             try:
                 if listener.t1 is not None:
-                    pass
+                    if late is not None:
+                        late(began, at)
                 elif room and type(item) is kind and item.dtype is dtype and item.ndim == 1:
                     keep(item.tobytes())
                     note(at)
@@ -211,6 +217,7 @@ async def iterate_async(source: AsyncGenerator[Any, Any], run: Run) -> AsyncGene
     place = run.place
     inside = contain(place, run.begin)
     listener, resume, pause = (run.listener, run.resume, run.pause) if inside is not None else (NOBODY, None, None)
+    late = run.late if inside is not None else None
     busy, error, sent, thrown = 0, None, None, None
     try:
         while True:
@@ -230,9 +237,12 @@ async def iterate_async(source: AsyncGenerator[Any, Any], run: Run) -> AsyncGene
                 busy += at - began
                 if inside is not None:
                     leave_context(inside, token)
-            if listener.t1 is None and contain("chunk", run.item, item, at) is LAST:
+            if listener.t1 is not None:
+                if late is not None:
+                    contain("chunk", late, began, at)
+            elif contain("chunk", run.item, item, at) is LAST:
                 contain(place, run.end, None, busy)
-                inside, listener, resume, pause = None, NOBODY, None, None
+                inside, listener, resume, pause, late = None, NOBODY, None, None, None
             thrown = None
             try:
                 sent = yield item

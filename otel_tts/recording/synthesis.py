@@ -109,6 +109,9 @@ class Synthesis(StageOwner, Block):
         if web is not None:
             web.synthesis = self
             web.syntheses += 1
+            if web.facts:
+                attrs.update(web.facts)
+                web.facts = None
             if web.begun is not None:
                 web.begun(self)
         recorder.begin(self)

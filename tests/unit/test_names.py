@@ -12,8 +12,8 @@ from otel_tts.names import ATTRIBUTES, METRICS, Attribute, Metric
 
 # Constants that are neither an attribute's key nor a log line.
 OTHERS = {
-    "SCOPE", "OPERATION", "SPAN_QUEUE", "SPAN_JOB", "SPAN_MODEL_LOAD", "STAGE_PREFIX", "MEMORY_EVENT", "FILE_EVENT",
-    "OTHER",
+    "SCOPE", "OPERATION", "SPAN_QUEUE", "SPAN_JOB", "SPAN_MODEL_LOAD", "SPAN_WAIT", "SPAN_LOOP_LATE", "SPAN_ABANDONED",
+    "STAGE_PREFIX", "MEMORY_EVENT", "FILE_EVENT", "OTHER",
 }  # fmt: skip
 # A key that stands on metric points only.
 LABEL_ONLY = {names.REASON}
@@ -58,7 +58,7 @@ def test_attributes_are_named_and_explained_as_the_conventions_ask(attribute: At
     assert re.fullmatch(r"[a-z][a-z0-9]*([._][a-z0-9]+)*", attribute.key)
     assert attribute.meaning and not attribute.meaning.endswith(".")
     # A number says what it counts or measures.
-    assert bool(attribute.unit) == (attribute.type in ("int", "double"))
+    assert bool(attribute.unit) == (attribute.type in ("int", "double", "double[]"))
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)

@@ -32,6 +32,8 @@ WRONG = {
     "OTEL_TTS_FILE_BYTES": ("1e9", "whole number"),
     "OTEL_TTS_FILE_DAYS": ("0", "from 0.01 to 36500"),
     "OTEL_TTS_GRADIO_PROGRESS": ("maybe", "true or false"),
+    "OTEL_TTS_TRUST_CALLER": ("nobody", "true or false"),
+    "OTEL_TTS_TRUST_PROXY": ("nginx", "true or false"),
     "OTEL_TTS_SILENCE_DBFS": ("3", "from -120 to 0"),
     "OTEL_TTS_CLIP_RATIO": ("nan", "from 0 to 1"),
     "OTEL_TTS_CLICKS_PER_SECOND": ("-1", "from 0 to"),

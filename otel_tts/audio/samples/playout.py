@@ -9,6 +9,7 @@ from typing import Final
 from otel_tts.audio.thresholds import DEFAULTS
 
 _MAX_WAITS: Final = 64
+_MAX_ARRIVALS: Final = 256
 
 
 class Playout:
@@ -21,8 +22,8 @@ class Playout:
     """
 
     __slots__ = (
-        "_deficit", "_dry_at", "_last_at", "_limit", "_measurable", "_waits", "chunks", "first_audio_at",
-        "first_chunk_at", "gap",
+        "_arrivals", "_deficit", "_dry_at", "_in_each", "_in_last", "_last_at", "_limit", "_measurable", "_waits",
+        "chunks", "first_audio_at", "first_chunk_at", "gap",
     )  # fmt: skip
 
     def __init__(self, limit: float = DEFAULTS.underrun) -> None:
@@ -37,6 +38,9 @@ class Playout:
         self._last_at = 0.0
         self._waits: list[tuple[float, float]] = []
         """Where in the audio the deficit grew, and to what: at most `_MAX_WAITS` of them."""
+        self._arrivals: list[tuple[float, float]] = []
+        """When audio came, and how many seconds of it had come by then: one for `_in_each` chunks of a long stream."""
+        self._in_each, self._in_last = 1, 0
         self._dry_at = 0.0
         self._deficit = 0.0
         self._measurable = True
@@ -59,6 +63,32 @@ class Playout:
                 if len(self._waits) < _MAX_WAITS:
                     self._waits.append((self._dry_at - self.first_audio_at, self._deficit))
             self._dry_at += seconds
+            self._note_arrival(t, seconds)
+
+    def _note_arrival(self, t: float, seconds: float) -> None:
+        arrivals = self._arrivals
+        whole = seconds + (arrivals[-1][1] if arrivals else 0.0)
+        if arrivals and self._in_last < self._in_each:
+            arrivals[-1] = (t, whole)
+            self._in_last += 1
+            return
+        arrivals.append((t, whole))
+        self._in_last = 1
+        if len(arrivals) > _MAX_ARRIVALS:
+            del arrivals[-3::-2]  # every second one but the last, from the end
+            self._in_each *= 2
+
+    def share_after(self, began: float, part: float) -> float | None:
+        """Return which share of the audio came after `part` of the time between `began` and the last of it.
+
+        None where it is not known, and of a single chunk. A stream that comes in one burst has 1.0 after any part.
+        """
+        if not self._measurable or len(self._arrivals) < 2:
+            return None
+        last, whole = self._arrivals[-1]
+        limit = began + part * (last - began)
+        before = max((come for at, come in self._arrivals if at <= limit), default=0.0)
+        return 1.0 - before / whole
 
     def waited_before(self, position: float) -> float:
         """Seconds that a player which waits where it runs dry has waited when it gets to `position` of the audio."""

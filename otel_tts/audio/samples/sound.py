@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from otel_tts.audio.samples.arrays import ENCODINGS, Layout, Numbers, array_of, layout_of, rate_of, shape_of
 from otel_tts.audio.samples.meter import AudioFacts, AudioMeter
 from otel_tts.audio.samples.playout import Playout
+from otel_tts.audio.samples.segments import SegmentFacts, Segments
 from otel_tts.audio.thresholds import DEFAULTS, Thresholds
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class Sound:
     """Samples and deliveries of one synthesis, in one thread at a time; facts for whoever asks at the end."""
 
     __slots__ = (
-        "_blocks", "_dtype", "_layout", "_meter", "_pieces", "_playout", "_rate", "_rest", "_size", "_times",
-        "deliveries", "heard",
+        "_blocks", "_dtype", "_hidden", "_layout", "_meter", "_pieces", "_playout", "_rate", "_rest", "_scale",
+        "_segments", "_silence_dbfs", "_size", "_times", "deliveries", "heard",
     )  # fmt: skip
 
     def __init__(
@@ -99,7 +100,11 @@ class Sound:
         """The part of a frame at the end of the last bytes."""
         self._pieces: list[bytes] = []
         self._times: list[int] = []
-        self._blocks: list[tuple[Numbers, int | None]] = []
+        self._blocks: list[tuple[Numbers | None, int | None]] = []
+        """Samples and their rate; None and the number of its characters: a segment of the text ends."""
+        self._segments: Segments | None = None
+        self._hidden = False
+        self._scale, self._silence_dbfs = scale, thresholds.silence_dbfs
         self._size = 0
         self.deliveries = 0
         self.heard = False
@@ -116,6 +121,7 @@ class Sound:
         if array is None or array.dtype.kind not in "iuf":
             self._measure()  # what waits comes first
             self._meter.add(samples, sample_rate)
+            self._hidden = True
         else:
             self._keep(np.array(array))
             self._dtype = array.dtype if array.ndim == 1 else None
@@ -140,6 +146,25 @@ class Sound:
     def progress(self) -> int:
         """A number that grows while chunks leave; for who looks on from another thread."""
         return self.deliveries + len(self._times)
+
+    def end_segment(self, characters: int | None) -> None:
+        """What came since the segment before is one segment of the text, of so many `characters` where that is known.
+
+        Where it is told of one it is told of each.
+        """
+        if self._segments is None:
+            self._segments = Segments(self._scale, self._silence_dbfs)
+            self._hidden = self._hidden or self._meter.chunks > 0  # there was no room to keep what came before
+        self._join_pieces()
+        self._blocks.append((None, characters))
+
+    def segments(self) -> SegmentFacts | None:
+        """Measure what waits and return what is known of the segments; None where nobody told of any, or samples were
+        not to be read.
+        """
+        self._join_pieces()
+        self._measure()
+        return self._segments.facts() if self._segments is not None and not self._hidden else None
 
     def taker(self, like: Any) -> Take | None:
         """Return what does the work of `add` and `delivered` for chunks like `like`; None where there is no short way.
@@ -184,16 +209,24 @@ class Sound:
             self._blocks.append((samples, self._rate))
         else:
             self._measure()
-            self._meter.add(samples, self._rate)
+            self._add(samples, self._rate)
 
     def _measure(self) -> None:
         blocks, self._blocks = self._blocks, []
         size, self._size = self._size, 0
         try:
-            for samples, rate in blocks:
-                self._meter.add(samples, rate)
+            for samples, number in blocks:
+                if samples is not None:
+                    self._add(samples, number)
+                elif self._segments is not None:
+                    self._segments.end(number)
         finally:
             pending.release(size)
+
+    def _add(self, samples: Numbers, rate: int | None) -> None:
+        self._meter.add(samples, rate)
+        if self._segments is not None:
+            self._segments.take(samples, rate)
 
     def __del__(self) -> None:
         pending.release(getattr(self, "_size", 0))  # absent where __init__ failed

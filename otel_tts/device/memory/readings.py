@@ -162,7 +162,7 @@ class StageMemory:
         """Count a finished request; return the event that says that it ended for want of memory."""
         self._settled += 1
         self._whole = 0
-        self._feed_leaks(self._first.pop(id(synthesis), None))
+        self._feed_leaks(self._first.pop(id(synthesis), None), synthesis.attrs.get(names.MEMORY_PEAK))
         failed = self._failed.pop(id(synthesis), None)
         if failed is None and not is_out_of_memory(synthesis.attrs.get(names.ERROR_TYPE)):
             return []
@@ -177,12 +177,12 @@ class StageMemory:
         touched = next((each for each in mark.each() if each.touched), mark)
         return self._allocator.uuid(touched.windows.device)
 
-    def leaks(self) -> Iterator[tuple[str, float]]:
-        """Yield bytes a request for every device of which enough was seen."""
+    def leaks(self) -> Iterator[tuple[str, LeakWatch]]:
+        """Yield what watches each device of which enough was seen."""
         for device, watch in list(self._leaks.items()):
             uuid = self._allocator.uuid(device)
             if watch.bytes_per_request is not None and uuid is not None:
-                yield uuid, watch.bytes_per_request
+                yield uuid, watch
 
     def _note_first(self, stage: StageRecord, mark: MemoryReading) -> None:
         """Keep a request's first mark: what was allocated then, with nothing else open, stays between requests."""
@@ -190,10 +190,11 @@ class StageMemory:
         if (first is None and len(self._first) < _MOST_OPEN) or (first is not None and mark.began < first.began):
             self._first[id(stage.root)] = mark
 
-    def _feed_leaks(self, first: MemoryReading | None) -> None:
+    def _feed_leaks(self, first: MemoryReading | None, peak: int | None) -> None:
         for mark in first.each() if first is not None and first.alone else ():
             watch = self._leaks.setdefault(mark.windows.device, LeakWatch())
-            watch.quiescent(mark.before["allocated_bytes"]["all"]["current"], self._settled)
+            allocated = mark.before["allocated_bytes"]["all"]["current"]
+            watch.quiescent(allocated, self._settled, max(0, (peak or 0) - allocated))
 
     def _describe(self, stage: StageRecord, mark: MemoryReading, each: MemoryReading) -> dict[str, Any]:
         after, before = each.after or each.before, each.before

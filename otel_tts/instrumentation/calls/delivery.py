@@ -15,7 +15,7 @@ from otel_tts import names
 from otel_tts.audio.samples.arrays import rate_of
 from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.device.fallback import kind_of_device
-from otel_tts.engines.table import Call, Callback, Engine, Entry
+from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, GENERATOR
 from otel_tts.instrumentation.calls import mark
@@ -55,6 +55,8 @@ class Delivery:
         if entry.error is not None:
             self._look_for_error(item)
         frames = self._read_samples(item)
+        if self._chunk is not None and self._chunk.segment:
+            contain("chunk", self._end_segment, self._chunk, item)
         if self.delivers and frames != _NO_AUDIO:
             mark.stop(synthesis)
             synthesis.delivered(at, frames)
@@ -66,6 +68,12 @@ class Delivery:
         if recording is None or chunk is None or synthesis.source is not entry or synthesis.first_byte is None:
             return None
         return recording.taker(item) if chunk.samples is None and chunk.rate is None else None
+
+    def _end_segment(self, chunk: Chunk, item: Any) -> None:
+        recording = self._synthesis.recording
+        if recording is not None and self._synthesis.source is self._entry and self._synthesis.t1 is None:
+            text = pick(item, chunk.text) if chunk.text is not None else None
+            recording.end_segment(len(text) if isinstance(text, str) else None)
 
     def _look_for_error(self, result: Any) -> bool:
         """Note an error that was handed over instead of raised; say whether it is one."""

@@ -20,8 +20,10 @@ from otel_tts.instrumentation.calls import mark
 from otel_tts.instrumentation.calls.arguments import bind, positional
 from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.calls.facts import add_up, facts_of, learn
+from otel_tts.instrumentation.calls.on_loop import is_on_loop, note_blocked
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import now
+from otel_tts.recording import abandoned
 from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.streaming import Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current, enter_entry, entries_around
@@ -93,6 +95,7 @@ class _Inside:
         rest = contain("entry", _rest_of, result, self._call)
         if rest is not None:
             self._goes_on = True
+            self._call.blocks, self._call.continued = False, not inspect.iscoroutine(result)
             return rest
         contain("entry", self._call.delivery.returned, result)
         return result
@@ -148,6 +151,12 @@ class _EntryCall:
     own: bool
     """The synthesis began with this call and ends with it."""
     delivery: Delivery
+    blocks: bool = False
+    """It runs on an event loop's thread, which waits for it."""
+    continued: bool = False
+    """Its result goes on as a stream."""
+    unheard: tuple[int, int] = (0, 0)
+    """ns of work after the synthesis's end, and when the last of it ended (perf_counter_ns)."""
 
     def __init__(
         self,
@@ -162,7 +171,8 @@ class _EntryCall:
         self.engine, self.entry, self.version = engine, entry, version
         self._wrapped, self._instance, self._args, self._kwargs = wrapped, instance, args, kwargs
         self._context = current_context()
-        self._streams = kind_of(wrapped) in (GENERATOR, ASYNC_GENERATOR)
+        kind = kind_of(wrapped)
+        self._streams, self._awaits = kind in (GENERATOR, ASYNC_GENERATOR), kind in (COROUTINE, ASYNC_GENERATOR)
         self.place = "stream" if self._streams else "entry"
 
     def begin(self) -> Context | None:
@@ -181,6 +191,7 @@ class _EntryCall:
         self.listener = self.synthesis
         self.delivery = Delivery(self.engine, self.entry, call, self.synthesis, self.own)
         self.item, self.ended = self.delivery.item, self.delivery.ended
+        self.blocks = not self._awaits and self.delivery.delivers and is_on_loop()
         if outer is None:
             self.synthesis.start(self._context)
         else:
@@ -216,17 +227,31 @@ class _EntryCall:
         """Note `busy` ns inside the engine; a part of another entry is counted there."""
         if self.own:
             self.synthesis.busy += busy
+        if self.blocks:
+            contain("entry", note_blocked, self.synthesis, busy)
+
+    def late(self, began: int, at: int) -> None:
+        """A stream's step from `began` to `at` ended after the synthesis had."""
+        if (end := self.synthesis.t1) is not None:
+            self.unheard = self.unheard[0] + at - max(began, end), at
 
     def end(self, error: BaseException | None, busy: int) -> None:
         """End what is the call's own. An exception that leaves it into another entry may be swallowed there."""
         self.add(busy)
         if self.own:
             self.own = False
+            if self.synthesis.t1 is not None:
+                self._report_unheard()
             self.synthesis.finish(error)
         elif error is not None and self.synthesis.t1 is None:
             mark.stop(self.synthesis, error)
             if not isinstance(error, GeneratorExit):
                 self.synthesis.swallow(error)
+
+    def _report_unheard(self) -> None:
+        if not self._streams and not self.continued:
+            self.late(0, now())
+        abandoned.report(self.synthesis, *self.unheard)
 
 
 class _Continued:
@@ -238,7 +263,7 @@ class _Continued:
 
     def __init__(self, call: _EntryCall) -> None:
         self._call, self.listener = call, call.synthesis
-        self.ended, self.end = call.ended, call.end
+        self.ended, self.end, self.late = call.ended, call.end, call.late
         self._begun = False
 
     def begin(self) -> Context | None:

@@ -90,6 +90,7 @@ class _StageRun:
     place: str = "stage"
     resume: Callable[[], object] | None = None
     pause: Callable[[], object] | None = None
+    late: None = None
 
     def __init__(self, stage: StageSpan, last: Callable[[Any], Any] | None, context: Context | None) -> None:
         self._stage, self._last, self._context = stage, last, context

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ class Answer:
         self._server = getattr(receive, "__self__", None)
         flag = _GONE.get(type(self._server).__module__.partition(".")[0], "")
         self._flag = flag if isinstance(getattr(self._server, flag, None), bool) else None
+        if self._flag is not None:
+            current.is_gone = partial(getattr, self._server, self._flag)
 
     async def receive(self) -> Message:
         """Receive, and note that the client has gone before its answer was complete."""

@@ -26,6 +26,7 @@ from otel_tts import marking, names
 from otel_tts.guard import contain, note_fault
 from otel_tts.instrumentation.edges import asgi_span, serving
 from otel_tts.instrumentation.edges.answer import HEADER, Answer, Message, Receive, Send
+from otel_tts.instrumentation.edges.arrival import arrived
 from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording import request
@@ -129,13 +130,19 @@ def _enter(
         return None, receive, send
     headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
     given = next((value for name, value in headers if name == HEADER), None)
-    current = request.Request(request.accept_id(given), perf_counter_ns())
-    current.given = given is not None and current.id == given.decode("latin-1")
+    arrival = arrived(scope, receive, send)
+    trusts = serving.trusts_caller()
+    name, is_given = request.name_of(given, trusts)
+    facts = arrival.facts()
+    current = request.Request(name, arrival.ns, given=is_given, facts=facts if kind == "http" else None)
     current.canary = marking.is_marked(headers)
-    if given is None:
-        scope["headers"] = [*headers, (HEADER, current.id.encode())]
+    if given is None or not trusts:
+        others = [header for header in headers if header[0] != HEADER]
+        scope["headers"] = [*others, (HEADER, name.encode())]
     scope[MARK] = current
     inside = contain("asgi.server", _begin_span, app, excluded, scope, current)
+    if current.own is not None and facts:
+        current.own.attrs.update(facts)
     heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
     current.session, current.answers = kind == "websocket", kind == "http"
     answer = Answer(current, receive, send, heads)

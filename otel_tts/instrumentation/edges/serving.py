@@ -18,7 +18,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind
 
 from otel_tts.guard import contain
+from otel_tts.instrumentation.edges.arrival import show_wait
 from otel_tts.otel_private.context import SPAN_KEY, current_context
+from otel_tts.recording.caller import caller_of
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.request import Request
@@ -68,10 +70,10 @@ def propagation_headers() -> frozenset[bytes]:
     return _fields[1]
 
 
-def _outside_of(carried: Mapping[str, str]) -> Context:
-    """Return the context that a request came from: its caller's, where it says one."""
-    context = current_context()
-    return propagate.extract(carried, context) if carried else context
+def trusts_caller() -> bool:
+    """Whether the caller may choose the request's id and trace (OTEL_TTS_TRUST_CALLER)."""
+    recorder = current_recorder()
+    return recorder is None or recorder.settings.trust_caller
 
 
 # --- its span ---------------------------------------------------------------------------------------------------------
@@ -102,7 +104,9 @@ def open_span(
     if not recorder.identities.by_id_alone:
         contain("server.describe", describe, span)
     span.around = current_context()
-    span.begin(recorder, _outside_of(carried))
+    caller = caller_of(carried, current_context(), recorder.settings.trust_caller)
+    span.links = caller.links
+    span.begin(recorder, caller.context)
     request.adopt(span)
     request.own = span
     recorder.serving[id(span)] = span
@@ -138,6 +142,7 @@ def _hand_over(recorder: Recorder, span: ServerSpan) -> None:
     recorder.serving.pop(id(span), None)
     if not span.is_withdrawn:
         span.t1 = span.t1 or time.perf_counter_ns()
+        contain("arrival", show_wait, recorder, span)
         recorder.finish(span)
 
 

@@ -373,5 +373,6 @@ def _example(key: str) -> str | int:
         names.OUTCOME: "ok",
         names.AUDIO_ANOMALY: "silent",
         names.COST_CURRENCY: "EUR",
+        names.WAIT_SOURCE: "kernel",
     }
     return closed.get(key, "vocoder")

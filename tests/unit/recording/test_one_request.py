@@ -102,6 +102,7 @@ def test_a_request_leaves_its_points(world, clock) -> None:
             "tts.engine.name=e tts.stage=vocoder": (1, 0.1),
         },
         "tts.text.length": {both: (1, 12)},
+        "tts.requests.others": {"tts.engine.name=e": (1, 0)},
         "tts.time_to_first_byte": {both: (1, 0.2)},
         "tts.time_to_first_audio": {both: (1, 0.2)},
         "tts.real_time_factor": {both: (1, 0.5)},

@@ -228,8 +228,10 @@ def test_what_is_made_after_the_end_changes_nothing(world, clock) -> None:
     chunks += list(stream)
     assert len(chunks) == 6
     here.drain()
-    (span,) = here.spans
+    span, unheard = here.spans
     said = span.attributes
+    assert unheard.name == "tts.abandoned" and unheard.parent.span_id == span.context.span_id
+    assert unheard.attributes["tts.abandoned.duration"] == pytest.approx(0.3)  # what it was worked for nobody
     assert said["tts.outcome"] == "cancelled" and "error.type" not in said
     assert said["tts.stream.chunks"] == 3
     assert said["tts.audio.duration"] == pytest.approx(0.3)

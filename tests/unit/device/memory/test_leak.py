@@ -50,3 +50,42 @@ def test_a_cache_that_fills_and_stops_falls_silent() -> None:
 
 def test_memory_given_back_is_no_leak() -> None:
     assert watch((n % 50) * MIB for n in range(2000))[-1] == 0.0
+
+
+# --- a high-water mark ------------------------------------------------------------------------------------------------
+
+
+def watch_needs(pairs) -> LeakWatch:
+    watched = LeakWatch()
+    for number, (allocated, need) in enumerate(pairs, 1):
+        watched.quiescent(round(allocated), number, need)
+    return watched
+
+
+def kept_for_the_largest(needs):
+    """What an engine keeps that makes its buffers as large as the largest request needed them."""
+    largest = 0.0
+    for need in needs:
+        yield 2048 * MIB + largest, need
+        largest = max(largest, need)
+
+
+def test_requests_that_grow_leave_a_high_water_mark_and_no_leak() -> None:
+    watched = watch_needs(kept_for_the_largest(n * MIB for n in range(1, 400)))
+    assert watched.bytes_per_request == 0.0
+    assert watched.high_water > 300 * MIB
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_leak_is_found_under_a_high_water_mark(seed: int) -> None:
+    rnd = random.Random(seed)
+    kept = kept_for_the_largest(rnd.randint(1, 300) * MIB for _ in range(600))
+    watched = watch_needs((allocated + n * MIB, need) for n, (allocated, need) in enumerate(kept))
+    assert watched.bytes_per_request == pytest.approx(MIB, rel=0.2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_requests_of_any_length_leave_no_leak(seed: int) -> None:
+    rnd = random.Random(seed)
+    watched = watch_needs(kept_for_the_largest(rnd.paretovariate(1) * MIB for _ in range(3000)))
+    assert watched.bytes_per_request == 0.0
