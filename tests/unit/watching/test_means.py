@@ -23,13 +23,14 @@ import numpy as np
 import pytest
 
 from otel_tts import marking
-from otel_tts.watching import asking, commands, heard
+from otel_tts.watching import asking, commands, heard, signals
 from otel_tts.watching.config import Canary, Config, Page
 from otel_tts.watching.floor import Floor
 from otel_tts.watching.inside import GONE, MUTE, Inside, Reply, Sockets, put_together
-from otel_tts.watching.means import RealMeans
-from otel_tts.watching.probes import UsualTime
+from otel_tts.watching.means import RealMeans, Spoken
+from otel_tts.watching.probes import Probes, UsualTime
 from tests.unit.support.controlled import ask
+from tests.unit.support.simulated_service import Service, SimulatedClock, config
 
 
 def wav(samples: np.ndarray, rate: int = 16000) -> bytes:
@@ -350,6 +351,27 @@ def test_a_floor_is_what_is_always_there_and_rises_without_a_fall() -> None:
             assert floor.lowest(at) is None and floor.rises(at) is None
     assert floor.lowest(600) == pytest.approx(0.59, abs=0.01) and floor.rises(600) is True
     assert spiky.lowest(600) == 0.4 and spiky.rises(600) is False
+
+
+def test_a_canary_that_had_to_wait_for_others_is_not_slow() -> None:
+    class Waiting(Service):
+        seconds, still = 1.0, ()
+
+        def speak(self, canary: Canary) -> Spoken:
+            return self.took(self.seconds)
+
+        def inside(self) -> Inside:
+            return Inside(1, still=self.still)
+
+    clock = SimulatedClock()
+    service = Waiting(clock)
+    probes = Probes(config(), service, clock)
+    for _ in range(9):
+        assert not probes.look(anew=True)[signals.SLOW].bad
+    service.seconds, service.still = 50.0, (3.0,)
+    assert signals.SLOW not in probes.look(anew=True)
+    service.still = ()
+    assert probes.look(anew=True)[signals.SLOW].bad
 
 
 def test_a_canary_is_slow_by_its_own_measure() -> None:
