@@ -91,6 +91,9 @@ class Service:
     def memory(self) -> tuple[float | None, float]:
         return None, 1.0
 
+    def gpus(self) -> dict[str, float]:
+        return {}
+
     def empty_cache(self) -> Ran:
         self.actions.append("empty_cache")
         return Ran(0, 0.1)

@@ -24,12 +24,13 @@ import pytest
 
 from otel_tts import marking
 from otel_tts.watching import asking, commands, heard, signals
-from otel_tts.watching.config import Canary, Config, Page
+from otel_tts.watching.config import Canary, Config, Gpu, Page
 from otel_tts.watching.floor import Floor
 from otel_tts.watching.inside import GONE, MUTE, Inside, Reply, Sockets, put_together
 from otel_tts.watching.means import RealMeans, Spoken
 from otel_tts.watching.probes import Probes, UsualTime
 from tests.unit.support.controlled import ask
+from tests.unit.support.nvml_stub import GPU0, Stub
 from tests.unit.support.simulated_service import Service, SimulatedClock, config
 
 
@@ -320,6 +321,18 @@ def test_the_cache_is_emptied_over_the_socket(controlled, folder: Path, torch, d
     assert means(control=str(folder)).empty_cache().well
     assert ask(server.path, "empty-cache")["freed"] == 0
     assert not means().empty_cache().well
+
+
+def test_the_driver_is_asked_where_devices_are_named(stub: Stub) -> None:
+    stub.set(0, total=100 * 2**30, used=97 * 2**30)
+    one = means(gpu=Gpu(devices=("0",)), every_s=0.05)
+    until = time.monotonic() + 20
+    while not (found := one.gpus()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert found == {GPU0: 0.97}
+    one._driver.stop()
+    assert means().gpus() == {}
 
 
 def test_a_process_is_known_by_the_file_of_its_number(tmp_path: Path) -> None:
