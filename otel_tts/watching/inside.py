@@ -148,8 +148,8 @@ def _part(said: Any) -> Inside | None:
         stillest = max(said["stages"], key=lambda stage: stage["still_s"], default={"stage": "", "still_s": 0.0})
         return Inside(
             stage=str(stillest["stage"]),
-            still=tuple(float(stage["still_s"]) for stage in said["stages"]),
-            quiet_s=max((float(stage["quiet_s"]) for stage in said["stages"]), default=0.0),
+            still=tuple(map(float, said["still_s"])),
+            quiet_s=float(said["quiet_s"]),
             moved_s=None if said["moved_s"] is None else float(said["moved_s"]),
             heard=int(said["heard"]),
             fallbacks=int(said["fallbacks"]),

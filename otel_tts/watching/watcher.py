@@ -68,7 +68,10 @@ class Watcher:
         """Look again and again, until the clock says that it is over."""
         self.begin()
         while not self._clock.sleep(self._config.every_s):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # without a look there is no heartbeat, which an alert waits for
+                self._note("fault", why=type(error).__name__)
         self._note("ends")
 
     def begin(self) -> None:
@@ -129,6 +132,8 @@ class Watcher:
         if now < illness.wait_until or self._is_held(illness) or not self._find_moment(illness):
             return
         self._take(self._probes.look(anew=True), self._clock.now())  # it may have got well by itself
+        if self._clock.sleep(0):  # told to end meanwhile
+            return
         if self._cause(self._clock.now()) == cause and not self._makes_progress(self._probes.inside):
             self._step(illness, self._clock.now())
 

@@ -16,9 +16,10 @@ import pytest
 from otel_tts.trouble import Trouble, WrongUse
 from otel_tts.watching import books as module
 from otel_tts.watching import signals
+from otel_tts.watching.asking import Answer
 from otel_tts.watching.books import Books
 from otel_tts.watching.commands import Ran
-from otel_tts.watching.config import Action, Canary, Limits
+from otel_tts.watching.config import Action, Canary, Limits, Page
 from otel_tts.watching.inside import Inside
 from otel_tts.watching.means import Spoken
 from tests.unit.support.simulated_service import DAY, HOUR, Service, SimulatedClock, watched
@@ -142,6 +143,33 @@ def test_a_watcher_that_was_not_run_judges_nothing_by_it(tmp_path: Path) -> None
         one.watcher.look()
     assert one.service.actions == []
     assert len(one.events("late")) == 19
+
+
+def test_who_is_told_to_end_begins_nothing_more(tmp_path: Path) -> None:
+    class Ending(Hopeless):
+        def speak(self, canary: Canary) -> Spoken:
+            if one.events("cause"):
+                one.clock.stop()
+            return super().speak(canary)
+
+    one = watched(tmp_path, Ending)
+    one.watch(HOUR)
+    assert one.events("cause") and one.service.actions == []
+
+
+def test_an_error_of_a_probe_does_not_end_the_watcher(tmp_path: Path) -> None:
+    class Raising(Hopeless):
+        def page(self, page: Page) -> Answer:
+            if self.age_s > 300:
+                one.clock.stop()
+            if self.age_s < 100:
+                raise RuntimeError("purple otter")
+            return super().page(page)
+
+    one = watched(tmp_path, Raising)
+    one.watcher.run()
+    assert one.events("fault") and one.events("signal") and one.audit[-1]["event"] == "ends"
+    assert "otter" not in json.dumps(one.audit)
 
 
 def test_signals_have_to_last_and_one_good_look_begins_anew(tmp_path: Path) -> None:
