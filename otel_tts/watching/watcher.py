@@ -59,6 +59,7 @@ class Watcher:
         self._illness: Illness | None = None
         self._heard: tuple[int, float | None] = (0, None)
         """Requests that had ended with audio, and when there was one more."""
+        self._processes: frozenset[str] = frozenset()
         self._looked: float | None = None
         self._actions: list[float] = []
         self.looked_at: float = 0.0
@@ -101,12 +102,22 @@ class Watcher:
         if waited > max(_LEAST_LATE_S, _LATE * self._config.every_s):  # what it did not see it does not judge
             self._since.clear()
             self._note("late", seconds=round(waited, 1))
+        self._note_start(self._probes.inside, now)
         if now < self._quiet_until:
             self._since.clear()
             return
         self._makes_progress(self._probes.inside)  # so that it knows when one was heard
         self._take(found, now)
         self._judge(now)
+
+    def _note_start(self, inside: Inside | None, now: float) -> None:
+        """Give a service time that somebody else has started anew: none of its processes is one of those before."""
+        names = inside.names if inside is not None else frozenset[str]()
+        if names and self._processes and not names & self._processes:
+            self._note("started")
+            self._quiet_until = max(self._quiet_until, now + self._config.start_period_s)
+            self._probes.forget()
+        self._processes = names or self._processes
 
     def _take(self, found: dict[str, Said], now: float) -> None:
         """Note since when each signal is bad; one that is not known is not."""
@@ -253,6 +264,7 @@ class Watcher:
         elif ran.well:
             self._quiet_until = illness.wait_until = now + self._config.start_period_s
             self._since.clear()
+            self._processes = frozenset()
             self._probes.forget()
         else:  # it may have done half of its work
             illness.wait_until = now + self._config.for_s

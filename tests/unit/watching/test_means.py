@@ -248,6 +248,7 @@ def test_the_processes_are_asked_together(controlled, folder: Path) -> None:
     with here.synthesis() as synthesis, synthesis.stage("vocoder"):
         inside = one.inside()
     assert inside is not None and (inside.alive, inside.gone, inside.mute) == (1, 0, ())
+    assert inside.names == {server.path.stem}
     assert inside.stage == "vocoder" and len(inside.still) == 1 and inside.memory is not None
     server.close()
     assert one.inside() == Inside()  # stopped, not gone

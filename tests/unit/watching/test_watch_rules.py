@@ -103,6 +103,20 @@ def test_the_start_period_goes_on_after_a_restart_of_the_watcher(tmp_path: Path)
     assert again.watch(2000).service.actions == ["restart"]
 
 
+def test_a_service_that_somebody_else_starts_has_its_start_period(tmp_path: Path) -> None:
+    class Restarting(Hopeless):
+        def inside(self) -> Inside:
+            if self.age_s > 1000:
+                self.began = self.clock.now()
+            still = (400.0 + self.age_s,)
+            return Inside(1, frozenset({f"7-{self.began}"}), stage="vocoder", still=still, memory=0.3)
+
+    one = watched(tmp_path, Restarting, start_period_s=900.0).watch(DAY)
+    assert len(one.events("started")) > 50
+    assert one.service.actions == ["restart"]  # before it was seen to start
+    assert watched(tmp_path / "b", Restarting).watch(DAY).service.actions == ["restart"] * 3
+
+
 def test_who_cannot_write_down_that_he_acts_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
