@@ -40,7 +40,10 @@ def is_marked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """
     if (token := _token) is None:
         return False
-    return any(name == _HEADER and _is_ours(token, value) for name, value in headers)
+    for name, value in headers:
+        if name == _HEADER:
+            return _is_ours(token, value)
+    return False
 
 
 def _is_ours(token: bytes, value: bytes) -> bool:

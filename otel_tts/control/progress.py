@@ -22,7 +22,7 @@ from otel_tts.recording.recorder import Recorder
 
 _DEPTH: Final = 12
 """Frames of a thread that are compared, from the innermost on."""
-_MOST: Final = 64
+_MOST: Final = 1000
 """Open stages that are told of, the oldest first."""
 _WAITING: Final = frozenset({"selectors.py", "base_events.py"})
 

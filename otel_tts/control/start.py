@@ -24,8 +24,9 @@ def start(emitter: Emitter, path: str) -> Server | None:
     global _server
     try:
         folder = folders.prepare(Path(path))
+        token = folders.read_token(folder)
         _server = Server(folder, Verbs(emitter).all())
-        marking.trust(folders.read_token(folder))
+        marking.trust(token)
     except (folders.Refused, OSError) as error:
         _logger.warning("otel-tts: no control socket (OTEL_TTS_CONTROL): %s. The service is not affected", error)
         return None

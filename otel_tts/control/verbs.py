@@ -67,6 +67,8 @@ class Verbs:
             "pid": os.getpid(),
             "open": len(self._recorder.open),
             "stages": [_stage(stage) for stage in stages[:_MOST_STAGES]],
+            "still_s": [round(stage.still_s, 1) for stage in stages],
+            "quiet_s": round(max((stage.quiet_s for stage in stages), default=0.0), 1),
             "moved_s": None if moved is None else round(moved, 3),
             "heard": outcomes.heard if outcomes is not None else 0,
             "fallbacks": outcomes.fallbacks if outcomes is not None else 0,

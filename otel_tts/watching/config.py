@@ -61,6 +61,15 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Gpu(Memory):
+    """As `Memory`, of each device. `devices`, indices or UUIDs, are asked of the driver by the watcher itself; without
+    them it goes by what the service's processes say."""
+
+    limit: float = 0.95
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Action:
     """What is run, as a list of words: no shell takes part in it."""
 
@@ -95,7 +104,7 @@ class Config:
     canary: Canary | None = None
     stages: Stages = field(default_factory=Stages)
     memory: Memory = field(default_factory=Memory)
-    gpu: Memory = field(default_factory=lambda: Memory(limit=0.95))
+    gpu: Gpu = field(default_factory=Gpu)
     restart: Action | None = None
     gpu_reset: Action | None = None
     limits: Limits = field(default_factory=Limits)

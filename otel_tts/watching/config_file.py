@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 from otel_tts.own_files import changeable_by_others
 from otel_tts.trouble import WrongUse
 from otel_tts.watching import commands
-from otel_tts.watching.config import Action, Canary, Config, Limits, Memory, Page, Stages
+from otel_tts.watching.config import Action, Canary, Config, Gpu, Limits, Memory, Page, Stages
 
 _LARGEST: Final = 1_000_000
 _is_name: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}").fullmatch
 _is_header: Final = re.compile(r"[A-Za-z0-9-]{1,64}").fullmatch
 _PARTS: Final[dict[str, type]] = {
-    "page": Page, "canary": Canary, "stages": Stages, "memory": Memory, "gpu": Memory, "limits": Limits,
+    "page": Page, "canary": Canary, "stages": Stages, "memory": Memory, "gpu": Gpu, "limits": Limits,
 }  # fmt: skip
 _ACTIONS: Final = ("restart", "gpu_reset")
 
@@ -65,8 +65,6 @@ def _toml(text: str) -> Any:
 
 def _config(said: Mapping[str, Any]) -> Config:
     said = dict(said)
-    if "gpu" in said:
-        said["gpu"] = {"limit": 0.95, **_table(said["gpu"], "gpu")}
     parts: dict[str, Any] = {
         name: _fill(cls, _table(said.pop(name), name), f"{name}.") for name, cls in _PARTS.items() if name in said
     }

@@ -26,11 +26,15 @@ MUTE: Final = "mute"
 
 @dataclass(frozen=True)
 class Reply:
-    """One process's answer. `state` ``gone``: nobody listens any more; ``mute``: it took the question, no more."""
+    """One process's answer. `state` ``gone``: nobody listens any more; ``mute``: it took the question, no more.
+
+    `name` is its socket's, which no other process ever has.
+    """
 
     pid: int
     state: str = ""
     said: dict[str, Any] = field(default_factory=dict[str, Any])
+    name: str = ""
 
 
 class Sockets:
@@ -75,7 +79,7 @@ def _ask(path: Path, verb: str, timeout_s: float) -> Reply:
         try:
             asking.sendall(f"{verb}\n".encode())
             said = _read(asking, until)
-            return Reply(pid, said=json.loads(said))
+            return Reply(pid, said=json.loads(said), name=path.stem)
         except (ValueError, OSError, RecursionError):
             return Reply(pid, MUTE)
 
@@ -100,6 +104,7 @@ class Inside:
     """
 
     alive: int = 0
+    names: frozenset[str] = frozenset()
     gone: int = 0
     mute: tuple[int, ...] = ()
     stage: str = ""
@@ -121,8 +126,8 @@ class Inside:
 def put_together(replies: Iterable[Reply]) -> Inside:
     """Return what the processes say; one whose answer has another form counts as mute."""
     replies = list(replies)
-    parts = {reply.pid: _part(reply.said) for reply in replies if not reply.state}
-    alive = [part for part in parts.values() if part is not None]
+    parts = [(reply, _part(reply.said)) for reply in replies if not reply.state]
+    alive = [part for _, part in parts if part is not None]
     if not alive:
         whole = Inside()
     else:
@@ -138,8 +143,11 @@ def put_together(replies: Iterable[Reply]) -> Inside:
             gpus={gpu: share for part in alive for gpu, share in part.gpus.items()},
         )
     mute = [reply.pid for reply in replies if reply.state == MUTE]
-    mute += [pid for pid, part in parts.items() if part is None]
-    return replace(whole, alive=len(alive), gone=sum(reply.state == GONE for reply in replies), mute=tuple(mute))
+    mute += [reply.pid for reply, part in parts if part is None]
+    names = frozenset(reply.name for reply, part in parts if part is not None)
+    return replace(
+        whole, alive=len(alive), names=names, gone=sum(reply.state == GONE for reply in replies), mute=tuple(mute)
+    )
 
 
 def _part(said: Any) -> Inside | None:
@@ -148,8 +156,8 @@ def _part(said: Any) -> Inside | None:
         stillest = max(said["stages"], key=lambda stage: stage["still_s"], default={"stage": "", "still_s": 0.0})
         return Inside(
             stage=str(stillest["stage"]),
-            still=tuple(float(stage["still_s"]) for stage in said["stages"]),
-            quiet_s=max((float(stage["quiet_s"]) for stage in said["stages"]), default=0.0),
+            still=tuple(map(float, said["still_s"])),
+            quiet_s=float(said["quiet_s"]),
             moved_s=None if said["moved_s"] is None else float(said["moved_s"]),
             heard=int(said["heard"]),
             fallbacks=int(said["fallbacks"]),

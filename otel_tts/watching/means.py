@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import psutil
 
 from otel_tts import marking
+from otel_tts.device.power.poller import Poller
 from otel_tts.watching import commands, gradio_page, heard
 from otel_tts.watching.asking import LARGEST, Answer, ask
 from otel_tts.watching.commands import Ran
@@ -66,6 +67,10 @@ class Means(Protocol):
         """Bytes that the process of the file of its number uses, and those that this machine or this container has."""
         ...
 
+    def gpus(self) -> Mapping[str, float]:
+        """Of each device that is named, the share of its memory that is in use; where it cannot be had, nothing."""
+        ...
+
     def empty_cache(self) -> Ran:
         """Let every process empty torch's cache."""
         ...
@@ -81,6 +86,9 @@ class RealMeans:
     def __init__(self, config: Config) -> None:
         self._sockets = Sockets(Path(config.control)) if config.control else None
         self._pid_file = Path(config.pid_file) if config.pid_file else None
+        devices = config.gpu.devices
+        self._driver = Poller(config.every_s if devices else 0.0, wanted=lambda: devices)
+        self._driver.start()
 
     def page(self, page: Page) -> Answer:
         return ask(page.url, page.timeout_s)
@@ -138,6 +146,13 @@ class RealMeans:
                 process = psutil.Process(pid)
                 used = float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True))))
         return used, _total()
+
+    def gpus(self) -> Mapping[str, float]:
+        shares: dict[str, float] = {}
+        for one in self._driver.snapshots():
+            if one.memory_total and one.memory_used is not None:
+                shares[one.id] = one.memory_used / one.memory_total
+        return shares
 
     def empty_cache(self) -> Ran:
         began = time.monotonic()

@@ -127,7 +127,7 @@ class Probes:
             self._memory.add(now, used / total)
             yield from _judge(self._memory, now, limits, signals.MEMORY, signals.MEMORY_RISES)
         limits = self._config.gpu
-        for gpu, share in (inside.gpus if inside is not None else {}).items():
+        for gpu, share in (self._means.gpus() or (inside.gpus if inside is not None else {})).items():
             self._gpus.setdefault(gpu, Floor(limits.window_s, limits.rise_s)).add(now, share)
         full = (_judge(floor, now, limits, signals.GPU, signals.GPU_RISES) for floor in self._gpus.values())
         worst: dict[str, Said] = {}

@@ -59,6 +59,7 @@ class Watcher:
         self._illness: Illness | None = None
         self._heard: tuple[int, float | None] = (0, None)
         """Requests that had ended with audio, and when there was one more."""
+        self._processes: frozenset[str] = frozenset()
         self._looked: float | None = None
         self._actions: list[float] = []
         self.looked_at: float = 0.0
@@ -68,7 +69,10 @@ class Watcher:
         """Look again and again, until the clock says that it is over."""
         self.begin()
         while not self._clock.sleep(self._config.every_s):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # without a look there is no heartbeat, which an alert waits for
+                self._note("fault", why=type(error).__name__)
         self._note("ends")
 
     def begin(self) -> None:
@@ -98,12 +102,22 @@ class Watcher:
         if waited > max(_LEAST_LATE_S, _LATE * self._config.every_s):  # what it did not see it does not judge
             self._since.clear()
             self._note("late", seconds=round(waited, 1))
+        self._note_start(self._probes.inside, now)
         if now < self._quiet_until:
             self._since.clear()
             return
         self._makes_progress(self._probes.inside)  # so that it knows when one was heard
         self._take(found, now)
         self._judge(now)
+
+    def _note_start(self, inside: Inside | None, now: float) -> None:
+        """Give a service time that somebody else has started anew: none of its processes is one of those before."""
+        names = inside.names if inside is not None else frozenset[str]()
+        if names and self._processes and not names & self._processes:
+            self._note("started")
+            self._quiet_until = max(self._quiet_until, now + self._config.start_period_s)
+            self._probes.forget()
+        self._processes = names or self._processes
 
     def _take(self, found: dict[str, Said], now: float) -> None:
         """Note since when each signal is bad; one that is not known is not."""
@@ -129,6 +143,8 @@ class Watcher:
         if now < illness.wait_until or self._is_held(illness) or not self._find_moment(illness):
             return
         self._take(self._probes.look(anew=True), self._clock.now())  # it may have got well by itself
+        if self._clock.sleep(0):  # told to end meanwhile
+            return
         if self._cause(self._clock.now()) == cause and not self._makes_progress(self._probes.inside):
             self._step(illness, self._clock.now())
 
@@ -248,6 +264,7 @@ class Watcher:
         elif ran.well:
             self._quiet_until = illness.wait_until = now + self._config.start_period_s
             self._since.clear()
+            self._processes = frozenset()
             self._probes.forget()
         else:  # it may have done half of its work
             illness.wait_until = now + self._config.for_s

@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,6 @@ class Site:
 
     def start(self) -> None:
         subprocess.run([sys.executable, str(self.folder / "restart.py")], env=self.env, check=True, timeout=60)
-        self.wait(self.is_well, "the service does not come up")
 
     def is_well(self) -> bool:
         try:
@@ -87,7 +87,7 @@ class Site:
     def watch(self) -> None:
         config = {
             "name": "failing", "service": "failing", "control": str(self.folder / "control"),
-            "state": str(self.folder / "state"), "every_s": 0.2, "for_s": 1.5, "settle_s": 2, "start_period_s": 8,
+            "state": str(self.folder / "state"), "every_s": 0.2, "for_s": 1.5, "settle_s": 2, "start_period_s": 20,
             "page": {"url": f"http://127.0.0.1:{self.port}/health", "timeout_s": 2},
             "canary": {"url": f"http://127.0.0.1:{self.port}/speak", "json": {"text": "one two"}, "every_s": 0.5,
                        "within_s": 2},
@@ -135,19 +135,6 @@ class Site:
             pass
 
 
-@pytest.fixture
-def site(
-    tmp_path: Path, sink: OtlpSink, free_port: Callable[[], int], requires: Callable[[str], str]
-) -> Iterator[Site]:
-    build(requires("cc"), tmp_path)
-    made = Site(tmp_path, sink, free_port())
-    made.start()
-    made.watch()
-    made.wait(lambda: sink.latest("tts.watch.probes"), "no probe came to a synthesis")
-    yield made
-    made.clean_up()
-
-
 def hang(site: Site) -> None:
     (site.folder / "mode").write_text("hang")
 
@@ -156,24 +143,53 @@ def fill(site: Site) -> None:
     (site.folder / "mode").write_text("full")
 
 
-@pytest.mark.parametrize(
-    ("harm", "cause", "step"),
-    [
-        (hang, "hang", "restart"),
-        (fill, "gpu_full", "empty_cache"),
-        (Site.kill, "death", "restart"),
-        (Site.freeze, "freeze", "restart"),
-    ],
-)
-def test_a_service_is_healed_once(site: Site, harm: Callable[[Site], None], cause: str, step: str) -> None:
-    harm(site)
-    site.wait(lambda: site.events("well"), "it does not get well")
-    assert site.is_well()
-    assert [(line["cause"], line["step"], line["well"]) for line in site.events("did")] == [(cause, step, True)]
-    assert site.events("breaker") == []
+HARMS: dict[str, tuple[Callable[[Site], None], str]] = {
+    "hang": (hang, "restart"),
+    "gpu_full": (fill, "empty_cache"),
+    "death": (Site.kill, "restart"),
+    "freeze": (Site.freeze, "restart"),
+}
+
+
+@pytest.fixture
+def sites(tmp_path: Path, free_port: Callable[[], int], requires: Callable[[str], str]) -> Iterator[dict[str, Site]]:
+    """A service with its watcher for each harm, side by side: most of their time is waiting."""
+    library = build(requires("cc"), tmp_path)
+    with ExitStack() as at_the_end:
+        made: dict[str, Site] = {}
+        for cause in HARMS:
+            folder = tmp_path / cause
+            folder.mkdir()
+            shutil.copy(library, folder)
+            made[cause] = Site(folder, at_the_end.enter_context(OtlpSink()), free_port())
+            at_the_end.callback(made[cause].clean_up)
+            made[cause].start()
+        for site in made.values():
+            site.wait(site.is_well, "the service does not come up")
+            site.watch()
+        for site in made.values():
+            site.wait(lambda site=site: site.sink.latest("tts.watch.probes"), "no probe came to a synthesis")
+        yield made
+
+
+def test_services_are_healed_once(sites: dict[str, Site]) -> None:
+    for cause, site in sites.items():
+        HARMS[cause][0](site)
+    for cause, site in sites.items():
+        site.wait(lambda site=site: site.events("well"), "it does not get well", 120)
+        assert site.is_well()
+        did = [(line["cause"], line["step"], line["well"]) for line in site.events("did")]
+        assert did == [(cause, HARMS[cause][1], True)]
+        assert site.events("breaker", "fault") == []
+        check_what_is_left(site)
+
+
+def check_what_is_left(site: Site) -> None:
+    """The watcher ends when it is told to; its book is what it said, and its heartbeat is the service's."""
     assert site.end() == 0
     site.wait(lambda: site.events("ends"), "it does not say that it ends")
-    assert [json.loads(line) for line in (site.folder / "state" / "audit.jsonl").read_text().splitlines()] == site.lines
+    book = (site.folder / "state" / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in book] == site.lines
     looked = site.sink.latest("tts.watch.heartbeat")
     assert {point.resource["service.name"] for point in looked} == {"failing"}
     assert all(abs(point.value - time.time()) < 3600 for point in looked)

@@ -161,8 +161,8 @@ def test_the_devices_of_torch_come_before_the_variable(
 # --- energy and cost --------------------------------------------------------------------------------------------------
 
 
-def speak(here: World, device: Device, seconds: float, engine: str = "e") -> None:
-    synthesis = here.synthesis(tts__engine__name=engine, gen_ai__request__model="m").start()
+def speak(here: World, device: Device, seconds: float, engine: str = "e", **facts: Any) -> None:
+    synthesis = here.synthesis(tts__engine__name=engine, gen_ai__request__model="m", **facts).start()
     stage = synthesis.stage("model").open()
     device.use_mib(1)
     device.clock.work(seconds * S)
@@ -200,6 +200,19 @@ def test_time_energy_and_cost(world, torch: FakeTorch, device: Device, clock: An
     assert {point.attributes["tts.cost.currency"] for point in here.raw_points("tts.cost")} == {"EUR"}
     one = [span for span in here.spans if span.name == "text_to_speech m"][-1].attributes
     assert one["tts.cost"] == pytest.approx(0.5 / 3600 * 3.6) and one["tts.cost.currency"] == "EUR"
+
+
+def test_a_watchers_probe_is_charged_with_nothing(world, torch: FakeTorch, device: Device, clock: Any) -> None:
+    here = world(clock="host", gpu_price=3.6)
+    speak(here, device, 0.5, tts__canary=True)
+    speak(here, device, 0.25)
+    clock.tick(10)
+    here.drain()
+    here.emitter.look_at_gpu()
+    assert list(here.points("tts.gpu.time").values()) == [0.25]
+    assert sum(here.points("tts.cost").values()) == pytest.approx(0.25 / 3600 * 3.6)
+    probe, _ = (span for span in here.spans if span.name == "text_to_speech m")
+    assert "tts.cost" not in probe.attributes
 
 
 def test_without_a_price_no_cost_is_told(here: World, device: Device) -> None:

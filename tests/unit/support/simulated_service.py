@@ -27,7 +27,7 @@ class SimulatedClock:
     """Time passes while somebody waits."""
 
     def __init__(self, now: float = 1000.0, wall: float = 1_700_000_000.0) -> None:
-        self._now, self._wall = now, wall
+        self._now, self._wall, self._stopped = now, wall, False
 
     def now(self) -> float:
         return self._now
@@ -38,7 +38,10 @@ class SimulatedClock:
     def sleep(self, seconds: float) -> bool:
         self._now += seconds
         self._wall += seconds
-        return False
+        return self._stopped
+
+    def stop(self) -> None:
+        self._stopped = True
 
     def set_wall(self, seconds: float) -> None:
         """Somebody sets the time of day."""
@@ -90,6 +93,9 @@ class Service:
 
     def memory(self) -> tuple[float | None, float]:
         return None, 1.0
+
+    def gpus(self) -> dict[str, float]:
+        return {}
 
     def empty_cache(self) -> Ran:
         self.actions.append("empty_cache")

@@ -23,13 +23,15 @@ import numpy as np
 import pytest
 
 from otel_tts import marking
-from otel_tts.watching import asking, commands, heard
-from otel_tts.watching.config import Canary, Config, Page
+from otel_tts.watching import asking, commands, heard, signals
+from otel_tts.watching.config import Canary, Config, Gpu, Page
 from otel_tts.watching.floor import Floor
 from otel_tts.watching.inside import GONE, MUTE, Inside, Reply, Sockets, put_together
-from otel_tts.watching.means import RealMeans
-from otel_tts.watching.probes import UsualTime
+from otel_tts.watching.means import RealMeans, Spoken
+from otel_tts.watching.probes import Probes, UsualTime
 from tests.unit.support.controlled import ask
+from tests.unit.support.nvml_stub import GPU0, Stub
+from tests.unit.support.simulated_service import Service, SimulatedClock, config
 
 
 def wav(samples: np.ndarray, rate: int = 16000) -> bytes:
@@ -246,6 +248,7 @@ def test_the_processes_are_asked_together(controlled, folder: Path) -> None:
     with here.synthesis() as synthesis, synthesis.stage("vocoder"):
         inside = one.inside()
     assert inside is not None and (inside.alive, inside.gone, inside.mute) == (1, 0, ())
+    assert inside.names == {server.path.stem}
     assert inside.stage == "vocoder" and len(inside.still) == 1 and inside.memory is not None
     server.close()
     assert one.inside() == Inside()  # stopped, not gone
@@ -321,6 +324,18 @@ def test_the_cache_is_emptied_over_the_socket(controlled, folder: Path, torch, d
     assert not means().empty_cache().well
 
 
+def test_the_driver_is_asked_where_devices_are_named(stub: Stub) -> None:
+    stub.set(0, total=100 * 2**30, used=97 * 2**30)
+    one = means(gpu=Gpu(devices=("0",)), every_s=0.05)
+    until = time.monotonic() + 20
+    while not (found := one.gpus()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert found == {GPU0: 0.97}
+    one._driver.stop()
+    assert means().gpus() == {}
+
+
 def test_a_process_is_known_by_the_file_of_its_number(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     one = means(pid_file=str(path))
@@ -350,6 +365,27 @@ def test_a_floor_is_what_is_always_there_and_rises_without_a_fall() -> None:
             assert floor.lowest(at) is None and floor.rises(at) is None
     assert floor.lowest(600) == pytest.approx(0.59, abs=0.01) and floor.rises(600) is True
     assert spiky.lowest(600) == 0.4 and spiky.rises(600) is False
+
+
+def test_a_canary_that_had_to_wait_for_others_is_not_slow() -> None:
+    class Waiting(Service):
+        seconds, still = 1.0, ()
+
+        def speak(self, canary: Canary) -> Spoken:
+            return self.took(self.seconds)
+
+        def inside(self) -> Inside:
+            return Inside(1, still=self.still)
+
+    clock = SimulatedClock()
+    service = Waiting(clock)
+    probes = Probes(config(), service, clock)
+    for _ in range(9):
+        assert not probes.look(anew=True)[signals.SLOW].bad
+    service.seconds, service.still = 50.0, (3.0,)
+    assert signals.SLOW not in probes.look(anew=True)
+    service.still = ()
+    assert probes.look(anew=True)[signals.SLOW].bad
 
 
 def test_a_canary_is_slow_by_its_own_measure() -> None:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from otel_tts.cli.main import app
 from otel_tts.trouble import WrongUse
 from otel_tts.watching import config_file, signals, start
-from otel_tts.watching.config import Action, Config, Memory
+from otel_tts.watching.config import Action, Config, Gpu
 
 DOCS = Path(__file__).parents[3] / "docs" / "watch.md"
 LEAST = {"name": "tts", "page": {"url": "http://127.0.0.1:7860/"}}
@@ -38,7 +38,7 @@ def write(tmp_path: Path):
 def test_the_least_file_has_the_defaults(write) -> None:
     read = config_file.read(write())
     assert (read.every_s, read.for_s, read.restart, read.gpu.limit) == (10.0, 300.0, None, 0.95)
-    assert config_file.read(write(gpu={"window_s": 5})).gpu == Memory(0.95, 5.0)
+    assert config_file.read(write(gpu={"window_s": 5})).gpu == Gpu(0.95, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,8 @@ def test_the_least_file_has_the_defaults(write) -> None:
         ({"memory": {"limit": 95}}, "memory.limit must be a share"),
         ({"limits": {"actions": 2.5}}, "limits.actions must be a whole number"),
         ({"control": "run/tts"}, "control must be a whole path"),
+        ({"gpu": {"devices": "0"}}, "gpu.devices must be a list of words"),
+        ({"memory": {"devices": ["0"]}}, "memory.devices is not known"),
         ({"heartbeat": "no"}, "heartbeat must be true or false"),
         ({"canary": {}}, "canary takes either url or command"),
         ({"canary": {"url": "http://h/", "command": ["true"]}}, "canary takes either"),

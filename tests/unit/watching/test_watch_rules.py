@@ -16,9 +16,10 @@ import pytest
 from otel_tts.trouble import Trouble, WrongUse
 from otel_tts.watching import books as module
 from otel_tts.watching import signals
+from otel_tts.watching.asking import Answer
 from otel_tts.watching.books import Books
 from otel_tts.watching.commands import Ran
-from otel_tts.watching.config import Action, Canary, Limits
+from otel_tts.watching.config import Action, Canary, Limits, Page
 from otel_tts.watching.inside import Inside
 from otel_tts.watching.means import Spoken
 from tests.unit.support.simulated_service import DAY, HOUR, Service, SimulatedClock, watched
@@ -102,6 +103,20 @@ def test_the_start_period_goes_on_after_a_restart_of_the_watcher(tmp_path: Path)
     assert again.watch(2000).service.actions == ["restart"]
 
 
+def test_a_service_that_somebody_else_starts_has_its_start_period(tmp_path: Path) -> None:
+    class Restarting(Hopeless):
+        def inside(self) -> Inside:
+            if self.age_s > 1000:
+                self.began = self.clock.now()
+            still = (400.0 + self.age_s,)
+            return Inside(1, frozenset({f"7-{self.began}"}), stage="vocoder", still=still, memory=0.3)
+
+    one = watched(tmp_path, Restarting, start_period_s=900.0).watch(DAY)
+    assert len(one.events("started")) > 50
+    assert one.service.actions == ["restart"]  # before it was seen to start
+    assert watched(tmp_path / "b", Restarting).watch(DAY).service.actions == ["restart"] * 3
+
+
 def test_who_cannot_write_down_that_he_acts_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -142,6 +157,33 @@ def test_a_watcher_that_was_not_run_judges_nothing_by_it(tmp_path: Path) -> None
         one.watcher.look()
     assert one.service.actions == []
     assert len(one.events("late")) == 19
+
+
+def test_who_is_told_to_end_begins_nothing_more(tmp_path: Path) -> None:
+    class Ending(Hopeless):
+        def speak(self, canary: Canary) -> Spoken:
+            if one.events("cause"):
+                one.clock.stop()
+            return super().speak(canary)
+
+    one = watched(tmp_path, Ending)
+    one.watch(HOUR)
+    assert one.events("cause") and one.service.actions == []
+
+
+def test_an_error_of_a_probe_does_not_end_the_watcher(tmp_path: Path) -> None:
+    class Raising(Hopeless):
+        def page(self, page: Page) -> Answer:
+            if self.age_s > 300:
+                one.clock.stop()
+            if self.age_s < 100:
+                raise RuntimeError("purple otter")
+            return super().page(page)
+
+    one = watched(tmp_path, Raising)
+    one.watcher.run()
+    assert one.events("fault") and one.events("signal") and one.audit[-1]["event"] == "ends"
+    assert "otter" not in json.dumps(one.audit)
 
 
 def test_signals_have_to_last_and_one_good_look_begins_anew(tmp_path: Path) -> None:
