@@ -167,6 +167,7 @@ HW_STATE: Final = "hw.state"
 GPU_TASK: Final = "hw.gpu.task"
 
 REASON: Final = "reason"
+RELAY_TO: Final = "tts.relay.to"
 
 Type = Literal["string", "int", "double", "boolean", "string[]"]
 
@@ -307,6 +308,7 @@ LABEL_ATTRIBUTES: Final = (
     Attribute(HW_PARENT, "string", "", "the GPU that a MIG instance is a part of"),
     Attribute(HW_STATE, "string", "", "ok or failed"),
     Attribute(GPU_TASK, "string", "", "always general"),
+    Attribute(RELAY_TO, "string", "", "where alerts go, by the name that it was given; never its key"),
 )
 
 ATTRIBUTES: Final = (
@@ -478,6 +480,17 @@ NOT_KEPT: Final = Metric(
 )
 FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "errors inside otel-tts, all contained")
 
+# Of the relay and of the archive, which are processes of their own.
+RELAY_GROUPS: Final = Metric("tts.relay.groups", "counter", "{group}", (), "groups of alerts that were taken")
+RELAY_REFUSED: Final = Metric("tts.relay.refused", "counter", "{request}", (REASON,), "what was not taken, by why")
+RELAY_SENT: Final = Metric("tts.relay.sent", "counter", "{message}", (RELAY_TO,), "messages that were delivered")
+RELAY_FAILED: Final = Metric("tts.relay.failed", "counter", "{attempt}", (RELAY_TO, REASON), "attempts without success")
+RELAY_WAITING: Final = Metric("tts.relay.waiting", "gauge", "{message}", (RELAY_TO,), "messages to be delivered")
+RELAY_WAITING_AGE: Final = Metric("tts.relay.waiting.age", "gauge", "s", (RELAY_TO,), "age of the oldest of them")
+RELAY_ASIDE: Final = Metric(
+    "tts.relay.put_aside", "counter", "{message}", (RELAY_TO, REASON), "messages that are kept and not tried any more"
+)
+
 METRICS: Final = (
     REQUESTS, REQUEST_DURATION, STAGE_DURATION, QUEUE_DURATION, REQUESTS_ACTIVE, FIRST_AUDIO, FIRST_BYTE, RTF,
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
@@ -485,6 +498,7 @@ METRICS: Final = (
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
     HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, WATCH_PROBES,
     WATCH_HEARTBEAT, DROPPED, REDACTED, NOT_KEPT, FAULTS,
+    RELAY_GROUPS, RELAY_REFUSED, RELAY_SENT, RELAY_FAILED, RELAY_WAITING, RELAY_WAITING_AGE, RELAY_ASIDE,
 )  # fmt: skip
 
 OTHER: Final = "other"

@@ -104,4 +104,4 @@ def test_nothing_is_published_to_the_network_unless_asked_for(compose: dict[str,
 
 def test_every_volume_is_declared(compose: dict[str, Any]) -> None:
     used = {mount.split(":")[0] for service in compose["services"].values() for mount in service["volumes"]}
-    assert {name for name in used if not name.startswith(".")} == set(compose["volumes"])
+    assert {name for name in used if not name.startswith((".", "$"))} == set(compose["volumes"])
