@@ -491,6 +491,12 @@ RELAY_ASIDE: Final = Metric(
     "tts.relay.put_aside", "counter", "{message}", (RELAY_TO, REASON), "messages that are kept and not tried any more"
 )
 
+ARCHIVE_WAITING_SIZE: Final = Metric("tts.archive.waiting.size", "gauge", "By", (), "log files that are not verified")
+ARCHIVE_WAITING_SINCE: Final = Metric(
+    "tts.archive.waiting.since", "gauge", "s", (), "when the oldest of them was read, or now: Unix time"
+)
+ARCHIVE_SIZE: Final = Metric("tts.archive.size", "gauge", "By", (), "all log files that are kept on this disk")
+
 METRICS: Final = (
     REQUESTS, REQUEST_DURATION, STAGE_DURATION, QUEUE_DURATION, REQUESTS_ACTIVE, FIRST_AUDIO, FIRST_BYTE, RTF,
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
@@ -499,6 +505,7 @@ METRICS: Final = (
     HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, WATCH_PROBES,
     WATCH_HEARTBEAT, DROPPED, REDACTED, NOT_KEPT, FAULTS,
     RELAY_GROUPS, RELAY_REFUSED, RELAY_SENT, RELAY_FAILED, RELAY_WAITING, RELAY_WAITING_AGE, RELAY_ASIDE,
+    ARCHIVE_WAITING_SIZE, ARCHIVE_WAITING_SINCE, ARCHIVE_SIZE,
 )  # fmt: skip
 
 OTHER: Final = "other"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from otel_tts.cli.archive import archive
 from otel_tts.cli.demo import demo
 from otel_tts.cli.doctor import doctor
 from otel_tts.cli.encoding import write_anything
@@ -59,6 +60,7 @@ app.command("view")(view)
 app.command("voice")(voice)
 app.command("watch")(watch)
 app.command("relay")(relay)
+app.command("archive")(archive)
 app.add_typer(stack, name="stack")
 
 

@@ -24,9 +24,7 @@ def test_native_files_hold_the_ports_and_addresses_asked_for(tmp_path: Path) -> 
     chosen = ports.defaults(
         {"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003, "jaeger_metrics": 1004}
     )
-    render.write(
-        tmp_path, render.native(chosen, tmp_path, "http://127.0.0.1:1/hook", token_file=Path("/a/token"))
-    )
+    render.write(tmp_path, render.native(chosen, tmp_path, "http://127.0.0.1:1/hook", token_file=Path("/a/token")))
 
     prometheus = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
     (services,) = (job for job in prometheus["scrape_configs"] if job["job_name"] == "tts")
