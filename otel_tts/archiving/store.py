@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from otel_tts.commands import installing
 from otel_tts.trouble import Trouble, WrongUse
@@ -168,7 +168,8 @@ def _options(
     scheme: str, bucket: str, path: str, endpoint: str | None, region: str | None, environ: Mapping[str, str]
 ) -> dict[str, str]:
     if scheme == "file":
-        return {"root": path, "atomic_write_dir": f"{path.rstrip('/')}/.unfinished"}
+        root = unquote(path)
+        return {"root": root, "atomic_write_dir": f"{root.rstrip('/')}/.unfinished"}
     keys = {option: environ[name] for option, name in _KEYS[scheme].items() if environ.get(name)}
     options = {"bucket": bucket, "root": path or "/", **keys}
     if endpoint:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from importlib.util import find_spec
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from otel_tts.commands import installing
@@ -13,7 +14,10 @@ from otel_tts.relaying.place import Place, Sender
 from otel_tts.relaying.robots import DINGTALK, WECHAT, DingTalkRobot, WeChatRobot
 from otel_tts.trouble import WrongUse
 
-VARIABLE = "RELAY_TO"
+VARIABLE: Final = "RELAY_TO"
+
+_DEAF: Final = ("dingtalk", "wecombot")
+"""Of apprise's: it does not read what they answer, see findings/apprise-any-200-of-a-robot-is-a-success.sh."""
 
 
 def read(text: str) -> list[Place]:
@@ -66,6 +70,8 @@ def _sender(url: str) -> Sender:
         if parts.path == DINGTALK and query.get("access_token"):
             return DingTalkRobot(url)
         raise ValueError("it is no robot's address of WeChat Work or DingTalk; others are in apprise's form")
+    if parts.scheme in _DEAF:
+        raise ValueError("give the robot's own address, https://…: apprise takes a robot's refusal for a success")
     if find_spec("apprise") is None:
         raise ValueError(f"apprise sends there, and is not installed: {installing('relay')}")
     from otel_tts.relaying.others import Apprise

@@ -225,6 +225,38 @@ def test_one_run_at_a_time(folder: Folder) -> None:
             folder.run()
 
 
+def test_a_full_disk_loses_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write("logs-1.jsonl", line(("a", at(24))), line(("b", at(25))), age_days=8)
+    real = os.fsync
+    for last in range(1, 40):
+        left = [last]
+
+        def full(handle: int, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] <= 0:
+                raise OSError(28, "No space left on device")
+            real(handle)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full)
+            try:
+                folder.run()
+                break
+            except Trouble as trouble:
+                assert "No space left on device" in str(trouble)
+    assert last > 10
+    folder.run()
+    assert folder.all_ids() == ["a", "b"]
+
+
+def test_a_folder_with_a_blank_in_its_name(folder: Folder, tmp_path: Path) -> None:
+    folder.store = tmp_path / "my store"
+    folder.store.mkdir()
+    folder.write("logs-1.jsonl", line(("a", at(24))))
+    assert folder.run(Store(folder.store.as_uri())).failed == ""
+    assert folder.all_ids() == ["a"]
+
+
 def test_a_ledger_that_is_broken_is_said_and_nothing_is_touched(folder: Folder) -> None:
     folder.write("logs-1.jsonl", line(("a", at(24))))
     folder.run()

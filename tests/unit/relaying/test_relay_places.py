@@ -26,7 +26,8 @@ def test_each_kind_gets_a_name() -> None:
     "line",
     [
         "nonsense://verysecret", "https://example.org/verysecret", "a b https://verysecret", "verysecret",
-        "ü https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=verysecret", "wechat://verysecret", "http://[verysecret",
+        "ü https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=verysecret", "wechat://verysecret", "dingtalk://verysecret",
+        "wecombot://verysecret-7xxx-4bc4-97a0-0ec2sifa5aaa", "http://[verysecret",
         f"x {ROBOT}verysecret\nx {ROBOT}verysecret",
     ],
 )  # fmt: skip
