@@ -151,14 +151,14 @@ def test_killed_again_and_again_while_it_uploads(gateway: Gateway, folder: Folde
 
 
 def test_a_connection_that_is_cut(gateway: Gateway, folder: Folder) -> None:
-    lines = large(2)
+    lines = large(2, 12)
     folder.write("logs-1.jsonl", *lines, age_days=8)
-    with Slow(gateway.port, cut_after=5_000_000) as proxy:
+    with Slow(gateway.port, cut_after=2_000_000) as proxy:
         ended = archive(folder, proxy.port)
     assert ended.returncode == 1 and "does not upload tts-20261122.jsonl.gz" in ended.stderr
     assert "verysecret" not in ended.stderr and "Traceback" not in ended.stderr
     assert gateway.objects() == {} and (folder.logs / "logs-1.jsonl").exists()
-    with Slow(gateway.port, cut_after=5_000_000, cuts=2) as proxy:  # less often than is tried again
+    with Slow(gateway.port, cut_after=2_000_000, cuts=2) as proxy:  # less often than is tried again
         ended = archive(folder, proxy.port)
     assert ended.returncode == 0, ended.stderr
     assert gateway.all_ids() == ids(b"".join(lines))
