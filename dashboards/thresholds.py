@@ -56,6 +56,9 @@ HOT: Final = 80.0
 """Degrees Celsius."""
 VERY_HOT: Final = 90.0
 
+ARCHIVE_LATE: Final = 3 * 86400.0
+"""Seconds that log records may wait for the archive: a day until theirs is over, and two runs that fail."""
+
 QUEUE_FULL: Final = 0.8
 """How full a queue of the Collector may be before somebody should look."""
 

@@ -223,6 +223,7 @@ HW_STATE: Final = "hw.state"
 GPU_TASK: Final = "hw.gpu.task"
 
 REASON: Final = "reason"
+RELAY_TO: Final = "tts.relay.to"
 
 Type = Literal["string", "int", "double", "boolean", "string[]", "double[]"]
 
@@ -406,6 +407,7 @@ LABEL_ATTRIBUTES: Final = (
     Attribute(HW_PARENT, "string", "", "the GPU that a MIG instance is a part of"),
     Attribute(HW_STATE, "string", "", "ok or failed"),
     Attribute(GPU_TASK, "string", "", "always general"),
+    Attribute(RELAY_TO, "string", "", "where alerts go, by the name that it was given; never its key"),
 )
 
 ATTRIBUTES: Final = (
@@ -627,6 +629,23 @@ NOT_KEPT: Final = Metric(
 )
 FAULTS: Final = Metric("otel_tts.faults", "counter", "{item}", (REASON,), "errors inside otel-tts, all contained")
 
+# Of the relay and of the archive, which are processes of their own.
+RELAY_GROUPS: Final = Metric("tts.relay.groups", "counter", "{group}", (), "groups of alerts that were taken")
+RELAY_REFUSED: Final = Metric("tts.relay.refused", "counter", "{request}", (REASON,), "what was not taken, by why")
+RELAY_SENT: Final = Metric("tts.relay.sent", "counter", "{message}", (RELAY_TO,), "messages that were delivered")
+RELAY_FAILED: Final = Metric("tts.relay.failed", "counter", "{attempt}", (RELAY_TO, REASON), "attempts without success")
+RELAY_WAITING: Final = Metric("tts.relay.waiting", "gauge", "{message}", (RELAY_TO,), "messages to be delivered")
+RELAY_WAITING_AGE: Final = Metric("tts.relay.waiting.age", "gauge", "s", (RELAY_TO,), "age of the oldest of them")
+RELAY_ASIDE: Final = Metric(
+    "tts.relay.put_aside", "counter", "{message}", (RELAY_TO, REASON), "messages that are kept and not tried any more"
+)
+
+ARCHIVE_WAITING_SIZE: Final = Metric("tts.archive.waiting.size", "gauge", "By", (), "log files that are not verified")
+ARCHIVE_WAITING_SINCE: Final = Metric(
+    "tts.archive.waiting.since", "gauge", "s", (), "when the oldest of them was read, or now: Unix time"
+)
+ARCHIVE_SIZE: Final = Metric("tts.archive.size", "gauge", "By", (), "all log files that are kept on this disk")
+
 METRICS: Final = (
     REQUESTS, REQUEST_DURATION, STAGE_DURATION, QUEUE_DURATION, REQUESTS_ACTIVE, FIRST_AUDIO, FIRST_BYTE, RTF,
     AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
@@ -636,6 +655,8 @@ METRICS: Final = (
     SEGMENTS, LOUDNESS_APART, PACE_APART, OTHERS_AT_START, WAIT_TIME, LOOP_BLOCKED_TIME, LOOP_LAG, ABANDONED_TIME,
     MEMORY_HIGH_WATER, HOST_MEMORY_LEAK, HOST_HIGH_WATER, WATCH_PROBES, WATCH_HEARTBEAT, DROPPED, REDACTED, NOT_KEPT,
     FAULTS,
+    RELAY_GROUPS, RELAY_REFUSED, RELAY_SENT, RELAY_FAILED, RELAY_WAITING, RELAY_WAITING_AGE, RELAY_ASIDE,
+    ARCHIVE_WAITING_SIZE, ARCHIVE_WAITING_SINCE, ARCHIVE_SIZE,
 )  # fmt: skip
 
 OTHER: Final = "other"

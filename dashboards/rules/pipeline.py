@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Telemetry that is lost, servers that are down, a watcher that watches no more."""
+"""Telemetry that is lost, servers that are down, a watcher that watches no more, an archive that waits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dashboards.rules.alert import NOW, Alert, Group, grown, series
 from otel_tts import names
 
 _BEAT = series(names.WATCH_HEARTBEAT)
+_ARCHIVED = series(names.ARCHIVE_WAITING_SINCE)
 
 GROUP = Group(
     "tts-pipeline",
@@ -138,6 +139,34 @@ GROUP = Group(
                 ),
             ),
             show=_BEAT,
+        ),
+        Alert(
+            "TTSArchiveWaits",
+            "warning",
+            f"time() - min by (service_name) (last_over_time({_ARCHIVED}[30d])) > {thresholds.ARCHIVE_LATE:g}",
+            (
+                "Log records wait for the archive for {{ $value | humanizeDuration }} ({{ $labels.service_name }})",
+                "日志等待归档已 {{ $value | humanizeDuration }}（{{ $labels.service_name }}）",
+            ),
+            (
+                f"The oldest log records that are not verified in the archive wait for over "
+                f"{thresholds.ARCHIVE_LATE / 86400:g} days, or the archive was not run for so long. They are never "
+                "removed unverified, so the disk fills.",
+                f"尚未在归档中核实的最早日志已等待超过 {thresholds.ARCHIVE_LATE / 86400:g} 天，"
+                "或归档程序这么久没有运行。未核实的日志不会被删除，磁盘会被占满。",
+            ),
+            common.TELEMETRY,
+            (
+                (
+                    "Run `otel-tts archive` by hand: it says what the store refuses (bucket, credentials, network).",
+                    "手动运行 `otel-tts archive`：它会说明存储拒绝了什么（存储桶、凭证、网络）。",
+                ),
+                (
+                    "Is its timer there? `systemctl list-timers`, or the CronJob's last run.",
+                    "定时器还在吗？`systemctl list-timers`，或查看 CronJob 的最近一次运行。",
+                ),
+            ),
+            show=series(names.ARCHIVE_WAITING_SIZE),
         ),
     ),
 )

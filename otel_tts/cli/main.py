@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from otel_tts.cli.archive import archive
 from otel_tts.cli.demo import demo
 from otel_tts.cli.doctor import doctor
 from otel_tts.cli.encoding import write_anything
 from otel_tts.cli.engines import engines
 from otel_tts.cli.find import find
+from otel_tts.cli.relay import relay
 from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
 from otel_tts.cli.settings import settings
@@ -57,6 +59,8 @@ app.command("find")(find)
 app.command("view")(view)
 app.command("voice")(voice)
 app.command("watch")(watch)
+app.command("relay")(relay)
+app.command("archive")(archive)
 app.add_typer(stack, name="stack")
 
 

@@ -29,6 +29,9 @@ TRACES: Final = "traces"
 METRICS: Final = "metrics"
 LOGS: Final = "logs"
 
+ARCHIVED: Final = "tts-*.jsonl.gz"
+"""Log records as `otel-tts archive` keeps them, see `day_files`."""
+
 UNFINISHED: Final = (".part", ".tmp")
 """What a file is called while it is being packed."""
 
@@ -68,7 +71,9 @@ def find(folder: Path, signal: str) -> list[Path]:
     Of a file that is there packed as well one is left out: the plain one is whole, as long as it is there. Raises
     OSError when the folder cannot be read.
     """
-    found = {path for path in folder.glob(f"{signal}*.jsonl*") if path.suffix not in UNFINISHED and path.is_file()}
+    patterns = (f"{signal}*.jsonl*", ARCHIVED) if signal == LOGS else (f"{signal}*.jsonl*",)
+    there = (path for pattern in patterns for path in folder.glob(pattern))
+    found = {path for path in there if path.suffix not in UNFINISHED and path.is_file()}
     return sorted(path for path in found if path.suffix != ".gz" or path.with_suffix("") not in found)
 
 

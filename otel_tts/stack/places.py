@@ -41,3 +41,8 @@ def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
     value = environ.get(variable, "")
     # The XDG specification says to ignore relative paths.
     return Path(value) if os.path.isabs(value) else Path.home() / default
+
+
+def relay_token(folder: Path | None = None) -> Path:
+    """The file of the token by which a relay knows the Alertmanager of the stack in a state folder."""
+    return (folder or state()) / "relay.token"

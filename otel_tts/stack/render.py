@@ -12,6 +12,7 @@ import os
 import string
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from otel_tts.stack import places, servers
 from otel_tts.trouble import WrongUse
@@ -20,7 +21,8 @@ TEMPLATES = ("prometheus.yml", "alertmanager.yml")
 PAGE = "index.html"
 
 # Where a relay to people would listen: port 9099 of this machine, until another is named.
-WEBHOOK = "http://127.0.0.1:9099/alertmanager"
+WEBHOOK_AT = "127.0.0.1:9099"
+WEBHOOK = f"http://{WEBHOOK_AT}/alertmanager"
 
 # Where Alertmanager is to send by itself, by the variables that say so; with a default: it may be left out.
 DIRECT: Mapping[str, tuple[str, str | None]] = {
@@ -59,6 +61,8 @@ COMPOSE: Mapping[str, str] = {
     "log_store_name": "loki",
     "alertmanager": "alertmanager:9093",
     "webhook": "http://host.docker.internal:9099/alertmanager",
+    "token_file": "/etc/otel-tts/relay.token",
+    "relay": "host.docker.internal:9099",
     "templates": "/etc/otel-tts/templates/*.tmpl",
     "way": "relay",
     "language": "en",
@@ -67,9 +71,13 @@ COMPOSE: Mapping[str, str] = {
 
 
 def native(
-    ports: Mapping[str, int], scrape: Path, webhook: str = WEBHOOK, environ: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    """What the templates ask for, where all servers run on this machine. Raises WrongUse, see `ways`."""
+    ports: Mapping[str, int], scrape: Path, webhook: str = WEBHOOK, environ: Mapping[str, str] = os.environ,
+    token_file: Path = Path("/dev/null"),
+) -> dict[str, str]:  # fmt: skip
+    """What the templates ask for, where all servers run on this machine. Raises WrongUse, see `ways`.
+
+    `token_file` holds the token by which the relay knows Alertmanager.
+    """
     at = {name: f"{servers.LOOPBACK}:{number}" for name, number in ports.items()}
     return {
         "rules": places.rules(),
@@ -82,6 +90,8 @@ def native(
         "log_store_name": "victorialogs",
         "alertmanager": at["alertmanager"],
         "webhook": webhook,
+        "token_file": str(token_file),
+        "relay": urlsplit(webhook).netloc.rpartition("@")[2] or WEBHOOK_AT,
         "templates": str(places.configurations() / "alertmanager" / "*.tmpl"),
         **ways(environ),
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import time
 import urllib.error
@@ -166,7 +167,9 @@ class Stack:
         wanted = self._keep(asked, chosen, webhook) if any(map(self._find, SERVERS)) else asked
         (self._run / "stack.json").write_text(json.dumps(asdict(wanted), indent=2) + "\n", encoding="utf-8")
         (self.state / "scrape").mkdir(exist_ok=True)  # Prometheus watches a folder only where there is one
-        values = render.native(wanted.ports, self.state / "scrape", wanted.webhook)
+        token = places.relay_token(self.state)
+        _keep_token(token)
+        values = render.native(wanted.ports, self.state / "scrape", wanted.webhook, token_file=token)
         render.write(self._run / "rendered", values)
         render.write_page(self._run / "rendered" / "page", values)
 
@@ -296,6 +299,13 @@ class Stack:
         waiting = f"Another `otel-tts stack` command is at work in {self.state}; waiting for it."
         with locks.held(self._run / ".lock", lambda: progress.line(waiting)):
             yield
+
+
+def _keep_token(path: Path) -> None:
+    """Have a token by which a relay knows this stack's Alertmanager, for the owner's eyes only."""
+    if not path.exists():
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{secrets.token_hex(32)}\n")
 
 
 def _server(name: str) -> Server:

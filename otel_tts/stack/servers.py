@@ -177,6 +177,20 @@ SLOTH = Server(
     check=(),
 )
 
+# No part of a stack either: an S3 server, for tests of what `otel-tts archive` uploads.
+VERSITYGW = Server(
+    name="versitygw",
+    title="Versity S3 gateway",
+    version="1.8.0",
+    image="",
+    binaries=("versitygw",),
+    ports=(),
+    build_seconds=90,
+    ready=("", ""),
+    arguments=(),
+    check=(),
+)
+
 # Who takes telemetry and keeps it comes first: with the Collector alone a service can send already.
 BUILD_ORDER: tuple[str, ...] = (COLLECTOR, "victorialogs", "jaeger", "prometheus", "alertmanager")
 

@@ -75,10 +75,12 @@ def alert(name: str, over: bool = False, service: str = "tts", **labels: str) ->
 
 
 @contextmanager
-def running(folder: Path, webhook: str = render.WEBHOOK, **environ: str) -> Iterator[Alertmanager]:
+def running(
+    folder: Path, webhook: str = render.WEBHOOK, token_file: Path = Path("/dev/null"), **environ: str
+) -> Iterator[Alertmanager]:
     """An Alertmanager with our file, filled in as `otel-tts stack up` does."""
     chosen = ports.free()
-    text = render.text("alertmanager.yml", render.native(chosen, Path(), webhook, environ))
+    text = render.text("alertmanager.yml", render.native(chosen, Path(), webhook, environ, token_file))
     for key, value in SOON.items():
         text = re.sub(rf"{key}: \w+", f"{key}: {value}", text)
     (folder / "alertmanager.yml").write_text(text, encoding="utf-8")

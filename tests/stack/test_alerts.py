@@ -291,6 +291,22 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("it looks", tts("tts_watch_heartbeat_seconds", "0+60x60"), 30),
         Case("it is more than a day ago", tts("tts_watch_heartbeat_seconds", "0+60x20 _x1500"), 1480),
     ),
+    "TTSArchiveWaits": (
+        Case(
+            "every run fails",
+            tts("tts_archive_waiting_since_seconds", "0x1440 0x1440 0x1440 0x1440"),
+            4400,
+            ('service_name="s"',),
+        ),
+        Case(
+            "nobody runs it any more",
+            tts("tts_archive_waiting_since_seconds", "60 _x6000"),
+            4400,
+            ('service_name="s"',),
+        ),
+        Case("one run of three days failed", tts("tts_archive_waiting_since_seconds", "0x1440 86400x4000"), 4400),
+        Case("nobody archives", tts("tts_archive_size_bytes", "0x5000"), 4400),
+    ),
     "TTSSpeechBudget": (
         Case(
             "three of ten fail, for over an hour",
@@ -338,7 +354,7 @@ def test_no_alert_is_without_cases() -> None:
 def test_it_fires_when_it_should(stack: Backends, tmp_path: Path, name: str) -> None:
     """And not where the series that it asks for are none, or have ended long ago."""
     cases = [*CASES[name], Case("nothing was ever sent", {}, 120)]
-    if name != "TTSWatcherGone":  # which is about what has ended
+    if name not in ("TTSWatcherGone", "TTSArchiveWaits"):  # which are about what has ended
         long = LONGEST[name.endswith("Budget")]
         ended = {series: f"{values} _x{long}" for series, values in CASES[name][0].series.items()}
         cases.append(Case("all has ended", ended, long))

@@ -26,12 +26,13 @@ PERMISSIVE = {
     "CC0-1.0": r"CC0 1\.0 Universal",
 }
 RECIPROCAL = r"(?i)^\W*(gnu affero|gnu general|gnu lesser|server side public|elastic license|business source license)"
+TOOLS = (servers.SLOTH, servers.VERSITYGW)
 NAMES = ("LICENSE*", "LICENCE*", "COPYING*", "License*", "license*", "UNLICENSE*")
 
 
-@pytest.mark.parametrize("server", [*servers.SERVERS, servers.SLOTH], ids=lambda server: server.name)
+@pytest.mark.parametrize("server", [*servers.SERVERS, *TOOLS], ids=lambda server: server.name)
 def test_every_linked_module(stack: object, server: Server, record_property: pytest.RecordProperty) -> None:
-    binaries = build.build_tool(server) if server is servers.SLOTH else build.binaries()[server.name]
+    binaries = build.build_tool(server) if server in TOOLS else build.binaries()[server.name]
     found = {module: _licence(*module) for module in _linked(binaries)}
     assert len(found) > 10
     unclear = {module: kind for module, kind in found.items() if kind not in PERMISSIVE}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_native(stack: Backends, server: Server) -> None:
 def test_in_a_container(stack: Backends, server: Server) -> None:
     compose = yaml.safe_load((places.configurations() / "compose.yaml").read_text(encoding="utf-8"))
     given = compose["services"][server.name].get("environment", {})
-    given = {name: value.replace("${STACK_QUEUE_BYTES:-1073741824}", "1073741824") for name, value in given.items()}
+    given = {name: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value) for name, value in given.items()}
     folder = build.binaries()[server.name]
     tool, *arguments = servers.command(
         server.check,

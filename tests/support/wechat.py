@@ -53,7 +53,10 @@ class Message:
 
 @dataclass
 class WeChatWork:
-    """A company with one application and one robot. Use it as a context; `url` is its address without a path."""
+    """A company with one application and one robot. Use it as a context; `url` is its address without a path.
+
+    It may be left and entered again, and is at the same address then: a service that was down.
+    """
 
     corp_id: str = "ww0123456789abcdef"
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -66,12 +69,14 @@ class WeChatWork:
     tokens: dict[str, float] = field(default_factory=dict[str, float])
     refuse_next: deque[int] = field(default_factory=deque[int])
     """Codes with which the next messages are refused, whatever they are."""
+    port: int = 0
 
     def __enter__(self) -> WeChatWork:
         self._lock = threading.Lock()
         self._taken: dict[str, deque[float]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
         return self

@@ -16,7 +16,7 @@ from otel_tts.stack.containers import CONTAINERS, Container
 from otel_tts.stack.servers import Server
 
 READ = {"otelcol": "otelcol.yaml", "tempo": "tempo.yaml", "loki": "loki.yaml"}
-OPTIONAL = {"STACK_QUEUE_BYTES"}
+OPTIONAL = {"STACK_QUEUE_BYTES", "STACK_ARCHIVE_DAYS"}
 SERVERS = (*CONTAINERS, *(server for server in servers.SERVERS if server.image))
 PORTS = {port.name: port.default for server in SERVERS for port in server.ports}
 
@@ -104,4 +104,4 @@ def test_nothing_is_published_to_the_network_unless_asked_for(compose: dict[str,
 
 def test_every_volume_is_declared(compose: dict[str, Any]) -> None:
     used = {mount.split(":")[0] for service in compose["services"].values() for mount in service["volumes"]}
-    assert {name for name in used if not name.startswith(".")} == set(compose["volumes"])
+    assert {name for name in used if not name.startswith((".", "$"))} == set(compose["volumes"])

@@ -24,7 +24,7 @@ def test_native_files_hold_the_ports_and_addresses_asked_for(tmp_path: Path) -> 
     chosen = ports.defaults(
         {"prometheus": 1001, "alertmanager": 1002, "collector_metrics": 1003, "jaeger_metrics": 1004}
     )
-    render.write(tmp_path, render.native(chosen, tmp_path, webhook="http://127.0.0.1:1/hook"))
+    render.write(tmp_path, render.native(chosen, tmp_path, "http://127.0.0.1:1/hook", token_file=Path("/a/token")))
 
     prometheus = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
     (services,) = (job for job in prometheus["scrape_configs"] if job["job_name"] == "tts")
@@ -35,12 +35,21 @@ def test_native_files_hold_the_ports_and_addresses_asked_for(tmp_path: Path) -> 
         for group in job.get("static_configs", ())
         for target in group["targets"]
     }
-    assert targets == {"127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003", "127.0.0.1:1004", "127.0.0.1:9428"}
+    assert targets == {
+        "127.0.0.1:1001",
+        "127.0.0.1:1002",
+        "127.0.0.1:1003",
+        "127.0.0.1:1004",
+        "127.0.0.1:9428",
+        "127.0.0.1:1",
+    }
     assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:1002"]
     assert prometheus["rule_files"] == [places.rules()]
 
     alertmanager = yaml.safe_load((tmp_path / "alertmanager.yml").read_text(encoding="utf-8"))
-    assert alertmanager["receivers"][0]["webhook_configs"][0]["url"] == "http://127.0.0.1:1/hook"
+    (hook,) = alertmanager["receivers"][0]["webhook_configs"]
+    assert hook["url"] == "http://127.0.0.1:1/hook"
+    assert hook["http_config"] == {"authorization": {"credentials_file": "/a/token"}}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alertmanager.yml", "prometheus.yml"]
 
 
