@@ -13,6 +13,7 @@ from otel_tts.cli.doctor import doctor
 from otel_tts.cli.encoding import write_anything
 from otel_tts.cli.engines import engines
 from otel_tts.cli.find import find
+from otel_tts.cli.report import report
 from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
 from otel_tts.cli.settings import settings
@@ -55,6 +56,7 @@ app.command("engines")(engines)
 app.command("doctor")(doctor)
 app.command("find")(find)
 app.command("view")(view)
+app.command("report")(report)
 app.command("voice")(voice)
 app.command("watch")(watch)
 app.add_typer(stack, name="stack")

@@ -144,6 +144,13 @@ class Figures:
         return _share(self.silent, self.delivered)
 
     @property
+    def by_day_or_zero(self) -> tuple[float | None, ...]:
+        """Requests of each day: 0 on a day on which the service was there and nobody asked, None on a missing one."""
+        return tuple(
+            0.0 if count is None and heard else count for count, heard in zip(self.by_day, self.heard, strict=True)
+        )
+
+    @property
     def missing_days(self) -> tuple[int, ...]:
         """The days, from 0, on which nothing was heard in any hour."""
         return tuple(day for day, hours in enumerate(self.heard) if not hours)
