@@ -75,4 +75,5 @@ def _failures(path: Path, on_gap: OnGap) -> Iterator[LogLine]:
 def _is_error(line: LogLine) -> bool:
     if line.event_name != names.REQ_FAIL or line.attributes.get(names.OUTCOME) != Outcome.ERROR:
         return False
-    return not any(str(line.attributes.get(name)).lower() == value for name, value in CANARY)
+    said = {**line.resource, **line.attributes}
+    return not any(str(said.get(name)).lower() == value for name, value in CANARY)

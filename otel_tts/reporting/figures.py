@@ -23,8 +23,8 @@ FAILURES: Final = (Outcome.ERROR, Outcome.ANOMALOUS, Outcome.REJECTED)
 DELIVERED: Final = (Outcome.OK, Outcome.ANOMALOUS)
 SILENT: Final = ("silent", "empty")
 
-CANARY: Final = (("tts.canary", "true"),)
-"""Requests by which a watcher tries the service: nobody asked for them."""
+CANARY: Final = (("tts.canary", "true"), ("service.name", names.DOCTOR))
+"""Requests by which a watcher or the doctor tries the service: nobody asked for them."""
 
 ALIVE: Final = Metric("process.memory.usage", "updowncounter", "By", (), "resident memory")
 """What each process says from its start on, whether it is asked for speech or not."""
