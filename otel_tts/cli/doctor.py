@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -16,8 +16,10 @@ from rich.text import Text
 from otel_tts.cli import output
 from otel_tts.doctor.basics import examine
 from otel_tts.doctor.check import FAIL, MEASURED, PASS, SKIP, WARN, Check
-from otel_tts.readers.choice import Places
 from otel_tts.trouble import WrongUse
+
+if TYPE_CHECKING:  # read where it is used: `otel-tts --help` does not wait for it
+    from otel_tts.readers.choice import Places
 
 _STYLES: Final = {PASS: "green", FAIL: "bold red", WARN: "yellow", SKIP: "dim", MEASURED: "cyan"}
 
@@ -54,6 +56,8 @@ def doctor(
     Exit status: 0 when all is well, 1 when something failed, 2 for wrong use.
     """
     if canary or ask is not None:
+        from otel_tts.readers.choice import Places
+
         with output.explained():
             checks, more = _end_to_end(ask, body, service, within, Places(folder, traces, logs, metrics))
         _show(checks, as_json, more)

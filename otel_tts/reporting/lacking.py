@@ -43,7 +43,12 @@ def _all(report: Report, say: Wording) -> Iterator[str]:
         )
     yield from _of_failures(report, say)
     yield from _of_cost(report, say)
-    if report.gaps:
+    if any(gap.why == "retention" for gap in report.gaps):
+        yield say(
+            "Records are not kept for so long: what was before the first of them is in no figure.",
+            "记录的保存期不够长：更早的数据未计入。",
+        )
+    if any(gap.why != "retention" for gap in report.gaps):
         yield say(
             "A part of the records could not be read; figures may be too low. The appendix says which.",
             "部分记录无法读取，数字可能偏低，详见附录。",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +20,7 @@ from otel_tts.reporting.wording import Language, Wording
 
 _VOICES: Final = 3
 _REASONS: Final = 6
+_HASH: Final = re.compile(r"v-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,9 @@ class _Writer:
         """The voices that were asked for most."""
         say, now = self._say, self._now
         ranked = [(name, count) for name, count in now.voices.items() if name not in ("", OTHER)]
-        rows = tuple((name, say.count(count), say.share(count / now.requests)) for name, count in ranked[:_VOICES])
+        rows = tuple(
+            (self._voice(name), say.count(count), say.share(count / now.requests)) for name, count in ranked[:_VOICES]
+        )
         unnamed = sum(count for name, count in now.voices.items() if name in ("", OTHER))
         sentences: list[str] = []
         if unnamed and now.requests:
@@ -197,6 +201,12 @@ class _Writer:
         return Section(say("The three voices most asked for", "最常用的三个声音"), tuple(sentences), None, (
             Table(head, rows) if rows else None
         ))  # fmt: skip
+
+    def _voice(self, name: str) -> str:
+        """A voice's name; a hash is none that anybody knows, but tells it from others."""
+        if _HASH.fullmatch(name) is None:
+            return name
+        return self._say(f"a voice without a name ({name[2:6]})", f"未命名声音（{name[2:6]}）")
 
     def speed(self) -> Section:
         """How many were done soon, day by day."""

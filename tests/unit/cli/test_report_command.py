@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,15 @@ def test_wrong_use_is_status_2_in_a_sentence(cli: CliRunner, asked: tuple[str, .
     result = cli.invoke(app, ["report", *asked])
     assert result.exit_code == 2 and said in result.stderr and "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_without_a_month_it_is_the_last_one_that_is_over(cli: CliRunner) -> None:
+    last = datetime.now(ZONE).replace(day=1) - timedelta(days=1)
+    result = cli.invoke(app, ["report", "--json", *IN_SHANGHAI])
+    if f"{last:%Y-%m}" == "2026-10":
+        assert json.loads(result.stdout)["month"] == "2026-10"
+    else:
+        assert f"Nothing is known of {last:%Y-%m}" in result.stderr
 
 
 def test_a_month_of_which_nothing_is_known_is_status_1(cli: CliRunner) -> None:

@@ -96,6 +96,14 @@ def test_what_stands_in_telemetry_is_no_markup(told: Report) -> None:
     assert bare(MARKUP) in bare(of_paper(written))
 
 
+def test_a_voice_that_has_a_hash_for_a_name_is_said_to_have_none(told: Report) -> None:
+    hashed = replace(told, figures=replace(told.figures, voices={"v-0123456789abcdef": 5.0, "anna": 3.0}))
+    (_, voices, *_), (_, chinese, *_) = (sheet.of(hashed, language).sections for language in LANGUAGES)
+    assert voices.table is not None and chinese.table is not None
+    assert [row[0] for row in voices.table.rows] == ["a voice without a name (0123)", "anna"]
+    assert chinese.table.rows[0][0] == "未命名声音（0123）"
+
+
 def test_a_page_needs_nothing_else(written: Sheet) -> None:
     text = page.of(written)
     assert re.findall(r"(?:src|href)=|@import|url\(", text) == []
