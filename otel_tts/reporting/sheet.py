@@ -20,6 +20,9 @@ from otel_tts.reporting.wording import Language, Wording
 
 _VOICES: Final = 3
 _REASONS: Final = 6
+_WEEK: Final = 7
+_STEADY: Final = 0.05
+"""A change by less than this is chance as likely as not."""
 _HASH: Final = re.compile(r"v-[0-9a-f]{16}")
 
 
@@ -167,8 +170,7 @@ class _Writer:
             )
         ]
         sentences.append(self._compared(before.requests))
-        if (busiest := self._busiest()) is not None:
-            sentences.append(busiest)
+        sentences += filter(None, (self._trend(), self._busiest()))
         sentences.append(
             say(
                 "A bar is a day; its red part failed, a grey day is one of which nothing is known.",
@@ -318,6 +320,26 @@ class _Writer:
         if not self._before.is_known:
             return say(f"Of {self._than} nothing is known.", f"没有{self._than}的数据。")
         return say(f"In {self._than} it was {say.count(before)}.", f"{self._than}为 {say.count(before)} 次。")
+
+    def _trend(self) -> str | None:
+        """How the last week compares with the first, where all of both is known and they do not overlap."""
+        days = self._now.by_day_or_zero
+        first, last = days[:_WEEK], days[-_WEEK:]
+        if len(days) < 2 * _WEEK or None in (*first, *last) or not any(first):
+            return None
+        change = sum(filter(None, last)) / sum(filter(None, first)) - 1
+        say = self._say
+        if abs(change) < _STEADY:
+            return say("Over the month it stayed about the same.", "月内使用量基本平稳。")
+        if change > 0:
+            return say(
+                f"The last seven days had {change:.0%} more requests than the first seven.",
+                f"最后七天比最初七天多 {change:.0%}。",
+            )
+        return say(
+            f"The last seven days had {-change:.0%} fewer requests than the first seven.",
+            f"最后七天比最初七天少 {-change:.0%}。",
+        )
 
     def _busiest(self) -> str | None:
         days = [(count, day) for count, day in zip(self._now.by_day, self._days(), strict=True) if count]

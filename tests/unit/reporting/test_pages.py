@@ -104,6 +104,22 @@ def test_a_voice_that_has_a_hash_for_a_name_is_said_to_have_none(told: Report) -
     assert chinese.table.rows[0][0] == "未命名声音（0123）"
 
 
+@pytest.mark.parametrize(
+    ("last", "english", "chinese"),
+    [
+        (15.0, "The last seven days had 50% more requests than the first seven.", "最后七天比最初七天多 50%。"),
+        (8.0, "The last seven days had 20% fewer requests than the first seven.", "最后七天比最初七天少 20%。"),
+        (10.2, "Over the month it stayed about the same.", "月内使用量基本平稳。"),
+    ],
+)
+def test_the_month_has_a_trend(told: Report, last: float, english: str, chinese: str) -> None:
+    grown = replace(told, figures=replace(told.figures, by_day=(10.0,) * 24 + (last,) * 7, heard=(24,) * 31))
+    said = [sheet.of(grown, language).sections[0].sentences for language in LANGUAGES]
+    assert english in said[0] and chinese in said[1]
+    unknown = replace(grown, figures=replace(grown.figures, by_day=(10.0,) * 30 + (None,), heard=(24,) * 30 + (0,)))
+    assert english not in sheet.of(unknown, "en").sections[0].sentences
+
+
 def test_a_page_needs_nothing_else(written: Sheet) -> None:
     text = page.of(written)
     assert re.findall(r"(?:src|href)=|@import|url\(", text) == []
