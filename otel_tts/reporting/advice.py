@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from otel_tts.names import Outcome
-from otel_tts.reporting import reasons
+from otel_tts.reporting import costs, reasons
 from otel_tts.reporting.report import Report
 from otel_tts.reporting.wording import Wording
 
@@ -36,12 +36,6 @@ def advise(report: Report, say: Wording) -> list[str]:
     """What the rules say of a month, in their order; that nothing has to be done where none applies."""
     found = [advice for rule in _RULES if (advice := rule(report, say)) is not None]
     return found or [say("Nothing needs to be changed.", "无需调整。")]
-
-
-def busy_share(report: Report) -> float | None:
-    """How much of the time in which they were on the graphics cards worked, 0 to 1."""
-    seconds, hours = report.figures.gpu_seconds, report.figures.card_hours
-    return None if seconds is None or not hours else min(1.0, seconds / 3600 / hours)
 
 
 def _records(report: Report, say: Wording) -> str | None:
@@ -119,7 +113,7 @@ def _rounded(number: float) -> float:
 
 
 def _cards(report: Report, say: Wording) -> str | None:
-    share = busy_share(report)
+    share = costs.busy_share(report)
     if share is None or IDLE <= share <= BUSY:
         return None
     if share > BUSY:
@@ -136,10 +130,7 @@ def _cards(report: Report, say: Wording) -> str | None:
 
 
 def _price(report: Report, say: Wording) -> str | None:
-    now, before = report.cost, report.cost_before
-    if now is None or before is None or now.currency != before.currency:
-        return None
-    each, each_before = cost_of_each(report)
+    each, each_before = costs.of_a_recording(report)
     if not each or not each_before or each / each_before - 1 < DEARER:
         return None
     return say(
@@ -147,13 +138,6 @@ def _price(report: Report, say: Wording) -> str | None:
         "longer, or whether something else runs on the cards.",
         f"每次合成的成本比上月高 {each / each_before - 1:.0%}。请确认文本是否变长，或显卡上是否运行了其他任务。",
     )
-
-
-def cost_of_each(report: Report) -> tuple[float | None, float | None]:
-    """What one delivered recording cost, in this month and in the one before."""
-    pairs = ((report.cost, report.figures), (report.cost_before, report.before))
-    now, before = (None if cost is None or not of.delivered else cost.amount / of.delivered for cost, of in pairs)
-    return now, before
 
 
 _RULES: Final[tuple[Rule, ...]] = (_records, _failures, _silence, _slowness, _turned_away, _growth, _cards, _price)

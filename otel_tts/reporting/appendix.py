@@ -23,6 +23,22 @@ class Made:
     asked: str = ""
 
 
+def introduced(report: Report, say: Wording) -> Iterator[str]:
+    """Where the figures are from."""
+    zone = str(report.month.zone)
+    yield say(
+        f"Read from {report.source}; days begin at midnight in {zone}.",
+        f"数据来自 {report.source}；日期按 {zone} 划分。",
+    )
+    yield say(
+        "Each figure is a sum over all processes of what their counters grew by from midnight to midnight. A counter "
+        f"that begins anew is added up, not extrapolated ({report.restarts} series did). What a watcher asks only to "
+        "try the service (tts.canary) is not counted.",
+        "每个数字都是所有进程的计数器在两个零点之间增量之和；计数器重新开始时累加，不做外推"
+        f"（本期发生 {report.restarts} 次）。巡检请求（tts.canary）不计入。",
+    )
+
+
 def figures_made(report: Report, say: Wording) -> tuple[Made, ...]:
     """Every figure of a report, and what could not be read."""
     return (*_figures(report, say), *(Made(say("not read", "未读取"), gap.why, gap.text) for gap in report.gaps))

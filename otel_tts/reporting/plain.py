@@ -7,7 +7,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from otel_tts.reporting.advice import advise, busy_share, cost_of_each
+from otel_tts.reporting import costs
+from otel_tts.reporting.advice import advise
 from otel_tts.reporting.figures import Figures
 from otel_tts.reporting.lacking import lacking
 from otel_tts.reporting.report import Cost, Report
@@ -17,7 +18,7 @@ from otel_tts.reporting.wording import Language, Wording
 def document(report: Report, language: Language) -> dict[str, Any]:
     """All that a report says; sentences are in one language."""
     say = Wording(language)
-    each, each_before = cost_of_each(report)
+    each, each_before = costs.of_a_recording(report)
     days = report.month.days
     return {
         "month": str(report.month),
@@ -33,7 +34,7 @@ def document(report: Report, language: Language) -> dict[str, Any]:
             "cost_of_each": each_before,
         },
         "errors_by_type": dict(report.reasons),
-        "busy_share": busy_share(report),
+        "busy_share": costs.busy_share(report),
         "restarts": report.restarts,
         "left_out": report.left_out,
         "advice": advise(report, say),
