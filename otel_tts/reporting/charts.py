@@ -10,7 +10,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 WIDTH: Final = 720
-HEIGHT: Final = 190
+HEIGHT: Final = 172
 _LEFT: Final = 62
 _RIGHT: Final = 8
 _TOP: Final = 12
