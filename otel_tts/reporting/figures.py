@@ -23,7 +23,7 @@ FAILURES: Final = (Outcome.ERROR, Outcome.ANOMALOUS, Outcome.REJECTED)
 DELIVERED: Final = (Outcome.OK, Outcome.ANOMALOUS)
 SILENT: Final = ("silent", "empty")
 
-CANARY: Final = (("tts.canary", "true"), ("service.name", names.DOCTOR))
+CANARY: Final = ((names.CANARY, "true"), ("service.name", names.DOCTOR))
 """Requests by which a watcher or the doctor tries the service: nobody asked for them."""
 
 ALIVE: Final = Metric("process.memory.usage", "updowncounter", "By", (), "resident memory")

@@ -138,7 +138,7 @@ class Made:
             process.sums[(names.HW_MEMORY_LIMIT.name, (("hw.id", "GPU-1"),))] = 24e9
         for _ in range(chance.randint(2, 9) + (4 if at.month == 10 else 0)):
             self._request(process, true, at, begin)
-        process.count(names.REQUESTS, 3, **{names.OUTCOME: "ok", "tts.canary": True})
+        process.count(names.REQUESTS, 3, **{names.OUTCOME: "ok", names.CANARY: True})
 
     def _request(self, process: Process, true: Month, at: datetime, begin: int) -> None:
         chance = self._random

@@ -154,7 +154,7 @@ def archive(made: Made, folder: Path, left_out: str) -> None:
     for at, kind in made.failures:
         day = f"{datetime.fromtimestamp(at / S, ZONE):%Y%m%d}"
         said = {names.OUTCOME: "error", names.ERROR_TYPE: kind}
-        lines = days.setdefault(day, [record(at, names.REQ_FAIL, "REQ_FAIL canary", **{**said, "tts.canary": True})])
+        lines = days.setdefault(day, [record(at, names.REQ_FAIL, "REQ_FAIL canary", **{**said, names.CANARY: True})])
         lines.append(record(at, names.REQ_FAIL, f"REQ_FAIL error_type={kind}", **said))
         lines.append(record(at, names.REQ_SUCCESS, "REQ_SUCCESS"))
     for day, lines in days.items():
