@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two made months of a service whose true figures are known: September and October 2026 in Shanghai.
 
-Two processes count and export every hour. In October one is started anew each Monday under the same name, the whole
+Two processes count. Every hour they export that they are there, and five times a day what they have counted: before
+each midnight, and before what happens. In October one is started anew each Monday under the same name, the whole
 service is off on the 12th, and for five hours of the 20th its exports are lost while it goes on.
 """
 
@@ -30,6 +31,8 @@ HOUR_NS = 3600 * 10**9
 PRICE = 7.5
 OFF = "2026-10-12"
 LOST = "2026-10-20"
+COUNTED_AT = (0, 5, 8, 14, 23)
+HOURLY = (ALIVE.name, names.HW_MEMORY_LIMIT.name)
 VOICES = ("anna", "ben", "chloe", "dan", names.OTHER)
 
 Key = tuple[str, tuple[tuple[str, Any], ...]]
@@ -125,10 +128,13 @@ class Made:
                     self._hour(process, at, begin)
                 lost = day == LOST and 8 <= at.hour < 13
                 for process in () if lost else processes:
-                    counts = {key: list(value) for key, value in process.histograms.items()}
-                    noted = begin + HOUR_NS - 60 * 10**9
-                    yield Export(noted, process.instance, process.start, dict(process.sums), counts)
+                    yield self._export(process, begin, at.hour in COUNTED_AT)
             at += timedelta(hours=1)
+
+    def _export(self, process: Process, begin: int, counted: bool) -> Export:
+        histograms = {key: list(value) for key, value in process.histograms.items()} if counted else {}
+        sums = {key: value for key, value in process.sums.items() if counted or key[0] in HOURLY}
+        return Export(begin + HOUR_NS - 60 * 10**9, process.instance, process.start, sums, histograms)
 
     def _hour(self, process: Process, at: datetime, begin: int) -> None:
         true = self.true[f"{at:%Y-%m}"]

@@ -17,7 +17,7 @@ from otel_tts.reporting.report import make
 from tests.store_contracts.sent import S, counted, metrics
 from tests.support.a_month import ZONE
 
-ROWS = int(float(os.environ.get("OTEL_TTS_REPORT_ROWS") or 40_000))
+ROWS = int(float(os.environ.get("OTEL_TTS_REPORT_ROWS") or 8_000))
 SERIES = 20
 
 
