@@ -17,6 +17,9 @@ from typing import Final, Literal
 SCOPE: Final = "otel_tts"
 """Instrumentation scope of every span, point and log line made here."""
 
+DOCTOR: Final = "otel-tts-doctor"
+"""Name of the service whose requests are canaries of `otel-tts doctor`: nobody asked for them."""
+
 # --- spans -----------------------------------------------------------------------------------------------------------
 
 OPERATION: Final = "text_to_speech"

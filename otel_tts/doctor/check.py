@@ -12,11 +12,12 @@ PASS, FAIL, WARN, SKIP, MEASURED = "pass", "fail", "warn", "skip", "measured"
 
 @dataclass(frozen=True)
 class Check:
-    """One line: what was looked at, how it is, and what to know or to do about it."""
+    """One line: what was looked at, how it is, what to know about it, and what to do where that is known."""
 
     name: str
     status: str
     detail: str
+    fix: str = ""
 
 
 def attempt(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from otel_tts.names import Metric
-from otel_tts.readers import otlp_files, otlp_json
+from otel_tts.readers import file_growth, otlp_files, otlp_json
 from otel_tts.readers.file_search import OfText
 from otel_tts.readers.files import Folder
+from otel_tts.readers.growth import Counted, Counts, Presence
 from otel_tts.readers.model import Answer, Exemplar, Gap, OnGap, Point
 from otel_tts.readers.stores import Question, Series, steps
 
@@ -61,6 +62,10 @@ class FileMetrics:
         if len(found) == MOST_EXEMPLARS:
             gaps.setdefault(Gap("limit", f"more than {MOST_EXEMPLARS} measurements were kept"))
         return Answer(tuple(sorted(found, key=lambda one: one.time)), tuple(gaps))
+
+    def counts(self, asked: Sequence[Counted], presences: Sequence[Presence], times: Sequence[int]) -> Counts:
+        """By how much counters grew between each two of `times`, exactly, and in which hours metrics were said."""
+        return file_growth.counts(self._folder, asked, presences, times)
 
     def _answer(self, question: Question, times: list[int]) -> Answer[Series]:
         gaps: dict[Gap, None] = {}

@@ -73,7 +73,7 @@ class Client:
         if parts.username is not None:
             said = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             self._headers["Authorization"] = f"Basic {base64.b64encode(said).decode()}"
-        direct = urllib.request.ProxyHandler({}) if _is_loopback(host) else urllib.request.ProxyHandler()
+        direct = urllib.request.ProxyHandler({}) if is_loopback(host) else urllib.request.ProxyHandler()
         self._opener = urllib.request.build_opener(direct, _NoRedirect())
 
     def json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -160,7 +160,8 @@ def _without_password(url: str) -> str:
     return f"…@{after}" if at and before else url
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: then no proxy is asked."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -175,7 +175,7 @@ def _text(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else str(value)
 
 
-Why = Literal["limit", "retention", "down", "refused", "unreadable", "late"]
+Why = Literal["limit", "retention", "down", "refused", "unreadable", "late", "clock"]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ A document that is not OTLP JSON raises ValueError, TypeError, KeyError or Attri
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from otel_tts.readers.model import Attributes, Event, Exemplar, LogLine, Point, Span
@@ -57,9 +57,11 @@ def logs(document: Any) -> Iterator[LogLine]:
         )
 
 
-def points(document: Any) -> Iterator[Point]:
-    """Yield the data points under `resourceMetrics`, in the order written."""
+def points(document: Any, wanted: Collection[str] | None = None) -> Iterator[Point]:
+    """Yield the data points under `resourceMetrics`, in the order written; with `wanted` of these metrics only."""
     for resource, scope, metric in _items(document, "resourceMetrics", "scopeMetrics", "metrics"):
+        if wanted is not None and metric["name"] not in wanted:
+            continue
         for key, kind in _METRIC_KINDS.items():
             data = metric.get(key, {})
             delta = data.get("aggregationTemporality") in _DELTA

@@ -7,14 +7,17 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from otel_tts.names import Metric
 from otel_tts.readers import otlp_json
+from otel_tts.readers.growth import Counted, Counts, Presence
 from otel_tts.readers.http import Client, StoreError
 from otel_tts.readers.limits import forgotten
 from otel_tts.readers.model import Answer, Exemplar, Gap
+from otel_tts.readers.prometheus_growth import Asking
 from otel_tts.readers.promql import label, promql, select
 from otel_tts.readers.stores import Question, Series, steps
 
@@ -80,6 +83,18 @@ class Prometheus:
             return sorted((one for one in found if since <= one.time < until), key=lambda one: one.time), []
 
         return self._answer(ask, since)
+
+    def counts(self, asked: Sequence[Counted], presences: Sequence[Presence], times: Sequence[int]) -> Counts:
+        """By how much counters grew between each two of `times`, exactly, and in which hours metrics were said."""
+        warned: dict[Gap, None] = {}
+
+        def ask(path: str, params: Mapping[str, str]) -> Any:
+            result, gaps = self._result(path, params)
+            warned.update(dict.fromkeys(gaps))
+            return result
+
+        found = Asking(ask, times).counts(asked, presences)
+        return replace(found, gaps=(*found.gaps, *warned, *forgotten(self, times[0], self._keeps())))
 
     def _result(self, path: str, params: Mapping[str, str]) -> tuple[Any, list[Gap]]:
         document = self._client.json(path, params)

@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 from otel_tts.names import Metric
 from otel_tts.readers.filters import Filter
+from otel_tts.readers.growth import Counted, Counts, Presence
 from otel_tts.readers.model import Answer, Exemplar, LogLine, OnGap, Span, Stream, Synthesis
 
 
@@ -140,4 +141,8 @@ class MetricStore(Protocol):
         self, metric: Metric, since: int, until: int, labels: Mapping[str, str] | None = None
     ) -> Answer[Exemplar]:
         """Measurements of a histogram that were kept with their trace ids."""
+        ...
+
+    def counts(self, asked: Sequence[Counted], presences: Sequence[Presence], times: Sequence[int]) -> Counts:
+        """By how much counters grew between each two of `times`, exactly, and in which hours metrics were said."""
         ...

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pytest
 
 from otel_tts import names
+from otel_tts.readers.growth import Counted, Presence
 from otel_tts.readers.stores import MetricStore, Question
 from tests.store_contracts.of_traces import ODD
 from tests.store_contracts.sent import MS, S, counted, histogram, metrics
@@ -111,6 +112,50 @@ class MetricContract:
         assert nothing.complete and nothing.items == ()
         with pytest.raises(ValueError, match="more than 200000"):
             to.store.range(question, 0, now, 1.0)
+
+    def test_growth_is_exact_through_restarts(self, to: Metrics) -> None:
+        now = time.time_ns() // S * S
+        times, mine = (now - 180 * S, now - 120 * S, now - 60 * S, now), (("service.name", to.service),)
+        # A process that was there before, began anew and counted past what it had; a voice that is new; a canary.
+        for at, old, new in ((190, 10, None), (130, 14, None), (110, 17, None), (100, 2, 4), (70, 19, 4), (10, 21, 9)):
+            start = now - (105 if at <= 100 else 500) * S
+            made = [counted(names.REQUESTS, now - at * S, start, old, **{names.OUTCOME: "ok"})]
+            if new is not None:
+                more = {names.OUTCOME: "ok", names.VOICE: "anna"}
+                made += [counted(names.REQUESTS, now - at * S, now - 105 * S, new, **more)]
+                made += [counted(names.REQUESTS, now - at * S, now - 105 * S, 1000 + at, **more, canary=True)]
+            to.send(metrics(to.service, made))
+        asked = Counted(names.REQUESTS, (names.VOICE,), labels=mine, but=(("canary", "true"),))
+        counts = to.store.counts([asked], [Presence(names.REQUESTS, labels=mine)], times)
+        assert counts.gaps == ()
+        (grown,) = counts.grown
+        found = {tuple(one.labels.items()): one.values for one in grown.items}
+        assert found == {(): (4.0, 3.0 + 19.0, 2.0), ((names.VOICE, "anna"),): (None, 4.0, 5.0)}
+        assert (grown.total, grown.restarts, grown.left_out) == (37.0, 1, 0.0)
+        assert 0 in counts.seen[0][()]
+
+    def test_what_was_counted_before_the_first_record_is_left_out_and_told(self, to: Metrics) -> None:
+        now = time.time_ns() // S * S
+        times, mine = (now - 120 * S, now - 60 * S, now), (("service.name", to.service),)
+        for at, value in ((100, 700), (70, 705), (10, 711)):
+            to.send(metrics(to.service, [counted(names.REQUESTS, now - at * S, now - 90000 * S, value)]))
+        (grown,) = to.store.counts(
+            [Counted(names.REQUESTS, labels=mine)], [Presence(names.REQUESTS, (), mine)], times
+        ).grown
+        assert ([one.values for one in grown.items], grown.left_out) == ([(5.0, 6.0)], 700.0)
+
+    def test_parts_of_a_histogram_grow(self, to: Metrics) -> None:
+        now = time.time_ns() // S * S
+        times, mine = (now - 120 * S, now - 60 * S, now), (("service.name", to.service),)
+        to.send(metrics(to.service, [histogram(names.REQUEST_DURATION, now - 130 * S, now - 500 * S, [1.0])]))
+        to.send(metrics(to.service, [histogram(names.REQUEST_DURATION, now - 10 * S, now - 500 * S, [1.0, 2.0, 2.5])]))
+        parts = ("count", "sum", 2.0)
+        asked = [Counted(names.REQUEST_DURATION, part=part, labels=mine) for part in parts]
+        counts = to.store.counts(asked, [], times)
+        assert counts.gaps == () and [one.total for one in counts.grown] == [2.0, 4.5, 1.0]
+        assert to.store.counts([Counted(names.FIRST_AUDIO, part="count", labels=mine)], [], times).grown[0].items == ()
+        with pytest.raises(ValueError, match="has no edge at"):
+            Counted(names.REQUEST_DURATION, part=2.1)
 
     def test_measurements_lead_to_their_traces(self, to: Metrics) -> None:
         now, trace = time.time_ns(), secrets.token_hex(16)

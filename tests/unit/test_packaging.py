@@ -61,6 +61,11 @@ def asked(*extras: str, groups: tuple[str, ...] = ()) -> list[Requirement]:
     return [Requirement(text) for text in [*texts, *(r for name in groups for r in group(name))]]
 
 
+def test_every_extra_is_explained() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE)) == set(PROJECT["project"]["optional-dependencies"])
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
     ("lock", "extras", "groups"), [("demo.lock", ("demo",), ()), ("dev.lock", ("demo", "config"), ("dev",))]

@@ -107,7 +107,7 @@ def test_exit_statuses_and_json(monkeypatch: pytest.MonkeyPatch, collector: str,
     result = runner.invoke(app, ["doctor", "--json"])
     assert result.exit_code == 0
     checks = json.loads(result.stdout)["checks"]
-    assert all(set(check) == {"name", "status", "detail"} for check in checks)
+    assert all(set(check) == {"name", "status", "detail", "fix"} for check in checks)
     monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{free_port()}")
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 1 and "fail" in result.stdout
