@@ -40,12 +40,13 @@ test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once;
 test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)
 	$(BIN)/pytest -m containers -rs tests/containers
 
-soak: $(DEV) ## full sizes: 300 trials of each staged cause, a gigabyte of files, the archive killed at each line, 100 000 traces in Jaeger, 10^6 rows
+soak: $(DEV) ## full sizes: 300 trials of each staged cause, a gigabyte of files, the archive killed at each line, 100 000 traces in Jaeger, 10^6 rows, losses of 1500 requests
 	OTEL_TTS_TRIALS=300 $(BIN)/pytest -q -rP tests/unit/causes/test_named_causes.py
 	OTEL_TTS_FIND_BYTES=1e9 $(BIN)/pytest -q -rP tests/integration/test_find_speed.py
 	OTEL_TTS_KILL_EVERY=1 $(BIN)/pytest -q -rP tests/unit/archiving/test_archive_killed.py
 	OTEL_TTS_FIND_TRACES=100000 $(BIN)/pytest -q -rP tests/stack/test_find_on_stack.py
 	OTEL_TTS_REPORT_ROWS=1e6 $(BIN)/pytest -q -rP tests/unit/reporting/test_many_rows.py
+	OTEL_TTS_LOSSES=1500 $(BIN)/pytest -q -rP tests/stack/test_losses.py
 
 matrix: $(DEV) ## each Python that is here, and the tables against the newest published versions of the engines
 	$(BIN)/pytest -q tests/integration/test_pythons.py

@@ -39,8 +39,8 @@ Json = dict[str, Any]
 class Leaving:
     """`send` gives the Collector one request of OTLP JSON and returns what comes out of it, as OTLP JSON.
 
-    While `refuse` is set the sink answers as stores do that are full: UNAVAILABLE (Jaeger), 429 (VictoriaLogs). It
-    answers about traces after `slow` seconds, as Jaeger does on a slow disk.
+    While `refuse` is set the sink answers as stores do that are full: UNAVAILABLE (Jaeger), 429 (VictoriaLogs); `gone`
+    are signals for which it does so alone. It answers about traces after `slow` seconds, as Jaeger does on a slow disk.
     """
 
     slow = 0.0
@@ -51,6 +51,7 @@ class Leaving:
         self._arrived = threading.Condition()
         self._received: dict[str, list[Any]] = {"traces": [], "logs": [], "metrics": []}
         self.refuse = threading.Event()
+        self.gone: set[str] = set()
         self.refused: set[str] = set()
 
     def send(self, signal: str, request: Json) -> Json:
@@ -75,12 +76,13 @@ class Leaving:
     def take(self, signal: str, message: Any) -> bool:
         """Keep a request; False while the sink refuses."""
         with self._arrived:
-            if self.refuse.is_set():
-                self.refused.add(signal)
-            else:
+            takes = not self.refuse.is_set() and signal not in self.gone
+            if takes:
                 self._received[signal].append(message)
+            else:
+                self.refused.add(signal)
             self._arrived.notify_all()
-            return not self.refuse.is_set()
+            return takes
 
     def wait_until_refused(self, *signals: str) -> None:
         with self._arrived:

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from otel_tts.emit import keep
+from otel_tts.otel_private import providers
 from tests.unit.support.world import Foreign, World
 
 Make = Callable[..., World]
@@ -284,3 +285,10 @@ def test_a_flush_decides_what_is_over_and_nothing_else(none: World) -> None:
         assert none.points("otel_tts.not_kept") == {("share",): 4}
         server.set_status(StatusCode.ERROR)
     assert sorted(none.names()) == ["POST /speak", "SELECT voices"]
+
+
+def test_what_stands_behind_is_found_by_others(none: World) -> None:
+    """By the privacy gate, by who counts losses, by who renews threads after a fork."""
+    found = providers.span_processors(none.tracers)
+    assert [type(one).__name__ for one in found] == ["FlushFirst", "Keep", "SimpleSpanProcessor"]
+    assert providers.exporter_of(found[-1]) is none.span_memory

@@ -16,7 +16,7 @@ from otel_tts.stack.containers import CONTAINERS, Container
 from otel_tts.stack.servers import Server
 
 READ = {"otelcol": "otelcol.yaml", "tempo": "tempo.yaml", "loki": "loki.yaml"}
-OPTIONAL = {"STACK_QUEUE_BYTES", "STACK_ARCHIVE_DAYS"}
+OPTIONAL = {"STACK_QUEUE_BYTES", "STACK_ARCHIVE_DAYS", "STACK_MEMORY_MIB"}
 SERVERS = (*CONTAINERS, *(server for server in servers.SERVERS if server.image))
 PORTS = {port.name: port.default for server in SERVERS for port in server.ports}
 
