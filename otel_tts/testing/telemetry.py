@@ -33,7 +33,7 @@ from otel_tts.emit.emitter import Emitter
 from otel_tts.engines import form
 from otel_tts.engines.table import Engine
 from otel_tts.instrumentation import tables
-from otel_tts.instrumentation.edges import asgi, fastapi, serving
+from otel_tts.instrumentation.edges import asgi, every, fastapi, serving
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
@@ -159,10 +159,8 @@ class Telemetry:
         self._undo.callback(SpeechInstrumentor().uninstrument)
         SpeechInstrumentor().instrument(skip_dep_check=True)
         self.tracers.add_span_processor(asgi.RequestSpans())
-        self._undo.callback(asgi.uninstrument)
-        asgi.instrument()
-        self._undo.callback(fastapi.unwatch_middleware)
-        fastapi.watch_middleware()
+        self._undo.callback(every.uninstrument)
+        every.instrument()
 
     def _serve(self, app: Any) -> None:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor

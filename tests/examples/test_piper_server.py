@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """examples/piper_server.py, and piper's own ``piper.http_server`` as it comes, under the launcher.
 
-Without OpenTelemetry's instrumentation of Flask (the development environment) each synthesis is a trace of its own;
-with it (the environment onnx) it belongs to the request's span, in the caller's trace.
+Each synthesis belongs to the request's span, in the caller's trace: to ours in the development environment, to that of
+OpenTelemetry's instrumentation of Flask in the environment onnx, where it is installed.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ def speak(server: Server, text: str, path: str = "/speak") -> Any:
 
 
 def in_the_callers_trace(sink: OtlpSink, synthesis: SinkSpan) -> bool:
-    if not FLASK_IS_INSTRUMENTED:
-        return not synthesis.parent_id
     served = next(span for span in wait_for_servers(sink) if span.span_id == synthesis.parent_id)
+    assert (served.scope == "otel_tts") is not FLASK_IS_INSTRUMENTED
     return (served.trace_id, served.parent_id) == (TRACE, PARENT) == (synthesis.trace_id, PARENT)
 
 

@@ -1,6 +1,9 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A server span has its route's template, as each framework spells it, and never the path with what was said."""
+"""OpenTelemetry's own instrumentations of frameworks: their span is the request's, with its id and no second one.
+
+It has its route's template, as each framework spells it, and never the path with what was said.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from serving import Server
 
 HERE = Path(__file__).parent
 SAID = "Zebracanary7741"
+CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DJANGO = {
     f"/speak/{SAID}/": "speak/<str:said>/",
     f"/old/{SAID}/": "^old/(?P<said>[^/]+)/$",
@@ -34,8 +38,9 @@ def test_a_server_span_has_its_route_and_not_its_path(
     server = Server([*launcher, sys.executable, str(HERE / f"{site}.py"), str(port)], env, tmp_path, port)
     try:
         server.wait_until_it_listens()
-        for path in (*routes, f"/missing/{SAID}"):
-            assert server.get(path).status == (200 if path in routes else 404)
+        for number, path in enumerate((*routes, f"/missing/{SAID}")):
+            answer = server.get(path, x_request_id=f"id-{number}", traceparent=CALLER)
+            assert answer.status == (200 if path in routes else 404) and answer.request_ids == [f"id-{number}"]
         server.stop()
     finally:
         server.clean_up()
@@ -45,5 +50,11 @@ def test_a_server_span_has_its_route_and_not_its_path(
     assert [span.name for span in served] == [*(f"GET {template}" for template in templates), "GET"]
     labels = {point.attributes.get("http.route") for point in sink.latest("http.server.request.duration")}
     assert labels - {None} == set(templates)
-    assert len([span for span in sink.spans() if span.name == "text_to_speech m"]) == len(routes)
+    assert [span.attributes["request_id"] for span in served] == [f"id-{number}" for number in range(len(routes) + 1)]
+    assert {(span.trace_id, span.parent_id) for span in served} == {tuple(CALLER.split("-")[1:3])}
+    assert {span.scope for span in served} == {f"opentelemetry.instrumentation.{site.partition('_')[0]}"}
+    spoken = sink.spans("text_to_speech m")
+    assert [span.parent_id for span in spoken] == [span.span_id for span in served[: len(routes)]]
+    assert [span.attributes["request_id"] for span in spoken] == [f"id-{number}" for number in range(len(routes))]
+    assert not sink.latest("otel_tts.faults")
     assert SAID.encode() not in sink.raw_bytes()

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -40,8 +40,9 @@ class Answer:
         self._server = getattr(receive, "__self__", None)
         flag = _GONE.get(type(self._server).__module__.partition(".")[0], "")
         self._flag = flag if isinstance(getattr(self._server, flag, None), bool) else None
-        if self._flag is not None:
-            current.is_gone = partial(getattr, self._server, self._flag)
+        self._queue: Any = vars(self._server)["_queue"] if isinstance(self._server, asyncio.Queue) else None
+        if self._flag is not None or self._queue is not None:
+            current.is_gone = self._has_left
 
     async def receive(self) -> Message:
         """Receive, and note that the client has gone before its answer was complete."""
@@ -59,10 +60,16 @@ class Answer:
         contain("asgi.body", self._note_sent, message)
 
     def _prepare(self, message: Message) -> Message:
-        if self._flag is not None and getattr(self._server, self._flag):
+        if self._has_left():
             self._current.end(perf_counter_ns(), left=True)
         self._note_status(message)
         return self._settle_id(message) if message["type"] in self._heads else message
+
+    def _has_left(self) -> bool:
+        """Whether the server knows that the client has gone: by its flag, or by a message that nobody has received."""
+        if self._queue is not None:  # hypercorn's, daphne's
+            return any(message["type"] == "http.disconnect" for message in self._queue)
+        return self._flag is not None and getattr(self._server, self._flag)
 
     def _note_status(self, message: Message) -> None:
         """A WebSocket that is closed before it was accepted is answered with 403 by the server."""

@@ -18,6 +18,7 @@ from otel_tts.recording import request
 from otel_tts.recording.delivered import note_file
 from otel_tts.recording.request import Request
 
+_SAID: Final = (b"content-type", b"content-encoding", b"content-length")
 _FILE: Final = object()
 """A request's `body` once its file has been noted: the body is that file."""
 
@@ -45,30 +46,36 @@ def is_audio(media_type: str) -> bool:
 
 
 def begin(web: Request, start: Any) -> None:
-    """An answer begins: from here on its body is looked at where it is audio, as it was made, and whole."""
+    """An answer of ASGI begins: from here on its body is looked at where it is audio, as it was made, and whole."""
+    headers = {name.lower(): value for name, value in start.get("headers") or ()}
+    said = (headers.get(name, b"").decode("latin-1") for name in _SAID)
+    expect(web, start.get("status"), *said)
+
+
+def expect(web: Request, status: int | None, media_type: str = "", encoding: str = "", length: str = "") -> None:
+    """An answer begins that says this of itself; what it does not say is empty. See `begin`."""
     noted, web.body = web.body, None
-    headers = start.get("headers") or ()
-    for name, value in headers:
-        if name.lower() == b"content-type":
-            if noted is None and is_audio(value.decode("latin-1")) and start.get("status") == 200:
-                web.body = _body(value.decode("latin-1"), {key.lower(): each for key, each in headers})
-            return
-
-
-def _body(media_type: str, headers: dict[bytes, bytes]) -> _Body | None:
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        return None
-    return _Body(claim_of_type(media_type), headers.get(b"content-length", b""))
+    if noted is None and status == 200 and is_audio(media_type) and encoding in ("", "identity"):
+        web.body = _Body(claim_of_type(media_type), length)
 
 
 def take(web: Request, body: Any) -> None:
     """A piece of the body is about to be handed over; with the last one the answer is noted."""
-    answer: _Body = web.body
     if piece := body.get("body", b""):
-        answer.passing.add(piece)
-    if body.get("more_body", False):
-        return
-    web.body = None
+        add(web, piece)
+    if not body.get("more_body", False):
+        finish(web)
+
+
+def add(web: Request, piece: bytes) -> None:
+    """A piece of the body is about to be handed over."""
+    answer: _Body = web.body
+    answer.passing.add(piece)
+
+
+def finish(web: Request) -> None:
+    """The body was handed over: note it."""
+    answer, web.body = web.body, None
     synthesis: Any = web.synthesis
     if synthesis is None or not answer.is_of(answer.passing.size):  # an answer to HEAD has no body
         return
@@ -79,8 +86,8 @@ def take(web: Request, body: Any) -> None:
 class _Body:
     __slots__ = ("_length", "passing")
 
-    def __init__(self, claim: str | None, length: bytes) -> None:
+    def __init__(self, claim: str | None, length: str) -> None:
         self.passing, self._length = Passing(claim), length
 
     def is_of(self, size: int) -> bool:
-        return self._length in (b"", str(size).encode())
+        return self._length in ("", str(size))

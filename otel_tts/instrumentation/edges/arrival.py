@@ -78,6 +78,19 @@ def arrived(scope: Mapping[str, Any], receive: Any, send: Any) -> Arrival:
     return Arrival(now, WaitSource.LOOP, upper_bound_s=None if lag is None else lag / 1e9)
 
 
+def arrived_on(connection: Any, start: str | None) -> Arrival:
+    """Return when a request with this X-Request-Start came on a socket, or None, for a thread; see `arrived`."""
+    now, recorder = perf_counter_ns(), current_recorder()
+    age = contain("arrival", _kernel.age, connection) if connection is not None else None
+    if age is not None:
+        return Arrival(now - age, WaitSource.KERNEL, age / 1e9)
+    if start is not None and recorder is not None and recorder.settings.trust_proxy:
+        age = contain("arrival", _age_since, start.encode("latin-1"))
+        if age is not None:
+            return Arrival(now - age, WaitSource.PROXY, age / 1e9)
+    return Arrival(now, WaitSource.LOOP)
+
+
 def show_wait(recorder: Recorder, server: ServerSpan) -> None:
     """A request is over whose SERVER span begins with its arrival: waiting that one would look for is a span inside."""
     wait_s = server.attrs.get(names.WAIT, 0.0)
@@ -158,8 +171,10 @@ def _transport_of(receive: Any, send: Any) -> Any:
 
 def _age_by_proxy(scope: Mapping[str, Any]) -> int | None:
     given = next((value for name, value in scope.get("headers", ()) if name == START_HEADER), None)
-    if given is None:
-        return None
+    return _age_since(given) if given is not None else None
+
+
+def _age_since(given: bytes) -> int | None:
     age = time.time_ns() - time_of(given)
     return age if 0 <= age <= _LONGEST_AGE_NS else None
 

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The web edge: every request of a Starlette or FastAPI app has an id, in its header, on its span and in `request`.
+"""The ASGI edge: every request of an app has an id, in its header, on its span and in `request`.
 
 An application that makes ids of its own is offered ours first: where the client gave none, it stands in the request's
 headers. What it answers with is the request's id (see `otel_tts.instrumentation.edges.answer`).
@@ -12,17 +12,17 @@ function, and takes an app with a wrapped one for ASGI 2, which answers every re
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextvars import Token
-from time import perf_counter_ns
 from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.trace import SpanKind
 
-from otel_tts import marking, names
+from otel_tts import marking
 from otel_tts.guard import contain, note_fault
 from otel_tts.instrumentation.edges import asgi_span, serving
 from otel_tts.instrumentation.edges.answer import HEADER, Answer, Message, Receive, Send
@@ -42,8 +42,17 @@ MOUNTED: Final = "otel_tts.mounted"
 """Scope key of requests that a page inside another app answers."""
 MARK: Final = "otel_tts.recording.request"
 """Scope key that says an outer app has done it: mounted apps are called with the same scope."""
+SERVED: Final = "otel_tts.served"
+"""Scope key of requests whose edge is around an application of no framework."""
 
-_APPLICATIONS: Final = (("starlette.applications", "Starlette"), ("fastapi.applications", "FastAPI"))
+_APPLICATIONS: Final = (
+    ("starlette.applications", "Starlette"),
+    ("fastapi.applications", "FastAPI"),
+    ("litestar.app", "Litestar"),
+    ("quart.app", "Quart"),
+    ("django.core.handlers.asgi", "ASGIHandler"),
+    ("falcon.asgi.app", "App"),
+)
 _ENDS: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _HEADS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
@@ -66,7 +75,7 @@ class RequestSpans(SpanProcessor):
 
 
 def instrument(before_end: Callable[[], object] | None = None) -> None:
-    """Give every Starlette and FastAPI app the edge, now or when it is imported. Doing it again does nothing.
+    """Give every app of these frameworks the edge, now or when it is imported. Doing it again does nothing.
 
     `before_end` is called, in another thread, when an app has shut down and before the server hears of it: servers end
     in ways that skip atexit.
@@ -87,15 +96,17 @@ def uninstrument() -> None:
 def _patch_class(name: str, module: Any) -> None:
     cls = getattr(module, name, None)
     if isinstance(cls, type) and "__call__" in cls.__dict__:
-        replace(cls, "__call__", functools.partial(_with_edge, framework=name), _GROUP)
+        replace(cls, "__call__", functools.partial(with_edge, framework=module.__name__.partition(".")[0]), _GROUP)
 
 
-def _with_edge(original: Application, framework: str = "asgi") -> Application:
+def with_edge(original: Application, framework: str = "asgi", served: bool = False) -> Application:
+    """Return `original`, an application's ``__call__``, with the edge. `served`: not of a framework that has one."""
     excluded = serving.Excluded(framework)
 
     @functools.wraps(original)
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
         if MARK in scope:
+            contain("asgi.inner", _note_inner, self, scope)
             await original(self, scope, receive, send)
             return
         token = None
@@ -103,6 +114,8 @@ def _with_edge(original: Application, framework: str = "asgi") -> Application:
             if look_at is not None:
                 contain("asgi.look", look_at, self, scope)
             token, receive, send = _enter(self, excluded, scope, receive, send)
+            if served:
+                scope[SERVED] = True
         except Exception as error:
             note_fault("asgi", error)
         left = None
@@ -117,6 +130,13 @@ def _with_edge(original: Application, framework: str = "asgi") -> Application:
                 contain("asgi", _leave, scope[MARK], token, left)
 
     return __call__
+
+
+def _note_inner(app: Any, scope: Scope) -> None:
+    """The first app of a framework inside of one that only its server knows is the one that has the routes."""
+    current: request.Request | None = scope[MARK]
+    if scope.pop(SERVED, False) and current is not None:
+        current.route = functools.partial(asgi_span.route_of, app, dict(scope))
 
 
 def _enter(
@@ -170,19 +190,8 @@ def _leave(current: request.Request, tokens: Tokens, error: BaseException | None
         request.current.reset(token)
     except ValueError:  # closed from another context, as an abandoned coroutine is
         pass
-    contain("asgi.abandon", _end_abandoned_stream, current)
+    contain("asgi.abandon", serving.end_abandoned_stream, current)
     contain("asgi.server", serving.end_span, current, error)
-
-
-def _end_abandoned_stream(current: request.Request) -> None:
-    """The client went away: its stream will not be stepped again, but its generator may wait long for the collector.
-
-    Of a WebSocket nothing says that a stream is complete; one that has ended is not ended again.
-    """
-    synthesis, complete = current.synthesis, current.ended is not None and not current.left
-    current.end(perf_counter_ns())
-    if not complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
-        synthesis.finish(GeneratorExit())
 
 
 def _may_accept_with_headers(scope: Scope) -> bool:
@@ -194,11 +203,18 @@ def _flushing(send: Send) -> Send:
     async def flush_then_send(message: Message) -> None:
         if message["type"] in _ENDS and (flush := _before_end) is not None:
             try:
-                from anyio.to_thread import run_sync  # Starlette stands on anyio, so it is there
-
-                await run_sync(contain, "asgi.flush", flush, abandon_on_cancel=True)
+                await _in_thread(flush)
             except Exception as error:
                 note_fault("asgi.lifespan", error)
         await send(message)
 
     return flush_then_send
+
+
+async def _in_thread(flush: Callable[[], object]) -> None:
+    try:
+        from anyio.to_thread import run_sync  # where it is there, as with Starlette, the loop may be another's
+    except ImportError:
+        await asyncio.to_thread(contain, "asgi.flush", flush)
+    else:
+        await run_sync(contain, "asgi.flush", flush, abandon_on_cancel=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, Final
 
@@ -26,14 +26,25 @@ _LENGTH: Final = b"content-length"
 
 def begin(app: Any, scope: Scope, request: Request) -> ServerSpan | None:
     """Begin the span of a request of `app`."""
+    if serving.makes_none(request):
+        return None
     carried = serving.first_values(scope["headers"], serving.propagation_headers())
     attrs: dict[str, Any] = {names.URL_SCHEME: scope.get("scheme", "http")}
     method = scope.get("method", "")  # a WebSocket has none
     if method:
         attrs[names.HTTP_METHOD] = known_method(method)
     asked = dict(scope)
-    describe = functools.partial(_describe, app, asked, request)
-    return serving.open_span(request, carried, attrs, describe, method if method in METHODS else "HTTP")
+    tell = functools.partial(describe, lambda: asked, functools.partial(_find_route, app, scope), request)
+    return serving.open_span(request, carried, attrs, tell, method if method in METHODS else "HTTP")
+
+
+def begin_plain(
+    request: Request, carried: Mapping[str, str], scheme: str, method: str, ask: Callable[[], Scope]
+) -> ServerSpan | None:
+    """Begin the span of a request of another kind of server: `ask` describes it as ASGI does, off the path."""
+    attrs: dict[str, Any] = {names.URL_SCHEME: scheme, names.HTTP_METHOD: known_method(method)}
+    tell = functools.partial(describe, ask, None, request)
+    return serving.open_span(request, carried, attrs, tell, method if method in METHODS else "HTTP")
 
 
 def known_method(method: str) -> str:
@@ -48,15 +59,23 @@ def url_of(scope: Scope) -> str:
     return contrib.get_host_port_url_tuple(scope)[2]
 
 
-def _describe(app: Any, asked: Scope, request: Request, span: ServerSpan) -> None:
+def describe(
+    ask: Callable[[], Scope], find_route: Callable[[Scope], str] | None, request: Request, span: ServerSpan
+) -> None:
+    """Put on `span` what its request says of itself, and the route that took it: the framework's word goes first."""
+    asked = ask()
     span.attrs = {**_collect(asked), **span.attrs}
     span.received = _announced(asked["headers"])
     span.status_code, span.sent = request.status, request.length
     method = span.attrs.get(names.HTTP_METHOD, "")
-    if route := route_of(app, asked):
+    if route := _route_as_said(request) or (find_route(asked) if find_route is not None else ""):
         span.attrs[names.HTTP_ROUTE] = route
         word = "HTTP" if method == "_OTHER" else method
         span.name = f"{word} {route}" if word else route
+
+
+def _route_as_said(request: Request) -> str:
+    return request.route if isinstance(request.route, str) else request.route()
 
 
 def _collect(scope: Scope) -> dict[str, Any]:
@@ -72,10 +91,17 @@ def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
 # --- routes -----------------------------------------------------------------------------------------------------------
 
 
+def _find_route(app: Any, scope: Scope, asked: Scope) -> str:
+    """Litestar writes it into the scope itself; its routes are of another kind."""
+    return scope["path_template"] if "path_template" in scope else route_of(app, asked)
+
+
 def route_of(app: Any, scope: Mapping[str, Any]) -> str:
     """Return the template of the route that takes the request, through mounted applications; empty where none does."""
     partial = ""
     for route in _flatten(getattr(app, "routes", None) or ()):
+        if not hasattr(route, "matches"):  # not Starlette's
+            continue
         match, child = route.matches(scope)
         if match.name == "FULL":
             return _template(route, {**scope, **child})

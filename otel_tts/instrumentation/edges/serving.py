@@ -17,9 +17,10 @@ from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind
 
+from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges.arrival import show_wait
-from otel_tts.otel_private.context import SPAN_KEY, current_context
+from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context
 from otel_tts.recording.caller import caller_of
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.recorder import current as current_recorder
@@ -79,6 +80,16 @@ def trusts_caller() -> bool:
 # --- its span ---------------------------------------------------------------------------------------------------------
 
 
+def makes_none(request: Request) -> bool:
+    """Say whether no span of ours is to be made; one that somebody around the edge has made is adopted."""
+    outer: Any = current_context().get(SPAN_KEY)
+    if outer is None or not outer.get_span_context().is_valid or not _is_at_an_edge(outer):
+        return not ours
+    if outer.is_recording():
+        request.adopt(outer)
+    return True
+
+
 def open_span(
     request: Request,
     carried: Mapping[str, str],
@@ -86,18 +97,12 @@ def open_span(
     describe: Callable[[ServerSpan], None],
     name: str,
 ) -> ServerSpan | None:
-    """Begin the span of `request`, or adopt the one that somebody around the edge has made already.
+    """Begin the span of `request`, of which nobody around the edge has made one (see `makes_none`).
 
     `carried` is what its caller's context came in, `attrs` and `name` are what is known of it. `describe` tells the
     rest off the path, or now where the application's sampler may look at it.
     """
-    recorder = current_recorder()
-    outer: Any = current_context().get(SPAN_KEY)
-    if outer is not None and outer.get_span_context().is_valid and _is_at_an_edge(outer):
-        if outer.is_recording():
-            request.adopt(outer)
-        return None
-    if recorder is None or not ours:
+    if (recorder := current_recorder()) is None:
         return None
     began = request.started
     span = ServerSpan(name, current_context(), began, time.time_ns() - time.perf_counter_ns(), attrs, describe)
@@ -154,11 +159,39 @@ def give_way(request: Request, other: Span) -> None:
     request.adopt(other)
 
 
+def make_anothers(make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return what `make` returns, a span of another's first: made around the edge, and in the place of ours."""
+    outside = contain("serving.outside", context_for_another)
+    if outside is None:
+        return make(*args, **kwargs)
+    enter_context(outside)  # it makes its own the current one, and puts back what it finds here
+    made = make(*args, **kwargs)
+    contain("serving.another", _give_way_now, made[0])
+    return made
+
+
+def _give_way_now(other: Span) -> None:
+    request = current_request.get()
+    if request is not None and getattr(other, "kind", SpanKind.SERVER) is SpanKind.SERVER:  # not sampled: has no kind
+        give_way(request, other)
+
+
 def context_for_another() -> Context | None:
     """Return the context around the edge where a span of ours is the current one: who looks there makes his own."""
     request = current_request.get()
     span = request.own if request is not None else None
     return span.around if span is not None and current_context().get(SPAN_KEY) is span else None
+
+
+def end_abandoned_stream(current: Request) -> None:
+    """The client went away: its stream will not be stepped again, but its generator may wait long for the collector.
+
+    Of a WebSocket nothing says that a stream is complete; one that has ended is not ended again.
+    """
+    synthesis, complete = current.synthesis, current.ended is not None and not current.left
+    current.end(time.perf_counter_ns())
+    if not complete and synthesis is not None and synthesis.attrs.get(names.STREAM):
+        synthesis.finish(GeneratorExit())
 
 
 # --- which requests ---------------------------------------------------------------------------------------------------

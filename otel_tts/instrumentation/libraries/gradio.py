@@ -256,6 +256,8 @@ def _is_page(app: Any) -> bool:
 
 def _pages_in(app: Any) -> tuple[tuple[str, Any], ...]:
     routes: list[Any] = getattr(getattr(app, "router", None), "routes", [])
+    if not routes:  # another framework's: it may not even be one that can be referred to weakly
+        return ()
     known = _mounts.get(app)
     if known is None or known[0] != len(routes):
         found = tuple(

@@ -221,7 +221,7 @@ def test_answering_with_audio(world: Any, encoders: Path) -> None:
                 synthesis.audio(TONE, RATE)
             await make()(*call)
 
-        asyncio.run(asgi._with_edge(app)(None, dict(scope), receive, send))
+        asyncio.run(asgi.with_edge(app)(None, dict(scope), receive, send))
         return sent
 
     answers = (
@@ -240,7 +240,7 @@ def test_serving_a_request(world: Any) -> None:
 
     seen = world()
     app = Starlette(routes=[Route("/{x}", lambda _: Response(b"x"))])
-    edge = asgi._with_edge(lambda self, *call: app(*call))
+    edge = asgi.with_edge(lambda self, *call: app(*call))
     headers = [(b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
     scope = {"type": "http", "method": "GET", "path": "/a", "headers": headers, "asgi": {"spec_version": "2.5"}}
 
@@ -559,7 +559,7 @@ def test_requests_of_a_page(gradio: Callable[..., Any]) -> None:
             await send({"type": "http.response.start", "status": len(scope["path"]), "headers": []})
 
     sent: list[int] = []
-    edge = asgi._with_edge(App.__call__)
+    edge = asgi.with_edge(App.__call__)
 
     def ask() -> list[int]:
         sent.clear()
@@ -651,7 +651,7 @@ def test_a_page_inside_an_instrumented_app(world: Any, monkeypatch: pytest.Monke
         await page({**scope, asgi.MOUNTED: True, "root_path": "/page"}, receive, send)
 
     app = around(mount)
-    edge = asgi._with_edge(lambda self, *call: app(*call))
+    edge = asgi.with_edge(lambda self, *call: app(*call))
 
     def ask(path: str, **more: Any) -> list[Any]:
         sent: list[Any] = []
@@ -806,6 +806,18 @@ CHECKED = {
     "instrumentation.edges.asgi_span": "test_faults_everywhere.py::test_serving_a_request",
     "instrumentation.edges.serving": "test_faults_everywhere.py::test_serving_a_request",
     "instrumentation.edges.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.edges.wsgi": "test_faults_edges.py::test_answers_of_a_wsgi_application",
+    "instrumentation.edges.wsgi_answer": "test_faults_edges.py::test_answers_of_a_wsgi_application",
+    "instrumentation.edges.wsgi_span": "test_faults_edges.py::test_answers_of_a_wsgi_application",
+    "instrumentation.edges.exchange": "test_faults_edges.py::test_answers_of_a_wsgi_application",
+    "instrumentation.edges.peer": "test_faults_edges.py::test_answers_of_a_wsgi_application",
+    "instrumentation.edges.frameworks": "test_faults_edges.py::test_what_frameworks_know",
+    "instrumentation.edges.contrib": "test_faults_edges.py::test_another_that_makes_the_span",
+    "instrumentation.edges.asgi_servers": "test_faults_edges.py::test_an_application_that_only_its_server_knows",
+    "instrumentation.edges.aiohttp": "test_faults_edges.py::test_answers_of_aiohttp",
+    "instrumentation.edges.tornado": "test_faults_edges.py::test_answers_of_tornado",
+    "instrumentation.edges.sanic": "test_faults_edges.py::test_answers_of_sanic",
+    "instrumentation.edges.http_server": "test_faults_edges.py::test_answers_of_the_standard_librarys_server",
     "instrumentation.libraries.torch_compile": "test_faults_everywhere.py::test_compiling_inside_a_request",
     "recording.delivered": "test_faults_everywhere.py::test_writing_files",
     "instrumentation.calls.entry": _ANY_LINE,
@@ -834,6 +846,7 @@ CHECKED = {
 EXEMPT = {
     "distro.distro": "calls no hook but those of other packages, at start or after an import, contained as a whole",
     "distro.shutdown": "works when the process ends; what multiprocessing's import calls is contained as a whole",
+    "instrumentation.edges.every": "sets the hooks of the edges, each of them contained",
     "instrumentation.instrumentor": "sets the hooks of the others, each of them contained",
 }
 """What hooks and is in no check of its own, and why that is enough."""

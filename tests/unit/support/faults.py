@@ -35,6 +35,16 @@ PATH = {
     "callables.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
     "seam.run_seam", "job.__get__", "job.__set__", "lock.acquire", "lock.__enter__", "carried.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
+    "wsgi.__call__", "wsgi_answer.run", "wsgi_answer.start_response", "wsgi_answer._write", "wsgi_answer._close_file",
+    "wsgi_answer.__iter__", "wsgi_answer.__next__", "wsgi_answer.close", "wsgi_answer.__len__",
+    "wsgi_answer.__del__", "frameworks._noting", "frameworks._note_error", "frameworks._before_handler",
+    "contrib.start", "serving.make_anothers",
+    "asgi_servers.served", "asgi_servers.call", "asgi_servers.method", "asgi_servers.wrap_callback",
+    "aiohttp._handle_request", "aiohttp.handle_error", "aiohttp.prepare", "aiohttp.write",
+    "tornado._execute", "tornado._handle_request_exception", "tornado.flush", "tornado.finish",
+    "sanic.__init__", "sanic.handle_request", "sanic.response", "sanic.send",
+    "http_server.handle_one_request", "http_server.parse_request", "http_server.send_response_only",
+    "http_server.end_headers",
     "delivery.tapped", "load.call_load", "load._await", "load.__init__", "load.__enter__", "load.__exit__",
     "fastapi.__call__", "graphs._capture_begin", "graphs._capture_end",
     "peak_statistics.memory_stats_as_nested_dict", "peak_statistics.reset_peak_memory_stats",
@@ -45,7 +55,7 @@ PATH = {
 }  # fmt: skip
 
 KEEPERS = {"entry._enter", "entry._exit", "stage.__enter__", "stage.__exit__", "carried.carried", "load._leave",
-           "carried.enter", "carried.leave"}  # fmt: skip
+           "carried.enter", "carried.leave", "exchange.enter", "exchange.leave"}  # fmt: skip
 """Between a context's change and its undoing: a fault in these few lines loses the way back, and nothing else."""
 
 

@@ -1,0 +1,107 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""docs/servers.md: where a request comes in, under which programs, what is seen of it, and what has run in tests.
+
+One row for each way that requests come in: `SERVERS`. Versions come from the locks of the tests' environments.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Server:
+    """One row. `package` is a distribution (empty: the standard library), `test` what runs it for real, `started` by
+    which programs there. `route`: how its template reads, empty where there is none. `lacks`: what is not seen."""
+
+    name: str
+    package: str
+    started: str
+    test: str
+    route: str = ""
+    lacks: str = ""
+
+
+_PIPER = "tests/integration/test_piper_http_server.py"
+_EDGES = "tests/web_routes/test_edges.py"
+_WAITRESS = "a client that leaves before a plain answer, under waitress or granian"
+
+SERVERS = (
+    Server("FastAPI, Starlette", "fastapi", "uvicorn, gunicorn", "tests/integration/test_servers.py", "/{a}"),
+    Server("Flask", "flask", "gunicorn, `flask run`, waitress, granian", _EDGES, "/<a>", _WAITRESS),
+    Server("Django (WSGI)", "django", "gunicorn", _EDGES, "/<str:a>"),
+    Server("Django (ASGI)", "django", "uvicorn, daphne", _EDGES, "/<str:a>"),
+    Server("Bottle", "bottle", "waitress", _EDGES, "/<a>", _WAITRESS),
+    Server("Falcon", "falcon", "gunicorn", _EDGES, "/{a}"),
+    Server("Pyramid", "pyramid", "waitress", _EDGES, "/{a}", _WAITRESS),
+    Server("Litestar", "litestar", "uvicorn", _EDGES, "/{a}"),
+    Server("Quart", "quart", "hypercorn", _EDGES, "/<a>"),
+    Server(
+        "ASGI applications of no framework", "uvicorn", "uvicorn, hypercorn, daphne, granian", _EDGES,
+        lacks="a client that leaves before a plain answer, under granian",
+    ),
+    Server("Sanic", "sanic", "`sanic`", _EDGES, "/<a:str>"),
+    Server("aiohttp", "aiohttp", "`web.run_app`", _EDGES, "/{a}"),
+    Server("Tornado", "tornado", "`Application.listen`", _EDGES, lacks="WebSockets have not been tried"),
+    Server(
+        "http.server", "", "`ThreadingHTTPServer`", _EDGES,
+        lacks="the answer's body: facts of its audio are those of the samples, or of the encoder",
+    ),
+    Server("piper.http_server", "piper-tts", "`python -m piper.http_server`", _PIPER, "/synthesize"),
+)  # fmt: skip
+
+
+def page(head: str, table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]) -> str:
+    """Return the text of docs/servers.md, `head` its first comment."""
+    return f"""# Servers
+
+{head}
+
+Where a request comes in it gets its id, its caller's trace and a [server span](server-spans.md), without a change to
+the program: hooks are set where applications are made or served, when the framework or the server is imported. Each row
+ran for real, under the launcher, with the versions that are named: a request in its caller's trace with its id in the
+answer, the bytes of the answer as without otel-tts, one that failed, one whose client left, one right before SIGTERM.
+
+{table(("server", "version", "started by", "route", "not seen"), map(_row, SERVERS))}
+
+- **Id**: `x-request-id` of the caller, or a new one, is on the server span, the syntheses and the answer. What the
+  application answers with itself goes before it. A page of an error that the server makes, not the framework, is
+  without.
+- **Client gone**: a stream's body that is closed before its end, a write that fails, and of a plain answer what the
+  server knows or the connection says just before the answer is handed over: `tts.outcome` is `cancelled` then.
+- **Errors**: the exception behind a page of status 500 is an event on the server span, class and place only.
+- **Audio**: the body of an answer with an `audio/*` type ([audio.md](audio.md)).
+- **Excluded URLs**: `OTEL_PYTHON_EXCLUDED_URLS`, or that of the framework: `OTEL_PYTHON_FLASK_EXCLUDED_URLS`,
+  `..._DJANGO_...`, `..._BOTTLE_...`, `..._FALCON_...`, `..._PYRAMID_...`, `..._LITESTAR_...`, `..._QUART_...`,
+  `..._AIOHTTP_SERVER_...`, `..._TORNADO_...`, `..._SANIC_...`, `..._HTTP_SERVER_...`.
+- **Several versions**: each Python has its own.
+- An application of WSGI that no row names has no edge. What is in one of ASGI is known by its server, `uvicorn`,
+  `hypercorn`, `daphne` or `granian`, and its route is not.
+"""
+
+
+def _row(server: Server) -> tuple[str, ...]:
+    version = ", ".join(_versions(server)) if server.package else "Python's"
+    return server.name, version, server.started, f"`{server.route}`" if server.route else "–", server.lacks or "–"
+
+
+def _versions(server: Server) -> list[str]:
+    """The versions in the locks of the environments that run the row's test: several where each Python has its own."""
+    environments = runpy.run_path(str(ROOT / "tests" / "environments" / "run.py"))["ENVIRONMENTS"]
+    locks = [
+        ROOT / "tests" / "environments" / f"{name}.lock"
+        for name, environment in environments.items()
+        if any(server.test == path or server.test.startswith(f"{path}/") for path in environment.tests)
+    ]
+    pin = re.compile(rf"^{re.escape(server.package)}==([^\s;\\]+)", re.MULTILINE)
+    found = [version for lock in locks or [ROOT / "dev.lock"] for version in pin.findall(lock.read_text("utf-8"))]
+    if not found:
+        raise LookupError(f"{server.package} is in no lock of {server.test}")
+    return sorted(set(found), key=lambda version: [int(part) for part in re.findall(r"\d+", version)])
