@@ -22,7 +22,7 @@ def say(text: str) -> np.ndarray:
 
 def stream(text: str) -> Iterator[np.ndarray]:
     """As `say`, word by word."""
-    with otel_tts.synthesis("sparrow", text_length=len(text)) as synthesis:
+    with otel_tts.synthesis("sparrow") as synthesis:
         for word in text.split():
             with otel_tts.stage("vocoder"):
                 samples = sound(word)

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Mapping, MutableMapping
 from contextvars import Token
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -25,7 +25,8 @@ from otel_tts.recording import request
 from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.server import ServerSpan, TaskSpan
 
-_GIVEN_UP = (asyncio.CancelledError, GeneratorExit)
+GIVEN_UP: Final = (asyncio.CancelledError, GeneratorExit)
+"""What says that nobody waits for the answer any more."""
 
 
 class Task:
@@ -71,7 +72,7 @@ class Task:
 
     def end(self, error: BaseException | None = None) -> None:
         """Work on it is over; `error` has ended it. Only the first call counts."""
-        if isinstance(error, _GIVEN_UP):
+        if isinstance(error, GIVEN_UP):
             self.cancel()
             error = None
         self.request.end(perf_counter_ns())
