@@ -106,7 +106,10 @@ def _around(code: Callable[..., Any], begin: Callable[[Any], _Call], streams: bo
 
 def _call(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[..., Any]:
     def call(asked: Any, context: Any) -> Any:
-        with _Inside(contain("grpc", begin, context)):
+        inside = contain("grpc", begin, context)
+        if inside is None:
+            return code(asked, context)
+        with inside:
             return code(asked, context)
 
     return call
@@ -114,7 +117,10 @@ def _call(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[.
 
 def _await(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[..., Any]:
     async def call(asked: Any, context: Any) -> Any:
-        with _Inside(contain("grpc", begin, context)):
+        inside = contain("grpc", begin, context)
+        if inside is None:
+            return await code(asked, context)
+        with inside:
             return await code(asked, context)
 
     return call
@@ -122,7 +128,10 @@ def _await(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[
 
 def _stream(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[..., Any]:
     def stream(asked: Any, context: Any) -> Iterator[Any]:
-        inside = _Inside(contain("grpc", begin, context))
+        inside = contain("grpc", begin, context)
+        if inside is None:
+            yield from code(asked, context)
+            return
         with inside:
             answers = iter(code(asked, context))
             try:
@@ -140,9 +149,12 @@ def _stream(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable
 
 def _stream_async(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[..., Any]:
     async def stream(asked: Any, context: Any) -> AsyncIterator[Any]:
-        inside = _Inside(contain("grpc", begin, context))
+        inside, answers = contain("grpc", begin, context), code(asked, context)
+        if inside is None:
+            async for answer in answers:
+                yield answer
+            return
         with inside:
-            answers = code(asked, context)
             try:
                 async for answer in answers:
                     inside.pause()
@@ -153,31 +165,6 @@ def _stream_async(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Ca
                 await answers.aclose()
 
     return stream
-
-
-class _Inside:
-    """The part of a call in which it is the current one, and its end."""
-
-    def __init__(self, call: _Call | None) -> None:
-        self._call, self._is_in = call, False
-
-    def __enter__(self) -> None:
-        self.resume()
-
-    def resume(self) -> None:
-        if self._call is not None and not self._is_in:
-            self._is_in = True
-            contain("grpc", self._call.enter)
-
-    def pause(self) -> None:
-        if self._call is not None and self._is_in:
-            self._is_in = False
-            contain("grpc", self._call.leave)
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        self.pause()
-        if self._call is not None:
-            contain("grpc", self._call.close, error)
 
 
 # --- one call ---------------------------------------------------------------------------------------------------------
@@ -191,8 +178,27 @@ class _Call(Task):
         attrs: dict[str, Any] = {names.RPC_SYSTEM: "grpc", names.RPC_SERVICE: service, names.RPC_METHOD: method}
         super().__init__(f"{service}/{method}", headers.get(_ID), carried_in(headers), attrs, ServerSpan)
         self.request.answers = True
-        self._context = context
+        self._context, self._is_in = context, False
         contain("grpc", self._tell_id)  # an end that the code brings about by itself sends what there is by then
+
+    def __enter__(self) -> None:
+        self.resume()
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self.pause()
+        contain("grpc", self.close, error)
+
+    def resume(self) -> None:
+        """What is called from here on is for this call, if it was not already."""
+        if not self._is_in:
+            self._is_in = True
+            contain("grpc", self.enter)
+
+    def pause(self) -> None:
+        """What is called from here on is not for it."""
+        if self._is_in:
+            self._is_in = False
+            contain("grpc", self.leave)
 
     def close(self, error: BaseException | None) -> None:
         """The method's code is done, or `error` has left it, by which a call is also aborted or given up."""
