@@ -159,6 +159,15 @@ waiting and event loops are for: [waiting.md](waiting.md).
 
 {meanings("value", names.LOOP_CAUSES)}
 
+## Attributes of a task, and of a call that is no web request
+
+A task of a queue (Celery, RQ, Dramatiq) has a span of kind CONSUMER, `{names.SPAN_TASK}` and the task's name, in its
+producer's trace; a call of gRPC has one of kind SERVER, named after service and method; what a Wyoming client asks for
+is `{names.SPAN_WYOMING}`. A task's id is its `{names.REQUEST_ID}`. `{names.OUTCOME}` is there only where it was given
+up.
+
+{attributes(names.TASK_ATTRIBUTES)}
+
 ## Attributes of a stage
 
 {attributes(names.STAGE_ATTRIBUTES)}

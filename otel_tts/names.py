@@ -29,6 +29,8 @@ SPAN_JOB: Final = "tts.job"
 SPAN_WAIT: Final = "tts.wait"
 SPAN_LOOP_LATE: Final = "tts.event_loop.late"
 SPAN_ABANDONED: Final = "tts.abandoned"
+SPAN_TASK: Final = "process"
+SPAN_WYOMING: Final = "wyoming synthesize"
 STAGE_PREFIX: Final = "tts."
 
 
@@ -144,6 +146,15 @@ HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
 HTTP_VERSION: Final = "network.protocol.version"
 URL_SCHEME: Final = "url.scheme"
+RPC_SYSTEM: Final = "rpc.system"
+RPC_SERVICE: Final = "rpc.service"
+RPC_METHOD: Final = "rpc.method"
+RPC_STATUS: Final = "rpc.grpc.status_code"
+MESSAGING_SYSTEM: Final = "messaging.system"
+MESSAGING_DESTINATION: Final = "messaging.destination.name"
+TASK: Final = "tts.task.name"
+TASK_RETRIES: Final = "tts.task.retries"
+PROTOCOL: Final = "network.protocol.name"
 DEVICE: Final = "tts.device"
 DEVICE_FALLBACK: Final = "tts.device.fallback"
 COST: Final = "tts.cost"
@@ -367,6 +378,18 @@ SERVER_ATTRIBUTES: Final = (
     Attribute(HTTP_VERSION, "string", "", "version of HTTP"),
 )
 
+TASK_ATTRIBUTES: Final = (
+    Attribute(MESSAGING_SYSTEM, "string", "", "celery, rq or dramatiq"),
+    Attribute(MESSAGING_DESTINATION, "string", "", "the queue that it came by"),
+    Attribute(TASK, "string", "", "the task's name: a Celery task, the function of an RQ job, an actor"),
+    Attribute(TASK_RETRIES, "int", "{retry}", "how often it was tried before; absent for 0"),
+    Attribute(RPC_SYSTEM, "string", "", "grpc"),
+    Attribute(RPC_SERVICE, "string", "", "the service of a call, with its package"),
+    Attribute(RPC_METHOD, "string", "", "the method of a call"),
+    Attribute(RPC_STATUS, "int", "1", "how a call ended: the number of gRPC's status"),
+    Attribute(PROTOCOL, "string", "", "wyoming"),
+)
+
 STAGE_ATTRIBUTES: Final = (
     Attribute(STAGE, "string", "", "which stage"),
     Attribute(STAGE_SEGMENTS, "int", "{segment}", "repetitions folded into this span; absent for one"),
@@ -418,6 +441,7 @@ ATTRIBUTES: Final = (
     + LOOP_ATTRIBUTES
     + AUDIO_ATTRIBUTES
     + SERVER_ATTRIBUTES
+    + TASK_ATTRIBUTES
     + STAGE_ATTRIBUTES
     + MEMORY_ATTRIBUTES
     + LABEL_ATTRIBUTES

@@ -24,6 +24,7 @@ GET = {
     "sox": "apt-get install sox",
     "espeak-ng": "apt-get install espeak-ng",
     "cc": "apt-get install gcc",
+    "redis-server": "apt-get install redis-server",
     "chromium": "apt-get install --no-install-recommends chromium",
 }
 

@@ -47,7 +47,8 @@ class ServerInstruments:
             self._received.record(span.received, labels, span.inside)
 
     def _count_active(self) -> Iterable[Observation]:
-        running = collections.Counter(_under_way(span) for span in list(self._recorder.serving.values()))
+        served = [span for span in list(self._recorder.serving.values()) if names.URL_SCHEME in span.attrs]
+        running = collections.Counter(map(_under_way, served))
         self._seen |= dict.fromkeys(running)
         for labels in self._seen:
             yield Observation(running[labels], dict(labels))

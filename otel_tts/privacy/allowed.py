@@ -164,7 +164,6 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
     names.HTTP_ROUTE: Rule(ROUTE_FORM),
     names.HTTP_METHOD: one_of(*METHODS),
     names.HTTP_STATUS: NUMBER,
-    "network.protocol.name": TOKEN,
     names.HTTP_VERSION: Rule(r"[0-9]{1,2}(\.[0-9]{1,2})?"),
     "server.port": NUMBER,
     # The series in which the SDK puts what is beyond its limit of label sets.
@@ -172,11 +171,10 @@ ATTRIBUTES: Final[Mapping[str, Rule]] = {
     # Databases, calls and queues: what kind, never what was asked.
     "db.system.name": TOKEN,
     "db.operation.name": Rule(r"[A-Za-z][A-Za-z0-9_]{0,31}"),
-    "rpc.system": TOKEN,
     "rpc.system.name": TOKEN,
-    "rpc.method": _CALL,
+    names.RPC_SERVICE: _CALL,
+    names.RPC_METHOD: _CALL,
     "rpc.response.status_code": LABEL,
-    "messaging.system": TOKEN,
     "messaging.operation.name": TOKEN,
     # Hardware metrics.
     "hw.type": TOKEN,

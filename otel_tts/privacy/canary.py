@@ -15,6 +15,7 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -45,6 +46,7 @@ _logger = logging.getLogger("otel_tts")
 
 _APP: Final = "canary.app"
 _SCOPES: Final = (names.SCOPE, _APP, "opentelemetry.instrumentation.system_metrics")
+_PART: Final = 100
 _HAN: Final = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
 Encode = Callable[[Any, Any, Any], Iterator[bytes]]
 """Takes spans, log records and metrics."""
@@ -182,7 +184,7 @@ def _spans(policy: Policy, resource: Resource, attributes: dict[str, Any], text:
     for scope in (*_SCOPES, text):
         tracer = provider.get_tracer(scope, text, text, {text: text})
         for kind in (SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CLIENT):
-            for name in (text, f"GET {text}", f"tts.{text}", f"text_to_speech {text}", f"{text} http send"):
+            for name in _names_with(text):
                 span = tracer.start_span(name, root, kind, attributes, [Link(remote, attributes)])
                 context = trace.set_span_in_context(span, Context())
         span = tracer.start_span(_CLEAN_SPAN, root, attributes=attributes)
@@ -192,6 +194,11 @@ def _spans(policy: Policy, resource: Resource, attributes: dict[str, Any], text:
         span.end()
         trace.get_current_span(context).end()
     return memory.get_finished_spans(), context
+
+
+def _names_with(text: str) -> tuple[str, ...]:
+    begins = ("", "GET ", names.STAGE_PREFIX, f"{names.OPERATION} ", f"{names.SPAN_TASK} ")
+    return (*(f"{begin}{text}" for begin in begins), f"{text} http send")
 
 
 def _logs(policy: Policy, resource: Resource, attributes: dict[str, Any], text: str) -> Any:
@@ -204,14 +211,21 @@ def _logs(policy: Policy, resource: Resource, attributes: dict[str, Any], text: 
     extra = {**attributes, "code.file.path": f"/{text}/{text}", "exception.message": text, "exception.stacktrace": text}
     for scope in (*_SCOPES, text):
         logger = provider.get_logger(scope, text, text, {text: text})
-        for body in (text, f"{names.REQ_START} request_id={text}", f"{names.REQ_START} {text}=1", {text: text}):
+        bodies = (text, f"{names.REQ_START} request_id={text}", f"{names.REQ_START} {text}=1", {text: text})
+        for body, part in product(bodies, _in_parts(extra)):
             logger.emit(
                 LogRecord(
                     context=Context(), severity_number=SeverityNumber.INFO, severity_text=text, body=body,
-                    attributes=extra, event_name=text, exception=ValueError(text),
+                    attributes=part, event_name=text, exception=ValueError(text),
                 )
             )  # fmt: skip
     return memory.get_finished_logs()
+
+
+def _in_parts(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    """A log record keeps 128 attributes, unless it is told otherwise."""
+    items = list(attributes.items())
+    return [dict(items[start : start + _PART]) for start in range(0, len(items), _PART)]
 
 
 def _metrics(policy: Policy, resource: Resource, attributes: dict[str, Any], text: str, context: Context) -> Any:

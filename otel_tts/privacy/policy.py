@@ -45,7 +45,10 @@ _ASGI_PARTS: Final = ("http send", "http receive", "websocket send", "websocket 
 _FASTAPI: Final = "opentelemetry.instrumentation.fastapi"
 _BACKGROUND: Final = "BackgroundTask "
 _STAGES: Final = frozenset(names.STAGE_PREFIX + stage for stage in names.STAGES)
-_OWN_SPANS: Final = _STAGES | {names.OPERATION, names.SPAN_JOB}
+_OWN_SPANS: Final = _STAGES | {names.OPERATION, names.SPAN_JOB, names.SPAN_TASK, names.SPAN_WYOMING}
+
+_NAMED: Final = frozenset({names.SPAN_JOB, names.SPAN_TASK})
+"""Own spans whose names end with that of a function."""
 
 _OWN_EVENTS: Final = frozenset({names.MEMORY_EVENT, "exception"})
 
@@ -190,7 +193,7 @@ class Policy:
         Others must be one word; else the span takes the name of the library that made it.
         """
         if kind is SpanKind.SERVER:
-            safe = _server_span_name(name, attributes.get(names.HTTP_ROUTE))
+            safe = _server_span_name(name, attributes)
         elif scope == names.SCOPE:
             if name in self._names:
                 return name
@@ -365,15 +368,20 @@ def _own_span_name(name: str) -> str:
     if _is_own_stage(name):
         return name
     operation, _, model = name.partition(" ")
-    if operation == names.SPAN_JOB:
-        return name if _is_name(model) else names.SPAN_JOB
+    if operation in _NAMED:
+        return name if _is_name(model) else operation
     if operation != names.OPERATION:
         return REDACTED
     return name if _is_model(model) else names.OPERATION
 
 
-def _server_span_name(name: str, route: Any) -> str:
-    method = name.partition(" ")[0]
+def _server_span_name(name: str, attributes: Mapping[str, Any]) -> str:
+    if names.RPC_METHOD in attributes:
+        known = f"{attributes.get(names.RPC_SERVICE)}/{attributes[names.RPC_METHOD]}"
+        return name if name.removeprefix("/") == known else known
+    if name == names.SPAN_WYOMING:
+        return name
+    method, route = name.partition(" ")[0], attributes.get(names.HTTP_ROUTE)
     if method in _METHODS:
         return name if name == f"{method} {route}" else method
     return name if name == route else "HTTP"  # contrib names a websocket's span by its route alone

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.trace import SpanKind
+
 from otel_tts import names
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ class Request:
     `otel_tts.marking`). `facts` are attributes that only the edge knows, for the first synthesis that is
     made for it. `gone` is when it was seen first that the client had left, by `is_gone`, which the edge gives where its
     server says so: what is noted when the answer is sent may be much later. `route` is the
-    template of the route that took it, or who finds it, where the framework has said so.
+    template of the route that took it, or who finds it, where the framework has said so. `kind` is that of its span:
+    CONSUMER for a task of a queue.
     """
 
     id: str
@@ -66,6 +69,7 @@ class Request:
     is_gone: Callable[[], bool] | None = None
     gone: int | None = None
     route: str | Callable[[], str] = ""
+    kind: SpanKind = SpanKind.SERVER
 
     def adopt(self, span: Span) -> None:
         """Put the request's id on a span that stands for it; the outermost is its own."""

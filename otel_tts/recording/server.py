@@ -79,3 +79,11 @@ class ServerSpan(PlainSpan):
     def unlink(self) -> None:
         super().unlink()
         self.around = self.describe = None
+
+
+class TaskSpan(ServerSpan):
+    """A task of a queue, from the moment when work on it begins."""
+
+    __slots__ = ()
+
+    kind = SpanKind.CONSUMER

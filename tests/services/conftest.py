@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Programs whose replicas, tasks and jobs run in processes that they start: Ray Serve, Celery, RQ; and Django.
+"""Programs whose requests come in by something else than a web server, or run in processes that they start.
 
 These tests need an environment of their own (tests/environments/services.in); elsewhere they are not collected.
 """
@@ -8,11 +8,14 @@ These tests need an environment of their own (tests/environments/services.in); e
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +28,13 @@ LAUNCHERS = {
     "opentelemetry-instrument": [str(Path(sys.executable).with_name("opentelemetry-instrument"))],
     "otel-tts run": [sys.executable, "-m", "otel_tts.cli.main", "run", "--"],
 }
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+CALLER = f"00-{TRACE}-{PARENT}-01"
+"""The trace context of a client that is no part of what is tested."""
+SAID = "purple otter"
+"""What is said here, and found nowhere in what is exported."""
+OURS = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "celery,grpc_server,grpc_aio_server"}
+"""Without OpenTelemetry's own instrumentations, which are installed here: who has them gets their spans."""
 LATER = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_BLRP_SCHEDULE_DELAY": "600000"}
 
 
@@ -71,6 +81,55 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.wait()
         if process.stdin is not None:
             process.stdin.close()
+
+
+@pytest.fixture
+def redis(requires: Callable[[str], str], free_port: Callable[[], int], tmp_path: Path) -> Iterator[Redis]:
+    """A server of its own on a free port, without persistence."""
+    server = Redis(requires("redis-server"), free_port(), tmp_path)
+    yield server
+    server.kill()
+
+
+class Redis:
+    def __init__(self, program: str, port: int, folder: Path) -> None:
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self._process = subprocess.Popen(
+            [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+            stdout=subprocess.DEVNULL,
+        )
+        wait_for_port(port, self._process)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def wait_for_port(port: int, process: subprocess.Popen[Any], seconds: float = 60) -> None:
+    """Wait until `process` listens on `port`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline, "it does not listen"
+            time.sleep(0.05)
+
+
+def below(sink: Any, span: Any) -> list[Any]:
+    """The spans whose parent is `span`, by their start."""
+    return sorted((each for each in sink.spans() if each.parent_id == span.span_id), key=lambda each: each.start)
+
+
+def syntheses(sink: Any, span: Any) -> list[Any]:
+    """The syntheses below `span`, by their start."""
+    return [each for each in below(sink, span) if each.name.startswith("text_to_speech")]
+
+
+def shape(sink: Any, span: Any) -> list[list[str]]:
+    """The stages of each synthesis below `span`."""
+    return [[stage.name for stage in below(sink, each)] for each in syntheses(sink, span)]
 
 
 def environment(sink: object, folder: Path, **more: str) -> dict[str, str]:

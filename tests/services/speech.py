@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,4 +16,24 @@ import otel_tts
 def say(text: str) -> np.ndarray:
     with otel_tts.stage("acoustic_model"):
         time.sleep(0.005)
+    with otel_tts.stage("vocoder"):
+        return sound(text)
+
+
+def stream(text: str) -> Iterator[np.ndarray]:
+    """As `say`, word by word."""
+    with otel_tts.synthesis("sparrow") as synthesis:
+        for word in text.split():
+            with otel_tts.stage("vocoder"):
+                samples = sound(word)
+            synthesis.chunk(samples, 24000)
+            yield samples
+
+
+def sound(text: str) -> np.ndarray:
     return np.sin(np.arange(2400 * len(text)) * 0.1).astype(np.float32) / 3
+
+
+def stumble(text: str) -> None:
+    """Fail before any engine is called."""
+    raise LookupError(text)

@@ -54,6 +54,7 @@ _APPLICATIONS: Final = (
     ("falcon.asgi.app", "App"),
 )
 _ENDS: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+_EDGES: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 _HEADS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
 _GROUP: Final = "asgi"
@@ -65,12 +66,12 @@ look_at: Callable[[Any, Scope], object] | None = None
 
 
 class RequestSpans(SpanProcessor):
-    """Puts the request's id on the SERVER span that is made below the edge, whoever makes it."""
+    """Puts the request's id on the span of its kind that is made below the edge, whoever makes it."""
 
     late_safe = True  # never reads a span before or after: late spans of ours may pass it by
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        if span.kind is SpanKind.SERVER and (current := request.current.get()) is not None:
+        if span.kind in _EDGES and (current := request.current.get()) is not None and span.kind is current.kind:
             contain("asgi.span", serving.give_way, current, span)
 
 

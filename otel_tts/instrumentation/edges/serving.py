@@ -83,7 +83,7 @@ def trusts_caller() -> bool:
 def makes_none(request: Request) -> bool:
     """Say whether no span of ours is to be made; one that somebody around the edge has made is adopted."""
     outer: Any = current_context().get(SPAN_KEY)
-    if outer is None or not outer.get_span_context().is_valid or not _is_at_an_edge(outer):
+    if outer is None or not outer.get_span_context().is_valid or not _is_at_an_edge(outer, request.kind):
         return not ours
     if outer.is_recording():
         request.adopt(outer)
@@ -94,19 +94,20 @@ def open_span(
     request: Request,
     carried: Mapping[str, str],
     attrs: dict[str, Any],
-    describe: Callable[[ServerSpan], None],
+    describe: Callable[[ServerSpan], None] | None,
     name: str,
+    form: type[ServerSpan] = ServerSpan,
 ) -> ServerSpan | None:
     """Begin the span of `request`, of which nobody around the edge has made one (see `makes_none`).
 
     `carried` is what its caller's context came in, `attrs` and `name` are what is known of it. `describe` tells the
-    rest off the path, or now where the application's sampler may look at it.
+    rest off the path, or now where the application's sampler may look at it. `form` says of which kind the span is.
     """
     if (recorder := current_recorder()) is None:
         return None
     began = request.started
-    span = ServerSpan(name, current_context(), began, time.time_ns() - time.perf_counter_ns(), attrs, describe)
-    if not recorder.identities.by_id_alone:
+    span = form(name, current_context(), began, time.time_ns() - time.perf_counter_ns(), attrs, describe)
+    if describe is not None and not recorder.identities.by_id_alone:
         contain("server.describe", describe, span)
     span.around = current_context()
     caller = caller_of(carried, current_context(), recorder.settings.trust_caller)
@@ -118,9 +119,9 @@ def open_span(
     return span
 
 
-def _is_at_an_edge(span: Any) -> bool:
-    """One that was not sampled has no kind; whoever made it has decided for this request."""
-    return getattr(span, "kind", SpanKind.SERVER) is SpanKind.SERVER
+def _is_at_an_edge(span: Any, kind: SpanKind) -> bool:
+    """One that was not sampled has no kind; whoever made it here has decided for this request."""
+    return getattr(span, "kind", kind) is kind and not span.get_span_context().is_remote
 
 
 def end_span(request: Request, error: BaseException | None = None) -> None:

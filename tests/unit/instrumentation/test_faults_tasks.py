@@ -1,0 +1,234 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""otel-tts fails at every line of the edges that are no web server: tasks of queues, gRPC, Wyoming.
+
+What calls them here has the form of the libraries, which need not be installed; those run in tests/services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import namedtuple
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import otel_tts
+from otel_tts.instrumentation.edges import celery, dramatiq, grpc, rq, wyoming
+from tests.unit.support.faults import check, outcome
+
+pytestmark = pytest.mark.thorough  # every line of ours fails once: not part of make check
+
+CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def speak(text: str) -> str:
+    if not text:
+        raise ValueError("no text")
+    with otel_tts.synthesis("m"):
+        return text[::-1]
+
+
+def test_tasks_of_celery(world: Any) -> None:
+    seen = world()
+
+    def run(uuid: str, args: tuple[str], kwargs: Any, request: Any = None) -> Any:
+        if args[0] == "fails":
+            failed = SimpleNamespace(state="FAILURE", retval=ValueError("theirs"))
+            return SimpleNamespace(info=failed, retval=None)
+        return SimpleNamespace(info=None, retval=speak(*args))
+
+    def ask(text: str) -> Any:
+        traced = celery._build(lambda *args, **kwargs: run, None, ("tasks.speak", None), {})
+        headers: dict[str, Any] = {"id": "t-1", "retries": 1, "delivery_info": {"routing_key": "q"}}
+        celery._send(headers=headers)
+        return traced("t-1", (text,), {}, headers).retval
+
+    calls = [partial(ask, text) for text in ("hello", "fails", "")]
+    check(lambda: [outcome(call) for call in calls], only=("celery", "task"))
+    seen.drain()
+
+
+def test_jobs_of_rq(world: Any) -> None:
+    seen = world()
+
+    def ask(text: str) -> str:
+        job = SimpleNamespace(func_name="jobs.speak", id="j-1", origin="default", meta={"traceparent": CALLER})
+        assert rq._create(lambda: job, None, (), {}) is job
+        return rq._perform(partial(speak, text), job, (), {})
+
+    check(lambda: [outcome(partial(ask, text)) for text in ("hello", "")], only=("rq", "task"))
+    seen.drain()
+
+
+def test_messages_of_dramatiq(world: Any) -> None:
+    seen = world()
+
+    def ask(text: str) -> Any:
+        message = SimpleNamespace(queue_name="q", actor_name="speak", message_id="m-1", options={"retries": 1})
+        told: list[str] = []
+        dramatiq._before(lambda signal, *more: told.append(signal), None, ("enqueue", message), {})
+        dramatiq._before(lambda signal, *more: told.append(signal), None, ("process_message", message), {})
+        error = None
+        try:
+            told.append(speak(text))
+        except ValueError as raised:
+            error = raised
+        after: Callable[..., None] = lambda signal, *more, **named: told.append(signal)  # noqa: E731
+        dramatiq._after(after, None, ("process_message", message), {"exception": error})
+        return told
+
+    check(lambda: [outcome(partial(ask, text)) for text in ("hello", "")], only=("dramatiq", "task"))
+    seen.drain()
+
+
+class Handler:
+    """A server's end of a connection, in the form of Wyoming's."""
+
+    def __init__(self, *events: Any) -> None:
+        self.events, self.said = list(events), []
+        self.writer = SimpleNamespace(is_closing=lambda: len(events) == 3)
+
+    async def handle_event(self, event: Any) -> bool:
+        if event.data.get("text") is not None:
+            self.said.append(speak(event.data["text"]))
+        return True
+
+    async def run(self) -> list[str]:
+        for event in self.events:
+            if not await self.handle_event(event):
+                break
+        return self.said
+
+
+def event(kind: str, **data: Any) -> Any:
+    return SimpleNamespace(type=kind, data=data)
+
+
+def test_clients_of_wyoming(world: Any) -> None:
+    seen = world()
+    start = event("synthesize-start", context={"traceparent": CALLER})
+    spoken = [
+        (event("describe"), event("synthesize", text="hello", traceparent=CALLER)),
+        (start, event("synthesize-chunk", text="a"), event("synthesize-chunk", text="b"), event("synthesize-stop")),
+        (start, event("synthesize-chunk", text="a"), event("audio")),
+        (event("synthesize", text=""),),
+    ]
+
+    def serve(events: tuple[Any, ...]) -> Any:
+        handler = Handler(*events)
+        return asyncio.run(wyoming._run(handler.run, handler, (), {}))
+
+    check(lambda: [outcome(partial(serve, events)) for events in spoken], only=("wyoming", "task"))
+    seen.drain()
+
+
+def test_a_client_of_wyoming(world: Any) -> None:
+    from dataclasses import dataclass, field
+
+    @dataclass
+    class Event:
+        type: str
+        data: dict[str, Any] = field(default_factory=dict)
+
+    world()
+
+    def ask() -> list[str]:
+        sent: list[str] = []
+        with otel_tts.synthesis("m"):
+            for made in (Event("describe"), Event("synthesize", {"text": "hello"})):
+                wyoming._write(lambda event: sent.append(event.type), None, (made,), {})
+        return sent
+
+    check(lambda: [outcome(ask)], only=("wyoming", "task.send_along", "task.carried_in"))
+
+
+KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+Method = namedtuple("Method", ("request_streaming", "response_streaming", *KINDS))
+
+
+class Context:
+    def __init__(self, *, active: bool = True) -> None:
+        self._active, self._trailing = active, ()
+
+    def code(self) -> Any:
+        return None
+
+    def is_active(self) -> bool:
+        return self._active
+
+    def trailing_metadata(self) -> Any:
+        return self._trailing
+
+    def set_trailing_metadata(self, trailing: Any) -> None:
+        self._trailing = trailing
+
+
+def stream(text: str, context: Any) -> Any:
+    yield speak(text)
+    yield speak(text)
+
+
+async def answer(text: str, context: Any) -> str:
+    return speak(text)
+
+
+async def stream_async(text: str, context: Any) -> Any:
+    yield speak(text)
+    yield speak(text)
+
+
+def test_calls_of_grpc(world: Any) -> None:
+    seen = world()
+    details = SimpleNamespace(method="/pkg.Speech/Say", invocation_metadata=(("x-request-id", "c-1"),))
+
+    def method(code: Any, streams: bool) -> Any:
+        handler = Method(
+            False, streams, *[code if kind == f"unary_{'stream' if streams else 'unary'}" else None for kind in KINDS]
+        )
+        found = grpc.Interceptor().intercept_service(lambda details: handler, details)
+        return found.unary_stream if streams else found.unary_unary
+
+    async def collect(answers: Any) -> list[str]:
+        return [each async for each in answers]
+
+    def break_off() -> str:
+        answers = method(stream, True)("hello", Context())
+        first = next(answers)
+        answers.close()
+        return first
+
+    calls = [
+        *(
+            partial(lambda text: method(lambda asked, context: speak(asked), False)(text, Context()), t)
+            for t in ("a", "")
+        ),
+        lambda: method(lambda asked, context: speak(asked), False)("a", Context(active=False)),
+        *(partial(lambda text: list(method(stream, True)(text, Context())), t) for t in ("a", "")),
+        *(partial(lambda text: asyncio.run(method(answer, False)(text, Context())), t) for t in ("a", "")),
+        *(
+            partial(lambda text: asyncio.run(collect(method(stream_async, True)(text, Context()))), t)
+            for t in ("a", "")
+        ),
+        break_off,
+    ]
+    check(lambda: [outcome(call) for call in calls], only=("grpc", "task"))
+    seen.drain()
+
+
+def test_making_a_server_of_grpc(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "grpc.aio", SimpleNamespace(ServerInterceptor=object))
+    world()
+
+    def make(serve: Any, *args: Any, **kwargs: Any) -> Any:
+        return serve(lambda pool, handlers=None, interceptors=None: pool, None, args, kwargs)
+
+    calls = [
+        partial(make, serve, *args) for serve in (grpc._serve, grpc._serve_async) for args in ((1,), (1, (), ("x",)))
+    ]
+    check(lambda: [outcome(call) for call in calls], only=("grpc",))
