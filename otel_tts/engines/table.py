@@ -15,7 +15,20 @@ from typing import Any
 
 from otel_tts.names import Stage
 
-__all__ = ["Call", "Callback", "Chunk", "Engine", "Entry", "Load", "Mark", "Reader", "Seam", "Stage"]
+__all__ = [
+    "Call",
+    "Callback",
+    "Chunk",
+    "Engine",
+    "Entry",
+    "Finish",
+    "Finisher",
+    "Load",
+    "Mark",
+    "Reader",
+    "Seam",
+    "Stage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,24 @@ class Call:
 
 Last = Callable[[Call, Any], bool]
 """Says of an item that a generator yielded whether nothing that counts comes after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How one generation ended, as far as the engine knows: its steps and their limit, or the reason itself."""
+
+    steps: int | None = None
+    """Tokens, frames or patches that were made."""
+    limit: int | None = None
+    """As many at the most: a generation that has made them was cut."""
+    reason: str | None = None
+    """``"stop"``, ``"length"`` or ``"aborted"`` where the engine says it; None: ``"length"`` where `steps` are at
+    `limit`, else ``"stop"``."""
+
+
+Finisher = Callable[[Call, Any, int], Finish | None]
+"""Says how a generation ended: from its call, from what that returned (of a generator the last item), and from how many
+items it has yielded. It reads shapes and plain values, never a tensor; None: this call was no generation."""
 
 Reader = str | Callable[[Call], Any]
 """Where a fact stands: ``"text"`` is the argument of that name, ``"inputs.text"`` a key or attribute of the argument,
@@ -129,6 +160,8 @@ class Entry:
     """Whether a call is a synthesis at all; one that is none is left alone."""
     outermost: bool = False
     """A call inside another entry is left alone: it is a part of that one, as its seams say."""
+    finish: Finisher | None = None
+    """How the generation ended, where only the whole call knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +199,9 @@ class Seam:
     """The stage that goes on after the call."""
     unless: Callable[[Call], Any] | None = None
     """No stage where this is true: what was to be done is there already."""
+    finish: Finisher | None = None
+    """The call is a generation of steps, one after the other: how that ended. One that an exception leaves is
+    ``"aborted"``; of `attempts` the last one counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,8 @@ def _rows(engine: Engine) -> Iterator[_Row]:
 
 
 _READERS: Final[dict[type, tuple[str, ...]]] = {
-    Entry: ("text", "voice", "model", "language", "device", "sample_rate", "file", "when", "last"),
-    Seam: ("segments", "streams", "unless", "last"),
+    Entry: ("text", "voice", "model", "language", "device", "sample_rate", "file", "when", "last", "finish"),
+    Seam: ("segments", "streams", "unless", "last", "finish"),
 }
 """Fields of a line that say where something of the call stands: an argument, a path from the instance, a function."""
 

@@ -238,6 +238,8 @@ class _EntryCall:
     def end(self, error: BaseException | None, busy: int) -> None:
         """End what is the call's own. An exception that leaves it into another entry may be swallowed there."""
         self.add(busy)
+        if error is not None:
+            contain("entry", self.delivery.left, error)
         if self.own:
             self.own = False
             if self.synthesis.t1 is not None:
