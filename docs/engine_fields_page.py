@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from otel_tts.engines import table as source
 
-ROWS = ("Engine", "Entry", "Chunk", "Callback", "Seam", "Mark", "Load", "Finish")
+ROWS = ("Engine", "Entry", "Chunk", "Callback", "Seam", "Mark", "Load", "Finish", "Keep", "Graph")
 TERMS = ("Call", "Reader", "Last", "Finisher")
 
 

@@ -70,6 +70,11 @@ NOTES = {
         about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
         "are the stream",
     ),
+    "supertonic": Note(
+        real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
+        unproven="its server, which holds a lock of its own around the call",
+        about="each of its four graphs is a stage, the steps of its flow are one span",
+    ),
     "kokoro": Note(
         "generator, one item a segment", "tests/torch_cpu/test_kokoro.py", weights="random weights, in Spanish",
         unproven="languages that need a spaCy model (English) or misaki's extras",
@@ -198,6 +203,7 @@ def _stages(engine: Engine) -> Iterator[tuple[str, str | None]]:
     yield from ((stage, None) for mark in engine.marks for stage in _marked(mark))
     if note(engine).onnx:
         yield engine.onnx, None
+    yield from ((graph.stage, None) for graph in engine.graphs)
     yield from ((seam.stage, seam.within) for seam in engine.seams)
     if engine.locks:
         yield names.Stage.QUEUE, None

@@ -16,7 +16,7 @@ from otel_tts import variables as _variables  # pyright: ignore[reportUnusedImpo
 
 if TYPE_CHECKING:
     from otel_tts.api import stage, synthesis
-    from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Finish, Load, Mark, Seam
+    from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Finish, Graph, Keep, Load, Mark, Seam
     from otel_tts.names import Stage
     from otel_tts.recording.batch import batch
     from otel_tts.recording.carried import carried
@@ -49,7 +49,8 @@ def watch(engine: Engine) -> None:
 _WHERE = {
     **dict.fromkeys(("stage", "synthesis"), "api"),
     **dict.fromkeys(
-        ("Call", "Callback", "Chunk", "Engine", "Entry", "Finish", "Load", "Mark", "Seam"), "engines.table"
+        ("Call", "Callback", "Chunk", "Engine", "Entry", "Finish", "Graph", "Keep", "Load", "Mark", "Seam"),
+        "engines.table",
     ),
     "Stage": "names",
     "batch": "recording.batch",
@@ -77,6 +78,8 @@ __all__ = [
     "Engine",
     "Entry",
     "Finish",
+    "Graph",
+    "Keep",
     "Load",
     "Mark",
     "Seam",

@@ -20,6 +20,7 @@ from otel_tts.engines import (
     piper,
     pocket_tts,
     sherpa_onnx,
+    supertonic,
     transformers,
 )
 from otel_tts.engines.form import GROUP, Wrong, load
@@ -38,6 +39,7 @@ ENGINES: tuple[Engine, ...] = (
     piper.ENGINE,
     pocket_tts.ENGINE,
     sherpa_onnx.ENGINE,
+    supertonic.ENGINE,
     transformers.ENGINE,
 )
 """The tables that come with otel-tts."""

@@ -16,19 +16,9 @@ from typing import Any
 from otel_tts.names import Stage
 
 __all__ = [
-    "Call",
-    "Callback",
-    "Chunk",
-    "Engine",
-    "Entry",
-    "Finish",
-    "Finisher",
-    "Load",
-    "Mark",
-    "Reader",
-    "Seam",
-    "Stage",
-]
+    "Call", "Callback", "Chunk", "Engine", "Entry", "Finish", "Finisher", "Graph", "Keep", "Load", "Mark", "Reader",
+    "Seam", "Stage",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +228,34 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """A callable that is told before a request what the request's own call does not say any more: a voice's name, of
+    which the call is given the embedding. A reader asks for it by `otel_tts.engines.kept.kept`."""
+
+    target: str
+    """The dotted name inside the module."""
+    value: Reader
+    """What is kept, for as long as what the callable returns (of ``__init__`` the instance; each item of a list) lives:
+    a plain value. Of a text keep its length."""
+    module: str | None = None
+    """The module of `target`, where it is not the engine's."""
+    optional: bool = False
+    """Not in every version, or of a module that need not be installed: it is not missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One of several graphs that an engine runs by onnxruntime: what a run of it is."""
+
+    name: str
+    """The model's file, without folder and ending: ``"vocoder"`` for ``…/vocoder.onnx``."""
+    stage: str
+    """The stage's name, one of `Stage` where one fits."""
+    fold: bool = False
+    """All its runs in a request become one span, with their number and their time: steps of a diffusion."""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The table of one engine."""
 
@@ -265,6 +283,10 @@ class Engine:
     """Voices that may be exported by name; others are hashed."""
     onnx: str = Stage.MODEL
     """The stage that a run of onnxruntime inside this engine is."""
+    graphs: tuple[Graph, ...] = ()
+    """What runs of onnxruntime are where the engine has several models; of any other it is `onnx`."""
+    keeps: tuple[Keep, ...] = ()
+    """The callables that are told before a request what its own call does not say."""
     scale: float | None = None
     """The full scale of float samples, where it is not 1.0: 32767 for PCM as floats."""
     sample_rate: int | None = None
@@ -285,7 +307,7 @@ class Engine:
     @property
     def has_stages(self) -> bool:
         """Whether its table names stages."""
-        return bool(self.seams or self.marks)
+        return bool(self.seams or self.marks or self.graphs)
 
 
 def installed_version(distribution: str) -> str | None:

@@ -22,6 +22,7 @@ from otel_tts.instrumentation.calls import lock as locks
 from otel_tts.instrumentation.calls import mark as progress
 from otel_tts.instrumentation.calls.arguments import bind, positional
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.keep import keeping
 from otel_tts.instrumentation.calls.load import call_load
 from otel_tts.instrumentation.calls.seam import run_seam, run_stage, says_more
 from otel_tts.instrumentation.wrapping import HOOKS, say_missing, wrap_after_import
@@ -69,6 +70,8 @@ def _watch(engine: Engine) -> None:
                 after_import(name, partial(_watch_job, seam.job), HOOKS)
     for mark in engine.marks:
         _place(engine, mark.module, mark.target, progress.mark(mark))
+    for keep in engine.keeps:
+        _place(engine, keep.module, keep.target, keeping(keep), keep.optional)
     for lock in engine.locks:
         module, name = split_target(lock)
         for spelling in spellings(engine, module):
