@@ -70,6 +70,12 @@ NOTES = {
         about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
         "are the stream",
     ),
+    "qwen-tts": Note(
+        real="tests/torch_cpu/test_qwen_tts.py", weights="small checkpoints of its three kinds with random weights",
+        unproven="its published voices; samples of the 25 Hz codec",
+        about="says why it stopped: frames against `max_new_tokens`, of a batch the longest; a prompt that was made "
+        "before is a reference that was reused",
+    ),
     "supertonic": Note(
         real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
         unproven="its server, which holds a lock of its own around the call",

@@ -38,6 +38,7 @@ class Environment:
 
 ENVIRONMENTS = {
     "torch": Environment(("tests/torch_cpu", "tests/unit/device/test_real_torch.py"), 10),
+    "qwen": Environment(("tests/torch_cpu/test_qwen_tts.py",), 10),
     "protobuf3": Environment(("tests/protobuf3",), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
     "services": Environment(("tests/services",), 2),

@@ -54,16 +54,6 @@ DRAFTS: dict[str, tuple[str, ...]] = {
         "chatterbox.models.s3gen.s3gen:S3Token2Wav.flow_inference function",
         "chatterbox.models.s3gen.s3gen:S3Token2Wav.hift_inference function",
     ),
-    "qwen-tts": (
-        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.generate_voice_clone(text, language) function",
-        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.generate_voice_design(text, language) function",
-        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.generate_custom_voice(text, speaker, language) function",
-        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel._tokenize_texts(texts) function",
-        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSModel.create_voice_clone_prompt(ref_audio) function",
-        "qwen_tts.inference.qwen3_tts_model:Qwen3TTSForConditionalGeneration.generate function",
-        "qwen_tts.inference.qwen3_tts_tokenizer:Qwen3TTSTokenizer.decode function",
-        "qwen_tts.inference.qwen3_tts_tokenizer:Qwen3TTSTokenizer.encode function",
-    ),
     "voxcpm": (
         # generate and generate_streaming take *args: only _generate says which one is the text.
         "voxcpm.core:VoxCPM.generate function",
