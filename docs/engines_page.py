@@ -70,6 +70,11 @@ NOTES = {
         about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
         "are the stream",
     ),
+    "faster-qwen3-tts": Note(
+        "generator", stand_in="tests/unit/engines/test_faster_qwen3_tts.py", unproven="the package's own code, which "
+        "wants a GPU", about="Qwen3-TTS by CUDA graphs or ggml; a cache that is full is a limit too; the codec is a "
+        "stage by the table of qwen-tts",
+    ),
     "qwen-tts": Note(
         real="tests/torch_cpu/test_qwen_tts.py", weights="small checkpoints of its three kinds with random weights",
         unproven="its published voices; samples of the 25 Hz codec",

@@ -115,6 +115,6 @@ ENGINE = Engine(
         Seam("Qwen3TTSTokenizer.encode", Stage.REFERENCE_ENCODE, module=_TOKENIZER),
         Seam("Qwen3TTSForConditionalGeneration.extract_speaker_embedding", Stage.REFERENCE_ENCODE),
         Seam("Qwen3TTSForConditionalGeneration.generate", Stage.ACOUSTIC_MODEL, segments=_texts, finish=_finish),
-        Seam("Qwen3TTSTokenizer.decode", Stage.VOCODER, module=_TOKENIZER),
+        Seam("Qwen3TTSTokenizer.decode", Stage.VOCODER, module=_TOKENIZER, fold=True),
     ),
 )
