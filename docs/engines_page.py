@@ -70,6 +70,12 @@ NOTES = {
         about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
         "are the stream",
     ),
+    "edge-tts": Note(
+        "async generator; generator", "tests/onnx_cpu/test_edge_tts.py", weights="a stand-in of its service",
+        unproven="the service itself",
+        about="the model is somewhere else: each connection is a client's span, and the stream a file of MP3 in "
+        "pieces; a connection that is lost on the way is said, which the library does not",
+    ),
     "faster-qwen3-tts": Note(
         "generator", stand_in="tests/unit/engines/test_faster_qwen3_tts.py", unproven="the package's own code, which "
         "wants a GPU", about="Qwen3-TTS by CUDA graphs or ggml; a cache that is full is a limit too; the codec is a "

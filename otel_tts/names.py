@@ -39,6 +39,7 @@ class Stage:
     VOCODER: Final = "vocoder"
     MODEL: Final = "model"
     POSTPROCESS: Final = "postprocess"
+    REMOTE: Final = "remote"
 
 
 STAGES: Final[dict[str, str]] = {
@@ -49,6 +50,7 @@ STAGES: Final[dict[str, str]] = {
     Stage.VOCODER: "mel spectrogram or codes to waveform",
     Stage.MODEL: "acoustic model and vocoder where one graph does both",
     Stage.POSTPROCESS: "trimming, resampling, encoding, writing",
+    Stage.REMOTE: "asking an engine in another process or machine, from the connection to its last word: a client span",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from otel_tts.commands import suggest
 from otel_tts.engines import (
     cosyvoice,
+    edge_tts,
     faster_qwen3_tts,
     gpt_sovits,
     hibari,
@@ -33,6 +34,7 @@ _logger = logging.getLogger("otel_tts")
 
 ENGINES: tuple[Engine, ...] = (
     cosyvoice.ENGINE,
+    edge_tts.ENGINE,
     faster_qwen3_tts.ENGINE,
     gpt_sovits.ENGINE,
     hibari.ENGINE,

@@ -75,7 +75,8 @@ class Chunk:
     `samples` where it depends on the call what an item is."""
     encoding: str | None = None
     """What is in samples that are bytes: ``"pcm16"`` or ``"float32"``, little-endian, of as many channels as the engine
-    has (default: one). They may be cut anywhere."""
+    has (default: one); or the format of a file that comes in pieces (``"mp3"``, ``"ogg"``, ``"wav"``, ``"flac"``). They
+    may be cut anywhere."""
     segment: bool = False
     """Each item that the entry yields is one segment of the text: their loudness is compared."""
     text: str | None = None

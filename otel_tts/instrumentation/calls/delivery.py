@@ -13,7 +13,8 @@ from typing import Any, Final, cast
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.audio.samples.arrays import rate_of
+from otel_tts.audio.files.excerpt import Passing
+from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
 from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.device.fallback import kind_of_device
 from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry
@@ -24,7 +25,7 @@ from otel_tts.instrumentation.calls.arguments import pick, pieces_of, read, self
 from otel_tts.instrumentation.calls.ending import Ending
 from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.record import now
-from otel_tts.recording.delivered import note_encoded, note_file
+from otel_tts.recording.delivered import note_encoded, note_file, note_passed
 from otel_tts.recording.streaming import LAST, Take
 from otel_tts.recording.synthesis import Synthesis, entries_around
 
@@ -50,6 +51,12 @@ class Delivery:
         self._heard = False
         self._ending = Ending(synthesis, entry.finish, call) if entry.finish is not None else None
         self._items, self._newest = 0, None
+        claim = entry.chunk.encoding if entry.chunk is not None and self.delivers else None
+        self._passing = Passing(claim) if claim is not None and claim not in ENCODINGS else None
+        """A file that comes in pieces."""
+        self._pieces = 0
+        self.hears_each = self._passing is not None or self._ending is not None
+        """Each item of a stream is looked at, and not only those with samples."""
 
     def item(self, item: Any, at: int) -> Take | None:
         """A chunk of a stream: its samples, and its delivery where the caller gets it from this entry."""
@@ -186,17 +193,25 @@ class Delivery:
 
     def ended(self) -> None:
         """A stream came to its end; one that never yielded made empty audio."""
-        if self._chunk is not None and not self._chunk.optional and self._synthesis.recording is None:
+        if self._passing is not None and self._passing.size:
+            pass
+        elif self._chunk is not None and not self._chunk.optional and self._synthesis.recording is None:
             self._synthesis.audio((), self._rate, source=self._entry)
         if self._ending is not None:
             newest, self._newest = self._newest, None
             contain("reader", self._ending.note, None, newest, self._items)
+        if self._passing is not None and self._passing.size:
+            note_passed(self._synthesis, self._passing)
+            self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
 
     def left(self, error: BaseException) -> None:
         """The caller left a generation before its end; what else ends it says so as an error."""
         newest, self._newest = self._newest, None
         if self._ending is not None and isinstance(error, (GeneratorExit, asyncio.CancelledError)):
             self._ending.broken(None, newest, self._items)
+        if self._passing is not None and self._passing.size:
+            self._synthesis.set_attribute(names.AUDIO_SIZE, self._passing.size)
+            self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
 
     def _read_samples(self, result: Any) -> int | None:
         chunk = self._chunk
@@ -216,6 +231,10 @@ class Delivery:
             samples = pick(result, chunk.samples)
         if samples is None and (chunk.select is not None or callable(chunk.samples)):
             return _NO_AUDIO
+        if self._passing is not None and is_bytes(samples):
+            self._passing.add(bytes(cast("bytes", samples)))
+            self._pieces += 1
+            return None
         pieces = pieces_of(samples)
         if not chunk.inner_on_device and entries_around() > 1 and _is_on_device(pieces[0] if pieces else samples):
             return _NO_AUDIO
