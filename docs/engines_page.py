@@ -70,6 +70,11 @@ NOTES = {
         about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
         "are the stream",
     ),
+    "coqui-tts": Note(
+        "generator", "tests/torch_cpu/test_coqui.py", weights="a small VITS and a small XTTS with random weights",
+        unproven="its other models, of which the whole call is seen; the server; `TTS` 0.22, the forerunner, was read",
+        about="VITS and XTTS, XTTS streamed by hand too; codes of XTTS that reached their limit are said",
+    ),
     "edge-tts": Note(
         "async generator; generator", "tests/onnx_cpu/test_edge_tts.py", weights="a stand-in of its service",
         unproven="the service itself",
@@ -91,6 +96,16 @@ NOTES = {
         real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
         unproven="its server, which holds a lock of its own around the call",
         about="each of its four graphs is a stage, the steps of its flow are one span",
+    ),
+    "omnivoice": Note(
+        real="tests/torch_cpu/test_omnivoice.py", weights="a small checkpoint with random weights",
+        unproven="its recogniser, which writes down a reference without text; text normalisation",
+        about="its length is chosen before it speaks: no limit is reached",
+    ),
+    "voxcpm": Note(
+        "generator", "tests/torch_cpu/test_voxcpm.py", weights="small checkpoints of 1 and 2 with random weights",
+        unproven="the denoiser; `optimize`, which compiles",
+        about="says why it stopped, by patches; a result that it throws away is a retry",
     ),
     "kokoro": Note(
         "generator, one item a segment", "tests/torch_cpu/test_kokoro.py", weights="random weights, in Spanish",

@@ -13,11 +13,12 @@ from typing import Any
 
 from otel_tts import names
 from otel_tts.engines import qwen_tts
+from otel_tts.engines.given import path
 from otel_tts.engines.table import Call, Chunk, Engine, Entry, Finish, Reader, Seam, Stage
 
 
 def _reference(call: Call) -> str | None:
-    return qwen_tts.path(call.arguments.get("ref_audio"))
+    return path(call.arguments.get("ref_audio"))
 
 
 def _is_known(call: Call) -> bool:

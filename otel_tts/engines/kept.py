@@ -16,6 +16,11 @@ def keep(thing: Any, value: Any) -> None:
     _values[id(thing)] = value
 
 
+def forget(thing: Any) -> None:
+    """Remember nothing about `thing` any more."""
+    _values.pop(id(thing), None)
+
+
 def kept(thing: Any) -> Any:
     """Return what is remembered about `thing`, or None."""
     return _values.get(id(thing))

@@ -11,6 +11,7 @@ from typing import Any
 
 from otel_tts.commands import suggest
 from otel_tts.engines import (
+    coqui,
     cosyvoice,
     edge_tts,
     faster_qwen3_tts,
@@ -19,12 +20,14 @@ from otel_tts.engines import (
     indextts,
     kokoro,
     kokoro_onnx,
+    omnivoice,
     piper,
     pocket_tts,
     qwen_tts,
     sherpa_onnx,
     supertonic,
     transformers,
+    voxcpm,
 )
 from otel_tts.engines.form import GROUP, Wrong, load
 from otel_tts.engines.table import Engine
@@ -33,6 +36,7 @@ from otel_tts.guard import contain
 _logger = logging.getLogger("otel_tts")
 
 ENGINES: tuple[Engine, ...] = (
+    coqui.ENGINE,
     cosyvoice.ENGINE,
     edge_tts.ENGINE,
     faster_qwen3_tts.ENGINE,
@@ -41,12 +45,14 @@ ENGINES: tuple[Engine, ...] = (
     *indextts.ENGINES,
     kokoro.ENGINE,
     *kokoro_onnx.ENGINES,
+    omnivoice.ENGINE,
     piper.ENGINE,
     pocket_tts.ENGINE,
     qwen_tts.ENGINE,
     sherpa_onnx.ENGINE,
     supertonic.ENGINE,
     transformers.ENGINE,
+    voxcpm.ENGINE,
 )
 """The tables that come with otel-tts."""
 

@@ -11,29 +11,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 from otel_tts import names
+from otel_tts.engines.given import only, path
 from otel_tts.engines.kept import kept
 from otel_tts.engines.languages import tag
 from otel_tts.engines.table import Call, Chunk, Engine, Entry, Finish, Keep, Reader, Seam, Stage
 
 PRESETS = frozenset({"aiden", "dylan", "eric", "ono_anna", "ryan", "serena", "sohee", "uncle_fu", "vivian"})
-_LONGEST_PATH = 1024
-"""Characters. A longer string is the recording itself, in base64."""
-
-
-def only(given: Any) -> Any:
-    """What is given once, or the same for each text of a batch."""
-    if not isinstance(given, (list, tuple)):
-        return given
-    every = cast("list[Any]", given)
-    return every[0] if every and all(one is every[0] or one == every[0] for one in every) else None
-
-
-def path(given: Any) -> str | None:
-    """A reference's path; a URL, base64 or samples are none."""
-    one = only(given) if isinstance(given, list) else given
-    if not isinstance(one, str) or len(one) > _LONGEST_PATH or "://" in one or one.startswith("data:"):
-        return None
-    return one
 
 
 def speaker(call: Call) -> str | None:

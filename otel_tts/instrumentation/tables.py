@@ -58,19 +58,22 @@ def _watch(engine: Engine) -> None:
     version = installed_version(engine.distribution)
     for entry in engine.entries:
         _place(engine, entry.module, entry.target, _entry_wrapper(engine, entry, version), entry.optional)
+    keeps = {(keep.module, keep.target): keep for keep in engine.keeps}
     for seam in engine.seams:
         wrapper = _seam_wrapper(seam)
         if progress.has_clock(engine):
             wrapper = progress.around(seam, wrapper)
         if seam.job is not None:
             wrapper = job.in_context(seam.job, wrapper)
+        if (keep := keeps.pop((seam.module, seam.target), None)) is not None:
+            wrapper = keeping(keep, wrapper)
         _place(engine, seam.module, seam.target, wrapper, seam.optional)
         if seam.job is not None:
             for name in spellings(engine, seam.module):
                 after_import(name, partial(_watch_job, seam.job), HOOKS)
     for mark in engine.marks:
         _place(engine, mark.module, mark.target, progress.mark(mark))
-    for keep in engine.keeps:
+    for keep in keeps.values():
         _place(engine, keep.module, keep.target, keeping(keep), keep.optional)
     for lock in engine.locks:
         module, name = split_target(lock)

@@ -39,6 +39,7 @@ class Environment:
 ENVIRONMENTS = {
     "torch": Environment(("tests/torch_cpu", "tests/unit/device/test_real_torch.py"), 10),
     "qwen": Environment(("tests/torch_cpu/test_qwen_tts.py",), 10),
+    "speech": Environment(tuple(f"tests/torch_cpu/test_{name}.py" for name in ("coqui", "omnivoice", "voxcpm")), 12),
     "protobuf3": Environment(("tests/protobuf3",), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
     "services": Environment(("tests/services",), 2),

@@ -28,7 +28,12 @@ from tests.unit.support.world import world  # noqa: E402
 
 __all__ = ["world"]
 
-NEEDS = {"test_qwen_tts.py": "qwen_tts"}
+NEEDS = {
+    "test_coqui.py": "TTS",
+    "test_omnivoice.py": "omnivoice",
+    "test_qwen_tts.py": "qwen_tts",
+    "test_voxcpm.py": "voxcpm",
+}
 """Tests of packages that are in environments of their own; the others are in the one named torch."""
 
 collect_ignore = [file.name for file in HERE.glob("test_*.py") if find_spec(NEEDS.get(file.name, "indextts25")) is None]

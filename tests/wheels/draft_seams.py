@@ -11,25 +11,6 @@ import re
 from dataclasses import dataclass
 
 DRAFTS: dict[str, tuple[str, ...]] = {
-    "coqui-tts": (
-        "TTS.api:TTS.tts(text, speaker, language, speaker_wav) function",
-        "TTS.api:TTS.tts_to_file(text, file_path) function",
-        "TTS.api:TTS.tts_with_vc(text) function",
-        "TTS.utils.synthesizer:Synthesizer.tts(text, speaker_name, language_name, speaker_wav) function",
-        "TTS.utils.synthesizer:Synthesizer.split_into_sentences(text) function",
-        "TTS.utils.synthesizer:Synthesizer._run_vocoder function",
-        "TTS.utils.synthesizer:Synthesizer.save_wav(wav) function",
-        "TTS.tts.models.base_tts:BaseTTS._get_speaker_id_or_dvector function",
-        "TTS.tts.models.vits:Vits.inference function",
-        "TTS.tts.models.vits:Vits.synthesize function",
-        "TTS.tts.models.xtts:Xtts.inference_stream(text, language) generator",
-        "TTS.tts.models.xtts:Xtts.get_conditioning_latents function",
-        "TTS.tts.models.xtts:Xtts.handle_chunks function",
-        "TTS.tts.layers.xtts.tokenizer:VoiceBpeTokenizer.encode function",
-        "TTS.tts.layers.xtts.gpt:GPT.generate function",
-        "TTS.tts.layers.xtts.gpt:GPT.get_generator function",
-        "TTS.tts.layers.xtts.hifigan_decoder:HifiDecoder.forward function",
-    ),
     "f5-tts": (
         "f5_tts.api:F5TTS.infer(ref_file, ref_text, gen_text, file_wave) function",
         "f5_tts.infer.utils_infer:infer_process(gen_text) function",
@@ -53,15 +34,6 @@ DRAFTS: dict[str, tuple[str, ...]] = {
         "chatterbox.models.t3:T3.inference_turbo function",
         "chatterbox.models.s3gen.s3gen:S3Token2Wav.flow_inference function",
         "chatterbox.models.s3gen.s3gen:S3Token2Wav.hift_inference function",
-    ),
-    "voxcpm": (
-        # generate and generate_streaming take *args: only _generate says which one is the text.
-        "voxcpm.core:VoxCPM.generate function",
-        "voxcpm.core:VoxCPM.generate_streaming function",
-        "voxcpm.core:VoxCPM._generate(text) generator",
-        "voxcpm.model.voxcpm2:VoxCPM2Model._inference generator",
-        "voxcpm.model.voxcpm2:VoxCPM2Model.build_prompt_cache function",
-        "voxcpm.utils.text_normalize:TextNormalizer.normalize function",
     ),
     "vllm-omni": (
         "vllm_omni.entrypoints.openai.serving_speech:OmniOpenAIServingSpeech.create_speech coroutine",

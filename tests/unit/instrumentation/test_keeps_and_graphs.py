@@ -8,9 +8,10 @@ import gc
 from types import SimpleNamespace
 from typing import Any
 
+import otel_tts
 from otel_tts import guard, names
 from otel_tts.engines import kept
-from otel_tts.engines.table import Entry, Graph, Keep
+from otel_tts.engines.table import Entry, Graph, Keep, Seam
 from otel_tts.instrumentation.libraries import onnxruntime
 from tests.unit.instrumentation.test_form import load, made, root_of
 
@@ -65,6 +66,28 @@ def test_each_item_of_a_list_and_nothing_of_what_was_not_kept(world, module) -> 
         made.Speech("hello").speak(style)
     roots = [span for span in seen.drain().spans if names.OUTCOME in span.attributes]
     assert [root.attributes.get(names.VOICE) for root in roots] == ["anna", "anna", None, None]
+
+
+def test_a_seam_may_name_the_same_callable(world, module) -> None:
+    seen = world()
+    entry = Entry("Speech.speak", text=None, sample_rate=24000, voice=lambda call: kept.kept(call.arguments["style"]))
+    seams, keeps = (Seam("voice", "reference_encode"),), (Keep("voice", "name"),)
+    made = load(module(VOICES), entries=(entry,), seams=seams, keeps=keeps, presets=frozenset({"anna"}))
+    with otel_tts.synthesis("own"):
+        style = made.voice("anna")
+    made.Speech("hello").speak(style)
+    told = seen.drain().spans
+    assert [span.name for span in told] == ["tts.reference_encode", "text_to_speech own", "text_to_speech"]
+    assert told[-1].attributes[names.VOICE] == "anna"
+
+
+def test_what_is_told_anew_replaces_what_was() -> None:
+    thing = Session()
+    kept.keep(thing, 5)
+    kept.keep(thing, 2)
+    assert kept.kept(thing) == 2
+    kept.forget(thing)
+    assert kept.kept(thing) is None
 
 
 def test_it_is_forgotten_with_the_object(world, module) -> None:
