@@ -70,6 +70,11 @@ NOTES = {
         about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
         "are the stream",
     ),
+    "chatterbox-tts": Note(
+        real="tests/torch_cpu/test_chatterbox.py", weights="small networks with random weights: standard and turbo",
+        unproven="the multilingual model; its loaders, which want full sizes",
+        about="a reference stays for the requests after it, and is named in each; 1000 tokens are its limit",
+    ),
     "coqui-tts": Note(
         "generator", "tests/torch_cpu/test_coqui.py", weights="a small VITS and a small XTTS with random weights",
         unproven="its other models, of which the whole call is seen; the server; `TTS` 0.22, the forerunner, was read",
@@ -133,6 +138,10 @@ NOTES = {
         stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS 1 and 1.5: `infer` and `infer_fast`"
     ),
     "indextts.infer_v2": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2"),
+    "indextts.infer_vllm_v2": Note(
+        stand_in="tests/unit/engines/test_indextts_vllm.py", unproven="its own code, which wants a GPU; version 1",
+        about="index-tts-vllm, IndexTTS-2 whose GPT vLLM serves: a client's span inside the GPT's, with why it ended",
+    ),
     "indextts.infer_v2_5": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2.5"),
     "cosyvoice.cli.cosyvoice": Note(
         "generator, each chunk", stand_in="tests/unit/engines/test_cosyvoice.py",

@@ -11,6 +11,7 @@ from typing import Any
 
 from otel_tts.commands import suggest
 from otel_tts.engines import (
+    chatterbox,
     coqui,
     cosyvoice,
     edge_tts,
@@ -36,6 +37,7 @@ from otel_tts.guard import contain
 _logger = logging.getLogger("otel_tts")
 
 ENGINES: tuple[Engine, ...] = (
+    chatterbox.ENGINE,
     coqui.ENGINE,
     cosyvoice.ENGINE,
     edge_tts.ENGINE,

@@ -29,6 +29,7 @@ from tests.unit.support.world import world  # noqa: E402
 __all__ = ["world"]
 
 NEEDS = {
+    "test_chatterbox.py": "chatterbox",
     "test_coqui.py": "TTS",
     "test_omnivoice.py": "omnivoice",
     "test_qwen_tts.py": "qwen_tts",

@@ -23,18 +23,6 @@ DRAFTS: dict[str, tuple[str, ...]] = {
         "f5_tts.model.cfm:CFM.sample(text) function",
     ),
     "vocos": ("vocos:Vocos.decode function",),
-    "chatterbox-tts": (
-        "chatterbox.tts:ChatterboxTTS.generate(text, audio_prompt_path) function",
-        "chatterbox.mtl_tts:ChatterboxMultilingualTTS.generate(text, language_id) function",
-        "chatterbox.tts_turbo:ChatterboxTurboTTS.generate(text) function",
-        "chatterbox.tts:punc_norm(text) function",
-        "chatterbox.tts:ChatterboxTTS.prepare_conditionals function",
-        "chatterbox.models.tokenizers:EnTokenizer.text_to_tokens(text) function",
-        "chatterbox.models.t3:T3.inference function",
-        "chatterbox.models.t3:T3.inference_turbo function",
-        "chatterbox.models.s3gen.s3gen:S3Token2Wav.flow_inference function",
-        "chatterbox.models.s3gen.s3gen:S3Token2Wav.hift_inference function",
-    ),
     "vllm-omni": (
         "vllm_omni.entrypoints.openai.serving_speech:OmniOpenAIServingSpeech.create_speech coroutine",
         "vllm_omni.entrypoints.async_omni:AsyncOmni.generate async generator",
