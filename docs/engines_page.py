@@ -86,6 +86,11 @@ NOTES = {
         about="the model is somewhere else: each connection is a client's span, and the stream a file of MP3 in "
         "pieces; a connection that is lost on the way is said, which the library does not",
     ),
+    "f5-tts": Note(
+        "generator", "tests/torch_cpu/test_f5_tts.py", weights="a small network and a small Vocos with random weights",
+        unproven="BigVGAN as its vocoder; its recogniser, which writes down a reference without text",
+        about="pieces of a text run at once, in threads; its length is reckoned before it speaks",
+    ),
     "faster-qwen3-tts": Note(
         "generator", stand_in="tests/unit/engines/test_faster_qwen3_tts.py", unproven="the package's own code, which "
         "wants a GPU", about="Qwen3-TTS by CUDA graphs or ggml; a cache that is full is a limit too; the codec is a "

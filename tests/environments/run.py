@@ -41,7 +41,9 @@ class Environment:
 ENVIRONMENTS = {
     "torch": Environment(("tests/torch_cpu", "tests/unit/device/test_real_torch.py"), 10),
     "qwen": Environment(("tests/torch_cpu/test_qwen_tts.py",), 10),
-    "speech": Environment(tuple(f"tests/torch_cpu/test_{name}.py" for name in ("coqui", "omnivoice", "voxcpm")), 12),
+    "speech": Environment(
+        tuple(f"tests/torch_cpu/test_{name}.py" for name in ("coqui", "f5_tts", "omnivoice", "voxcpm")), 12
+    ),
     "chatterbox": Environment(("tests/torch_cpu/test_chatterbox.py",), 10, below=(3, 13), on_request=True),
     "protobuf3": Environment(("tests/protobuf3",), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),

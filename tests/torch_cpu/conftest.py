@@ -31,6 +31,7 @@ __all__ = ["world"]
 NEEDS = {
     "test_chatterbox.py": "chatterbox",
     "test_coqui.py": "TTS",
+    "test_f5_tts.py": "f5_tts",
     "test_omnivoice.py": "omnivoice",
     "test_qwen_tts.py": "qwen_tts",
     "test_voxcpm.py": "voxcpm",

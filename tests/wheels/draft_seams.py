@@ -11,17 +11,6 @@ import re
 from dataclasses import dataclass
 
 DRAFTS: dict[str, tuple[str, ...]] = {
-    "f5-tts": (
-        "f5_tts.api:F5TTS.infer(ref_file, ref_text, gen_text, file_wave) function",
-        "f5_tts.infer.utils_infer:infer_process(gen_text) function",
-        "f5_tts.infer.utils_infer:infer_batch_process generator",
-        "f5_tts.infer.utils_infer:chunk_text(text) function",
-        "f5_tts.infer.utils_infer:preprocess_ref_audio_text function",
-        "f5_tts.infer.utils_infer:transcribe function",
-        "f5_tts.infer.utils_infer:convert_char_to_pinyin function",
-        "f5_tts.infer.utils_infer:remove_silence_for_generated_wav function",
-        "f5_tts.model.cfm:CFM.sample(text) function",
-    ),
     "vocos": ("vocos:Vocos.decode function",),
     "vllm-omni": (
         "vllm_omni.entrypoints.openai.serving_speech:OmniOpenAIServingSpeech.create_speech coroutine",
