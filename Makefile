@@ -28,13 +28,13 @@ test: lint ## lint, build the servers where Go is, run all tests
 	@if command -v go >/dev/null || [ "$$CI" = true ]; then $(BIN)/otel-tts stack build; \
 	else echo "make test: no Go on PATH, so the servers cannot be built; the tests that need them are skipped"; fi
 	$(BIN)/pytest
-	$(BIN)/python tests/environments/run.py all
+	$(BIN)/python tests/environments/run.py usual
 
 check: lint ## lint and the unit tests, in under three minutes
 	$(BIN)/pytest -q -n auto -m "not bench and not containers and not thorough" tests/unit
 
 ENGINES ?= all
-test-engines: $(DEV) ## only the tests in environments of their own (9 GB, once; ENGINES=torch for one of them)
+test-engines: $(DEV) ## only the tests in environments of their own (all: 14 GB, once; ENGINES=torch for one of them)
 	$(BIN)/python tests/environments/run.py $(ENGINES)
 
 test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)

@@ -19,9 +19,6 @@ PROCESSES: Final = (PROCESS_MEMORY, PROCESS_FILES, PROCESS_THREADS)
 
 AWAITED: Final[tuple[Metric, ...]] = ()
 
-LIMIT_REACHED: Final = "limit_reached"
-"""The anomaly of a generation that was cut at its token limit; awaited too."""
-
 SIGNALS: Final = ("spans", "metric_points", "log_records")
 
 # The Collector's own. No `_total` on its counters, since its Prometheus reader is told of no suffixes.

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from otel_tts.engines import table as source
 
-ROWS = ("Engine", "Entry", "Chunk", "Callback", "Seam", "Mark", "Load")
-TERMS = ("Call", "Reader", "Last")
+ROWS = ("Engine", "Entry", "Chunk", "Callback", "Seam", "Mark", "Load", "Finish", "Keep", "Graph")
+TERMS = ("Call", "Reader", "Last", "Finisher")
 
 
 def page(head: str, table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]) -> str:

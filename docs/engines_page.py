@@ -70,6 +70,53 @@ NOTES = {
         about="compiled, with an onnxruntime of its own: one call is one span, without stages; the callback's pieces "
         "are the stream",
     ),
+    "chatterbox-tts": Note(
+        real="tests/torch_cpu/test_chatterbox.py", weights="small networks with random weights: standard and turbo",
+        unproven="the multilingual model; its loaders, which want full sizes",
+        about="a reference stays for the requests after it, and is named in each; 1000 tokens are its limit",
+    ),
+    "coqui-tts": Note(
+        "generator", "tests/torch_cpu/test_coqui.py", weights="a small VITS and a small XTTS with random weights",
+        unproven="its other models, of which the whole call is seen; the server; `TTS` 0.22, the forerunner, was read",
+        about="VITS and XTTS, XTTS streamed by hand too; codes of XTTS that reached their limit are said",
+    ),
+    "edge-tts": Note(
+        "async generator; generator", "tests/onnx_cpu/test_edge_tts.py", weights="a stand-in of its service",
+        unproven="the service itself",
+        about="the model is somewhere else: each connection is a client's span, and the stream a file of MP3 in "
+        "pieces; a connection that is lost on the way is said, which the library does not",
+    ),
+    "f5-tts": Note(
+        "generator", "tests/torch_cpu/test_f5_tts.py", weights="a small network and a small Vocos with random weights",
+        unproven="BigVGAN as its vocoder; its recogniser, which writes down a reference without text",
+        about="pieces of a text run at once, in threads; its length is reckoned before it speaks",
+    ),
+    "faster-qwen3-tts": Note(
+        "generator", stand_in="tests/unit/engines/test_faster_qwen3_tts.py", unproven="the package's own code, which "
+        "wants a GPU", about="Qwen3-TTS by CUDA graphs or ggml; a cache that is full is a limit too; the codec is a "
+        "stage by the table of qwen-tts",
+    ),
+    "qwen-tts": Note(
+        real="tests/torch_cpu/test_qwen_tts.py", weights="small checkpoints of its three kinds with random weights",
+        unproven="its published voices; samples of the 25 Hz codec",
+        about="says why it stopped: frames against `max_new_tokens`, of a batch the longest; a prompt that was made "
+        "before is a reference that was reused",
+    ),
+    "supertonic": Note(
+        real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
+        unproven="its server, which holds a lock of its own around the call",
+        about="each of its four graphs is a stage, the steps of its flow are one span",
+    ),
+    "omnivoice": Note(
+        real="tests/torch_cpu/test_omnivoice.py", weights="a small checkpoint with random weights",
+        unproven="its recogniser, which writes down a reference without text; text normalisation",
+        about="its length is chosen before it speaks: no limit is reached",
+    ),
+    "voxcpm": Note(
+        "generator", "tests/torch_cpu/test_voxcpm.py", weights="small checkpoints of 1 and 2 with random weights",
+        unproven="the denoiser; `optimize`, which compiles",
+        about="says why it stopped, by patches; a result that it throws away is a retry",
+    ),
     "kokoro": Note(
         "generator, one item a segment", "tests/torch_cpu/test_kokoro.py", weights="random weights, in Spanish",
         unproven="languages that need a spaCy model (English) or misaki's extras",
@@ -96,6 +143,10 @@ NOTES = {
         stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS 1 and 1.5: `infer` and `infer_fast`"
     ),
     "indextts.infer_v2": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2"),
+    "indextts.infer_vllm_v2": Note(
+        stand_in="tests/unit/engines/test_indextts_vllm.py", unproven="its own code, which wants a GPU; version 1",
+        about="index-tts-vllm, IndexTTS-2 whose GPT vLLM serves: a client's span inside the GPT's, with why it ended",
+    ),
     "indextts.infer_v2_5": Note("generator", stand_in=_UPSTREAM, unproven="upstream's own code", about="IndexTTS-2.5"),
     "cosyvoice.cli.cosyvoice": Note(
         "generator, each chunk", stand_in="tests/unit/engines/test_cosyvoice.py",
@@ -198,6 +249,7 @@ def _stages(engine: Engine) -> Iterator[tuple[str, str | None]]:
     yield from ((stage, None) for mark in engine.marks for stage in _marked(mark))
     if note(engine).onnx:
         yield engine.onnx, None
+    yield from ((graph.stage, None) for graph in engine.graphs)
     yield from ((seam.stage, seam.within) for seam in engine.seams)
     if engine.locks:
         yield names.Stage.QUEUE, None

@@ -115,6 +115,10 @@ span; `{names.SPAN_ABANDONED}` what an engine did after its listener had left an
 
 {meanings("value", names.OUTCOMES)}
 
+### Values of `{names.FINISH_REASON}`
+
+{meanings("value", names.FINISH_REASONS)}
+
 ### Values of `{names.COLD_START_KIND}`
 
 {meanings("value", names.COLD_STARTS)}

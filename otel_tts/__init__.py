@@ -16,7 +16,7 @@ from otel_tts import variables as _variables  # pyright: ignore[reportUnusedImpo
 
 if TYPE_CHECKING:
     from otel_tts.api import stage, synthesis
-    from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Load, Mark, Seam
+    from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry, Finish, Graph, Keep, Load, Mark, Seam
     from otel_tts.names import Stage
     from otel_tts.recording.batch import batch
     from otel_tts.recording.carried import carried
@@ -48,7 +48,10 @@ def watch(engine: Engine) -> None:
 # Imported when somebody asks for them: a process under the launcher needs few of them before its own first line.
 _WHERE = {
     **dict.fromkeys(("stage", "synthesis"), "api"),
-    **dict.fromkeys(("Call", "Callback", "Chunk", "Engine", "Entry", "Load", "Mark", "Seam"), "engines.table"),
+    **dict.fromkeys(
+        ("Call", "Callback", "Chunk", "Engine", "Entry", "Finish", "Graph", "Keep", "Load", "Mark", "Seam"),
+        "engines.table",
+    ),
     "Stage": "names",
     "batch": "recording.batch",
     "carried": "recording.carried",
@@ -74,6 +77,9 @@ __all__ = [
     "Chunk",
     "Engine",
     "Entry",
+    "Finish",
+    "Graph",
+    "Keep",
     "Load",
     "Mark",
     "Seam",

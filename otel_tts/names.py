@@ -44,6 +44,7 @@ class Stage:
     VOCODER: Final = "vocoder"
     MODEL: Final = "model"
     POSTPROCESS: Final = "postprocess"
+    REMOTE: Final = "remote"
 
 
 STAGES: Final[dict[str, str]] = {
@@ -54,6 +55,7 @@ STAGES: Final[dict[str, str]] = {
     Stage.VOCODER: "mel spectrogram or codes to waveform",
     Stage.MODEL: "acoustic model and vocoder where one graph does both",
     Stage.POSTPROCESS: "trimming, resampling, encoding, writing",
+    Stage.REMOTE: "asking an engine in another process or machine, from the connection to its last word: a client span",
 }
 
 
@@ -107,6 +109,21 @@ WAIT_SOURCES: Final[dict[str, str]] = {
     WaitSource.LOOP: "nobody: the request begins in the event loop's hands; tts.wait.upper_bound says how late that is",
 }
 
+
+class FinishReason:
+    """Why a generation ended: values of ``tts.finish_reason``."""
+
+    STOP: Final = "stop"
+    LENGTH: Final = "length"
+    ABORTED: Final = "aborted"
+
+
+FINISH_REASONS: Final[dict[str, str]] = {
+    FinishReason.STOP: "the model ended it by itself",
+    FinishReason.LENGTH: "it was cut at its limit of steps: the end of the text is missing, or it went on without one",
+    FinishReason.ABORTED: "it was broken off: the caller left, an exception ended it, or whoever made it was gone",
+}
+
 # --- attributes ------------------------------------------------------------------------------------------------------
 
 REQUEST_ID: Final = "request_id"
@@ -136,6 +153,9 @@ REFERENCE_SAMPLE_RATE: Final = "tts.reference.sample_rate"
 REFERENCE_SIZE: Final = "tts.reference.size"
 REFERENCE_CACHE_HIT: Final = "tts.reference.cache_hit"
 RETRIES: Final = "tts.retries"
+FINISH_REASON: Final = "tts.finish_reason"
+GENERATION_STEPS: Final = "tts.generation.steps"
+GENERATION_LIMIT: Final = "tts.generation.limit"
 STREAM: Final = "tts.stream"
 COLD_START: Final = "tts.cold_start"
 COLD_START_KIND: Final = "tts.cold_start.kind"
@@ -286,6 +306,19 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(REFERENCE_SIZE, "int", "By", "bytes of the reference file"),
     Attribute(REFERENCE_CACHE_HIT, "boolean", "", "the reference's encoding was reused"),
     Attribute(RETRIES, "int", "{retry}", "attempts that the engine threw away and made again; absent for 0"),
+    Attribute(
+        FINISH_REASON,
+        "string",
+        "",
+        "why the generation ended, of several the worst: stop, aborted or length; also on its stage",
+    ),
+    Attribute(
+        GENERATION_STEPS,
+        "int",
+        "{step}",
+        "tokens, frames or patches that were made; of several generations those of the one nearest to its limit",
+    ),
+    Attribute(GENERATION_LIMIT, "int", "{step}", "steps at which that generation is cut"),
     Attribute(STREAM, "boolean", "", "the audio was delivered in chunks"),
     Attribute(COLD_START, "boolean", "", "something was done here that the next request will find done; see the kind"),
     Attribute(COLD_START_KIND, "string[]", "", "what was done for the first time; see the list of cold starts"),
@@ -447,19 +480,28 @@ ATTRIBUTES: Final = (
     + LABEL_ATTRIBUTES
 )
 
+
+class Anomaly:
+    """What looks wrong with audio, where other code than its judge asks for it: values of ``tts.audio.anomaly``."""
+
+    TRUNCATED: Final = "truncated"
+    LIMIT_REACHED: Final = "limit_reached"
+
+
 ANOMALIES: Final[dict[str, str]] = {
     "empty": "no samples",
     "silent": "no 50 ms above -40 dBFS",
     "clipped": "over 0.1 % of samples at or above 0.999 of full scale",
     "clicks": "more than three clicks a second",
     "nan": "samples that are not numbers",
-    "truncated": "fewer seconds a character than the engine's stated range",
+    Anomaly.TRUNCATED: "fewer seconds a character than the engine's stated range, or it broke off without an error",
     "too_long": "more seconds a character than the engine's stated range",
     "dc_offset": "mean of the samples over 0.01 of full scale",
     "wrong_sample_rate": "not the rate that the engine states, or a rate that changed on the way",
     "wrong_channels": "not the number of channels that the engine states",
     "wrong_format": "the delivered file is not in the format that it claims",
     "codec_error": "a part of the delivered file cannot be decoded",
+    Anomaly.LIMIT_REACHED: "a generation was cut at its limit of steps, before the model had ended it",
 }
 
 
@@ -479,7 +521,7 @@ COLD_STARTS: Final[dict[str, str]] = {
     ColdStart.COMPILE: "torch compiled code inside the request",
 }
 
-SILENT_FAILURES: Final = frozenset({"empty", "silent", "nan", "truncated"})
+SILENT_FAILURES: Final = frozenset({"empty", "silent", "nan", Anomaly.TRUNCATED})
 """Anomalies that turn an ``ok`` outcome into ``anomalous``; the others are noted on a request that stays ok."""
 
 # --- metrics ---------------------------------------------------------------------------------------------------------
@@ -534,6 +576,13 @@ AUDIO_SECONDS: Final = Metric(
 )
 TEXT_CHARACTERS: Final = Metric(
     TEXT_LENGTH, "histogram", "{character}", (ENGINE, MODEL), "length of the text", LENGTH_EDGES
+)
+GENERATIONS: Final = Metric(
+    "tts.generations",
+    "counter",
+    "{synthesis}",
+    (ENGINE, MODEL, FINISH_REASON),
+    "syntheses by why their generation ended",
 )
 UNDERRUN: Final = Metric(
     STREAM_UNDERRUN, "histogram", "s", (ENGINE,), "a stream's worst deficit", (0.0, *DURATION_EDGES)
@@ -675,8 +724,8 @@ ARCHIVE_SIZE: Final = Metric("tts.archive.size", "gauge", "By", (), "all log fil
 
 METRICS: Final = (
     REQUESTS, REQUEST_DURATION, STAGE_DURATION, QUEUE_DURATION, REQUESTS_ACTIVE, FIRST_AUDIO, FIRST_BYTE, RTF,
-    AUDIO_SECONDS, TEXT_CHARACTERS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS, MEMORY_LEAK,
-    STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
+    AUDIO_SECONDS, TEXT_CHARACTERS, GENERATIONS, UNDERRUN, AUDIO_ANOMALIES, OPEN_AGE, MODEL_LOAD, DEVICE_FALLBACKS,
+    MEMORY_LEAK, STAGE_MEMORY_PEAK, GPU_TIME, GPU_ENERGY, GPU_ENERGY_IDLE, GPU_COST, GPU_PROCESS_MEMORY, GPU_THROTTLED,
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
     HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, LAST_QUARTER,
     SEGMENTS, LOUDNESS_APART, PACE_APART, OTHERS_AT_START, WAIT_TIME, LOOP_BLOCKED_TIME, LOOP_LAG, ABANDONED_TIME,
@@ -727,6 +776,9 @@ LOG_FIELDS: Final[dict[str, str]] = {
     "channels": "channels",
     "format": "the delivered file's format",
     "rtf": "real-time factor",
+    "finish_reason": "why the generation ended",
+    "steps": "tts.generation.steps",
+    "limit": "tts.generation.limit",
     "gpu_memory_peak": "highest allocation of device memory in bytes",
     "status": "the outcome",
     "error_type": "what decided the outcome: the exception's class, or anomalies",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -70,7 +70,7 @@ class LateSpan(trace.Span):
         "attrs", "events", "identity", "inside", "links", "name", "outside", "sampling", "status", "t0", "t1",
     )  # fmt: skip
 
-    kind: ClassVar[SpanKind] = SpanKind.INTERNAL
+    kind: SpanKind = SpanKind.INTERNAL
 
     name: str
     identity: SpanContext
@@ -185,6 +185,11 @@ Where = str | Sequence[Any] | None
 
 class StageRecord(LateSpan):
     """What a stage notes of itself, as the clocks and the device's books know it."""
+
+    @property
+    def kind(self) -> SpanKind:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """A client's where the work is somebody else's."""
+        return SpanKind.CLIENT if self.stage == names.Stage.REMOTE else SpanKind.INTERNAL
 
     __slots__ = ("count", "counted", "fold", "memory", "nested", "root", "since", "stage", "thread", "timing", "where")
 

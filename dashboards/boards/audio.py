@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from dashboards import foreign, thresholds
 from dashboards import queries as q
+from dashboards import thresholds
 from dashboards.boards import common
 from dashboards.boards.common import MEAN, NO_AUDIO, legend, quantiles
 from dashboards.boards.service import SHARES, SHOWN
@@ -55,7 +55,7 @@ NOW = Row(
                 "在上限处被截断的生成占比：状态码 200，却是几分钟的静音或胡言。",
             ),
             unit="percentunit",
-            promql=q.anomalous_share(q.NOW, foreign.LIMIT_REACHED),
+            promql=q.anomalous_share(q.NOW, names.Anomaly.LIMIT_REACHED),
             steps=((thresholds.LIMITED, "red"),),
             absent=NO_AUDIO,
         ),

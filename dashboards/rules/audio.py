@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dashboards import foreign, queries, thresholds
+from dashboards import queries, thresholds
 from dashboards.boards import common
 from dashboards.questions import Records
 from dashboards.rules.alert import Alert, Group, grown
@@ -20,7 +20,7 @@ def _share(*anomalies: str) -> tuple[str, str]:
 
 
 _inaudible, _inaudible_share = _share("silent", "empty")
-_limited, _limited_share = _share(foreign.LIMIT_REACHED)
+_limited, _limited_share = _share(names.Anomaly.LIMIT_REACHED)
 _fewest = thresholds.FEWEST_FAILURES
 
 GROUP = Group(

@@ -70,6 +70,12 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "or a repetition penalty",
         "tts.audio.anomalies with too_long falls",
     ),
+    "limit": (
+        "the generation was cut at its limit of steps",
+        "listen to its end: where words are missing, cut the text into shorter segments or raise the limit; if there "
+        "is babble or silence the model did not stop: another seed, a repetition penalty, a cleaner reference",
+        'tts.generations{tts.finish_reason="length"} falls',
+    ),
     "fallback": (
         "it ran on the CPU instead of the device",
         "find what took the device memory (gpu.memory.reserved, other processes), restart the service, and keep a "

@@ -20,7 +20,8 @@ _SHARE: Final = 0.1
 
 _LEAST_S: Final = 0.05
 
-_FINISHED_AT_LIMIT: Final = frozenset({"too_long"})
+_DID_NOT_STOP: Final = {"too_long": "too_long", names.Anomaly.LIMIT_REACHED: "limit"}
+"""Anomalies with advice of their own, whether or not the request failed by them."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,10 @@ def _how_it_ended(request: Request) -> Iterator[Cause]:
         case _:
             pass
     for anomaly in request.synthesis.anomalies:
-        key = "too_long" if anomaly in _FINISHED_AT_LIMIT else "bad_audio"
-        if key == "too_long" or anomaly in names.SILENT_FAILURES:
+        key = _DID_NOT_STOP.get(anomaly, "bad_audio")
+        if key != "bad_audio" or anomaly in names.SILENT_FAILURES:
             meaning = names.ANOMALIES.get(anomaly, "")
-            yield cause(key, f"{anomaly}: {meaning}{_audio(request)}")
+            yield cause(key, f"{anomaly}: {meaning}{_steps(request) if key == 'limit' else _audio(request)}")
 
 
 def _what_made_it_slow(request: Request) -> Iterator[Cause]:
@@ -196,6 +197,11 @@ def _audio(request: Request) -> str:
     seconds, size = request.said(names.AUDIO_DURATION), request.said(names.AUDIO_SIZE)
     told = f", {_number(seconds):.3g} s of audio" if seconds is not None else ""
     return told + (f" in {_number(size):,.0f} bytes" if size is not None else "")
+
+
+def _steps(request: Request) -> str:
+    steps, limit = request.said(names.GENERATION_STEPS), request.said(names.GENERATION_LIMIT)
+    return f", {_number(steps):.0f} steps of {_number(limit):.0f}" if steps is not None and limit is not None else ""
 
 
 def _stage(span: Span) -> str:

@@ -15,6 +15,7 @@ from otel_tts.audio.samples.meter import AudioFacts, judge
 from otel_tts.emit.later.files import Delivered, FileReader
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.recording.abandoned import seconds_of
+from otel_tts.recording.generation import describe
 from otel_tts.recording.synthesis import Synthesis
 
 _FACTS: Final = (
@@ -43,6 +44,7 @@ def settle(synthesis: Synthesis, files: FileReader) -> None:
         _note_audio(synthesis, facts)
     if file is not None:
         _note_file(synthesis, file, judge_file(file.facts, heard, parts))
+    _note_generation(synthesis)
     _note_stream(synthesis)
     _note_times(synthesis, facts)
     _note_segments(synthesis)
@@ -121,9 +123,26 @@ def _note_file(synthesis: Synthesis, delivered: Delivered, anomalies: tuple[str,
     if not delivered.shared:
         attrs[names.AUDIO_SIZE] = file.size
     synthesis.note(names.FILE_EVENT, _described(file, anomalies))
+    _add_anomalies(attrs, anomalies)
+
+
+def _add_anomalies(attrs: dict[str, Any], anomalies: tuple[str, ...]) -> None:
     before: tuple[str, ...] = attrs.get(names.AUDIO_ANOMALY, ())
     if added := tuple(name for name in anomalies if name not in before):
         attrs[names.AUDIO_ANOMALY] = (*before, *added)
+
+
+def _note_generation(synthesis: Synthesis) -> None:
+    """Put on the span why the generation ended. What an exception left in a call that went well was made good for."""
+    attrs, went_well = synthesis.attrs, synthesis.attrs.get(names.OUTCOME) is None
+    told = [one for one in (synthesis.generations or {}).values() if not (went_well and one.left)]
+    if told and names.FINISH_REASON not in attrs:
+        attrs |= describe(told)
+    reason = attrs.get(names.FINISH_REASON)
+    if reason == names.FinishReason.LENGTH:
+        _add_anomalies(attrs, (names.Anomaly.LIMIT_REACHED,))
+    elif reason == names.FinishReason.ABORTED and went_well:
+        _add_anomalies(attrs, (names.Anomaly.TRUNCATED,))
 
 
 def _described(file: FileFacts, anomalies: tuple[str, ...]) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Instruments:
         self._stage_duration = self.histogram(names.STAGE_DURATION)
         self._queue_duration = self.histogram(names.QUEUE_DURATION)
         self._text = self.histogram(names.TEXT_CHARACTERS)
+        self._generations = self.counter(names.GENERATIONS)
         self._segments = self.counter(names.SEGMENTS)
         self._others = self.histogram(names.OTHERS_AT_START)
         self._wait = self.histogram(names.WAIT_TIME)
@@ -102,6 +103,8 @@ class Instruments:
             for histogram, name in self._delivered:
                 if (value := attrs.get(name)) is not None:
                     histogram.record(value, both, context)
+        if (reason := attrs.get(names.FINISH_REASON)) is not None:
+            self._generations.record(1, {**both, names.FINISH_REASON: reason}, context)
         self._others.record(attrs.get(names.OTHERS, 0), engine, context)
         for histogram, name in self._by_engine:
             if (value := attrs.get(name)) is not None:

@@ -11,16 +11,25 @@ from typing import Any
 
 from otel_tts.commands import suggest
 from otel_tts.engines import (
+    chatterbox,
+    coqui,
     cosyvoice,
+    edge_tts,
+    f5_tts,
+    faster_qwen3_tts,
     gpt_sovits,
     hibari,
     indextts,
     kokoro,
     kokoro_onnx,
+    omnivoice,
     piper,
     pocket_tts,
+    qwen_tts,
     sherpa_onnx,
+    supertonic,
     transformers,
+    voxcpm,
 )
 from otel_tts.engines.form import GROUP, Wrong, load
 from otel_tts.engines.table import Engine
@@ -29,16 +38,25 @@ from otel_tts.guard import contain
 _logger = logging.getLogger("otel_tts")
 
 ENGINES: tuple[Engine, ...] = (
+    chatterbox.ENGINE,
+    coqui.ENGINE,
     cosyvoice.ENGINE,
+    edge_tts.ENGINE,
+    f5_tts.ENGINE,
+    faster_qwen3_tts.ENGINE,
     gpt_sovits.ENGINE,
     hibari.ENGINE,
     *indextts.ENGINES,
     kokoro.ENGINE,
     *kokoro_onnx.ENGINES,
+    omnivoice.ENGINE,
     piper.ENGINE,
     pocket_tts.ENGINE,
+    qwen_tts.ENGINE,
     sherpa_onnx.ENGINE,
+    supertonic.ENGINE,
     transformers.ENGINE,
+    voxcpm.ENGINE,
 )
 """The tables that come with otel-tts."""
 

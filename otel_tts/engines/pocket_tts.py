@@ -6,12 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from otel_tts.engines.languages import tag
 from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
-
-_LANGUAGES = {
-    "dutch": "nl", "english": "en", "french": "fr", "german": "de", "italian": "it", "portuguese": "pt",
-    "spanish": "es",
-}  # fmt: skip
 
 
 def _model(call: Call) -> str | None:
@@ -22,7 +18,7 @@ def _model(call: Call) -> str | None:
 
 
 def _language(call: Call) -> str | None:
-    return _LANGUAGES.get((_model(call) or "").partition("_")[0])
+    return tag((_model(call) or "").partition("_")[0])
 
 
 def _entry(target: str, kind: str) -> Entry:

@@ -15,7 +15,10 @@ from typing import Any
 
 from otel_tts.names import Stage
 
-__all__ = ["Call", "Callback", "Chunk", "Engine", "Entry", "Load", "Mark", "Reader", "Seam", "Stage"]
+__all__ = [
+    "Call", "Callback", "Chunk", "Engine", "Entry", "Finish", "Finisher", "Graph", "Keep", "Load", "Mark", "Reader",
+    "Seam", "Stage",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,24 @@ class Call:
 
 Last = Callable[[Call, Any], bool]
 """Says of an item that a generator yielded whether nothing that counts comes after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How one generation ended, as far as the engine knows: its steps and their limit, or the reason itself."""
+
+    steps: int | None = None
+    """Tokens, frames or patches that were made."""
+    limit: int | None = None
+    """As many at the most: a generation that has made them was cut."""
+    reason: str | None = None
+    """``"stop"``, ``"length"`` or ``"aborted"`` where the engine says it; None: ``"length"`` where `steps` are at
+    `limit`, else ``"stop"``."""
+
+
+Finisher = Callable[[Call, Any, int], Finish | None]
+"""Says how a generation ended: from its call, from what that returned (of a generator the last item), and from how many
+items it has yielded. It reads shapes and plain values, never a tensor; None: this call was no generation."""
 
 Reader = str | Callable[[Call], Any]
 """Where a fact stands: ``"text"`` is the argument of that name, ``"inputs.text"`` a key or attribute of the argument,
@@ -54,7 +75,8 @@ class Chunk:
     `samples` where it depends on the call what an item is."""
     encoding: str | None = None
     """What is in samples that are bytes: ``"pcm16"`` or ``"float32"``, little-endian, of as many channels as the engine
-    has (default: one). They may be cut anywhere."""
+    has (default: one); or the format of a file that comes in pieces (``"mp3"``, ``"ogg"``, ``"wav"``, ``"flac"``). They
+    may be cut anywhere."""
     segment: bool = False
     """Each item that the entry yields is one segment of the text: their loudness is compared."""
     text: str | None = None
@@ -129,6 +151,8 @@ class Entry:
     """Whether a call is a synthesis at all; one that is none is left alone."""
     outermost: bool = False
     """A call inside another entry is left alone: it is a part of that one, as its seams say."""
+    finish: Finisher | None = None
+    """How the generation ended, where only the whole call knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +190,9 @@ class Seam:
     """The stage that goes on after the call."""
     unless: Callable[[Call], Any] | None = None
     """No stage where this is true: what was to be done is there already."""
+    finish: Finisher | None = None
+    """The call is a generation of steps, one after the other: how that ended. One that an exception leaves is
+    ``"aborted"``; of `attempts` the last one counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +229,34 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """A callable that is told before a request what the request's own call does not say any more: a voice's name, of
+    which the call is given the embedding. A reader asks for it by `otel_tts.engines.kept.kept`."""
+
+    target: str
+    """The dotted name inside the module."""
+    value: Reader
+    """What is kept, for as long as what the callable returns (of ``__init__`` the instance; each item of a list) lives:
+    a plain value. Of a text keep its length."""
+    module: str | None = None
+    """The module of `target`, where it is not the engine's."""
+    optional: bool = False
+    """Not in every version, or of a module that need not be installed: it is not missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One of several graphs that an engine runs by onnxruntime: what a run of it is."""
+
+    name: str
+    """The model's file, without folder and ending: ``"vocoder"`` for ``…/vocoder.onnx``."""
+    stage: str
+    """The stage's name, one of `Stage` where one fits."""
+    fold: bool = False
+    """All its runs in a request become one span, with their number and their time: steps of a diffusion."""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The table of one engine."""
 
@@ -229,6 +284,10 @@ class Engine:
     """Voices that may be exported by name; others are hashed."""
     onnx: str = Stage.MODEL
     """The stage that a run of onnxruntime inside this engine is."""
+    graphs: tuple[Graph, ...] = ()
+    """What runs of onnxruntime are where the engine has several models; of any other it is `onnx`."""
+    keeps: tuple[Keep, ...] = ()
+    """The callables that are told before a request what its own call does not say."""
     scale: float | None = None
     """The full scale of float samples, where it is not 1.0: 32767 for PCM as floats."""
     sample_rate: int | None = None
@@ -249,7 +308,7 @@ class Engine:
     @property
     def has_stages(self) -> bool:
         """Whether its table names stages."""
-        return bool(self.seams or self.marks)
+        return bool(self.seams or self.marks or self.graphs)
 
 
 def installed_version(distribution: str) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from otel_tts import names
-from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Finish, Seam, Stage
 
 _MODELS = "transformers.models."
 _VITS = _MODELS + "vits.modeling_vits"
@@ -76,6 +76,13 @@ def _utterances(call: Call) -> int | None:
     return None if ids is None else int(ids.shape[0])
 
 
+def _semantic(call: Call, tokens: Any, items: int) -> Finish:
+    """Bark's words to tokens: those that ended early are filled up to the longest of the batch."""
+    asked = call.arguments.get("max_new_tokens")
+    limit = call.arguments["semantic_generation_config"].max_new_tokens if asked is None else asked
+    return Finish(steps=tokens.shape[1], limit=limit)
+
+
 def _entry(module: str, target: str, rate: str, when: Callable[[Call], bool] | None = None) -> Entry:
     return Entry(
         target, module=module, text=None, chunk=Chunk(_waveforms, inner_on_device=False),
@@ -114,7 +121,7 @@ ENGINE = Engine(
         Seam("VitsHifiGan.forward", Stage.VOCODER, module=_VITS),
         Seam("_generate_speech", Stage.ACOUSTIC_MODEL, module=_SPEECHT5),  # runs a vocoder that it was given inside
         Seam("SpeechT5HifiGan.forward", Stage.VOCODER, module=_SPEECHT5),
-        Seam("BarkSemanticModel.generate", Stage.ACOUSTIC_MODEL, module=_BARK),
+        Seam("BarkSemanticModel.generate", Stage.ACOUSTIC_MODEL, module=_BARK, finish=_semantic),
         Seam("BarkCoarseModel.generate", "coarse", module=_BARK),
         Seam("BarkFineModel.generate", "fine", module=_BARK),
         Seam("BarkModel.codec_decode", Stage.VOCODER, module=_BARK),

@@ -22,6 +22,7 @@ from otel_tts.instrumentation.calls import lock as locks
 from otel_tts.instrumentation.calls import mark as progress
 from otel_tts.instrumentation.calls.arguments import bind, positional
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.keep import keeping
 from otel_tts.instrumentation.calls.load import call_load
 from otel_tts.instrumentation.calls.seam import run_seam, run_stage, says_more
 from otel_tts.instrumentation.wrapping import HOOKS, say_missing, wrap_after_import
@@ -57,18 +58,23 @@ def _watch(engine: Engine) -> None:
     version = installed_version(engine.distribution)
     for entry in engine.entries:
         _place(engine, entry.module, entry.target, _entry_wrapper(engine, entry, version), entry.optional)
+    keeps = {(keep.module, keep.target): keep for keep in engine.keeps}
     for seam in engine.seams:
         wrapper = _seam_wrapper(seam)
         if progress.has_clock(engine):
             wrapper = progress.around(seam, wrapper)
         if seam.job is not None:
             wrapper = job.in_context(seam.job, wrapper)
+        if (keep := keeps.pop((seam.module, seam.target), None)) is not None:
+            wrapper = keeping(keep, wrapper)
         _place(engine, seam.module, seam.target, wrapper, seam.optional)
         if seam.job is not None:
             for name in spellings(engine, seam.module):
                 after_import(name, partial(_watch_job, seam.job), HOOKS)
     for mark in engine.marks:
         _place(engine, mark.module, mark.target, progress.mark(mark))
+    for keep in keeps.values():
+        _place(engine, keep.module, keep.target, keeping(keep), keep.optional)
     for lock in engine.locks:
         module, name = split_target(lock)
         for spelling in spellings(engine, module):

@@ -136,6 +136,7 @@ def _own_rules() -> dict[str, Rule]:
         names.TEXT_LANGUAGE: Rule(r"[A-Za-z]{1,8}([_-][A-Za-z0-9]{1,8}){0,8}"),
         names.VOICE_SOURCE: one_of("default", "preset", "reference", "description"),
         names.OUTCOME: one_of(*names.OUTCOMES),
+        names.FINISH_REASON: one_of(*names.FINISH_REASONS),
         # A class, an HTTP status, or in REQ_FAIL the anomalies that made it fail.
         names.ERROR_TYPE: Rule(rf"(?a:{CLASS_FORM})|[1-5][0-9][0-9]|(?:{_ANOMALY})(?:,(?:{_ANOMALY}))*"),
         names.COST_CURRENCY: Rule(r"[A-Z]{3}"),

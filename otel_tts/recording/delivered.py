@@ -8,7 +8,7 @@ import io
 import os
 from typing import Any
 
-from otel_tts.audio.files.excerpt import Excerpt
+from otel_tts.audio.files.excerpt import Excerpt, Passing
 from otel_tts.audio.files.header import sniff
 from otel_tts.guard import contain
 from otel_tts.recording import request
@@ -38,6 +38,11 @@ def _note_encoded(synthesis: Synthesis, data: bytes | bytearray | memoryview, re
     if sniff(bytes(data[:_HEADER]), complete=False) is None:
         return False
     return _take_excerpt(synthesis, Excerpt.of(memoryview(data)), returned)
+
+
+def note_passed(synthesis: Synthesis, passing: Passing) -> bool:
+    """Note a file that was handed over in pieces, now that the last one has passed."""
+    return contain("files", _take_excerpt, synthesis, passing.excerpt(), True) or False
 
 
 def current_synthesis() -> Synthesis | None:

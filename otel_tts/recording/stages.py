@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.record import StageRecord
+from otel_tts.recording import generation
 
 _MAKERS: Final = (names.Stage.ACOUSTIC_MODEL, names.Stage.MODEL)
 
@@ -90,6 +91,9 @@ class Stages:
         first.count += stage.count
         first.attrs[names.STAGE_SEGMENTS] = first.count
         first.attrs[names.STAGE_HOST_DURATION] += took / 1e9
+        if (ended := generation.of_stage(stage.attrs)) is not None:
+            before = generation.of_stage(first.attrs)
+            first.attrs |= generation.describe((ended,) if before is None else (before, ended))
         recorder = stage.root.recorder
         if recorder.clock is not None and (first.timing is not None or stage.timing is not None):
             recorder.clock.fold(first, stage, stage.fold)

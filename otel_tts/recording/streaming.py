@@ -101,6 +101,20 @@ class _Fixed:
         self.t1 = t1
 
 
+class Everything:
+    """A listener that hears each item until its `owner` has ended."""
+
+    recording: None = None
+    first_byte: None = None
+
+    def __init__(self, owner: Listener) -> None:
+        self._owner = owner
+
+    @property
+    def t1(self) -> int | None:
+        return self._owner.t1
+
+
 EACH: Final = _Fixed(None)
 """A listener that hears each item."""
 NOBODY: Final = _Fixed(0)

@@ -25,6 +25,7 @@ from otel_tts.otel_private.context import current_context, enter_context, leave_
 from otel_tts.record import Event, StageRecord, describe, now, set_item, type_name
 from otel_tts.recording import request
 from otel_tts.recording.block import Block
+from otel_tts.recording.generation import Generation
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import StageOwner, StageSpan
 from otel_tts.recording.stages import Stages
@@ -43,7 +44,8 @@ class Synthesis(StageOwner, Block):
     """The request's record. Use ``otel_tts.synthesis(...)`` to make one; engines' tables make theirs themselves."""
 
     __slots__ = (
-        "announced", "busy", "engine", "epoch_offset_ns", "failed_stage", "files", "first_byte", "marked", "prev",
+        "announced", "busy", "engine", "epoch_offset_ns", "failed_stage", "files", "first_byte", "generations",
+        "marked", "prev",
         "recorder", "recording", "rejected", "request", "silent", "source", "stages", "stuck", "swallowed", "text_seen",
         "tried",
     )  # fmt: skip
@@ -62,6 +64,8 @@ class Synthesis(StageOwner, Block):
     recording: Sound | None
     files: Any
     """Files that were delivered (`otel_tts.emit.later.files.Files`), or None."""
+    generations: dict[Any, Generation] | None
+    """How each ended that the engine told of, by the call that made it (see `otel_tts.recording.generation`)."""
     source: object | None
     """Who feeds the samples: the first entry that has some, so that nested entries do not count twice."""
     text_seen: int
@@ -80,6 +84,7 @@ class Synthesis(StageOwner, Block):
         self.stages = Stages()
         self.busy = self.text_seen = self.epoch_offset_ns = 0
         self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
+        self.generations = None
         self.failed_stage: str | None = None
         self.announced = self.rejected = self.silent = self.stuck = False
 
@@ -324,6 +329,9 @@ _SHORT: Final = {
     "reference_duration": names.REFERENCE_DURATION,
     "reference_cache_hit": names.REFERENCE_CACHE_HIT,
     "stream": names.STREAM,
+    "finish_reason": names.FINISH_REASON,
+    "steps": names.GENERATION_STEPS,
+    "limit": names.GENERATION_LIMIT,
 }
 
 

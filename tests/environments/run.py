@@ -34,10 +34,17 @@ class Environment:
     gigabytes: int
     below: tuple[int, int] = (4, 0)
     """The first Python that its packages have no wheels for."""
+    on_request: bool = False
+    """Too much for each `make test`: another torch than the others'. `make test-engines` runs it."""
 
 
 ENVIRONMENTS = {
     "torch": Environment(("tests/torch_cpu", "tests/unit/device/test_real_torch.py"), 10),
+    "qwen": Environment(("tests/torch_cpu/test_qwen_tts.py",), 10),
+    "speech": Environment(
+        tuple(f"tests/torch_cpu/test_{name}.py" for name in ("coqui", "f5_tts", "omnivoice", "voxcpm")), 12
+    ),
+    "chatterbox": Environment(("tests/torch_cpu/test_chatterbox.py",), 10, below=(3, 13), on_request=True),
     "protobuf3": Environment(("tests/protobuf3",), 10),
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
     "services": Environment(("tests/services",), 2),
@@ -51,10 +58,11 @@ ENVIRONMENTS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=[*ENVIRONMENTS, "all"], help="the environment, or all one after the other")
+    parser.add_argument("name", choices=[*ENVIRONMENTS, "usual", "all"], help="one, those of `make test`, or all")
     parser.add_argument("pytest", nargs=argparse.REMAINDER, help="pytest's options; files of tests in place of all")
     asked = parser.parse_args()
-    names = ENVIRONMENTS if asked.name == "all" else (asked.name,)
+    groups = {"all": list(ENVIRONMENTS), "usual": [name for name, one in ENVIRONMENTS.items() if not one.on_request]}
+    names = groups.get(asked.name, [asked.name])
     failed = [name for name in names if run(name, asked.pytest)]
     if failed:
         print(f"failed in: {', '.join(failed)}")

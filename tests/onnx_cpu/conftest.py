@@ -54,6 +54,14 @@ def kokoro_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def supertonic_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Graphs, a preset of the package's, and a voice in a file that nobody else would have."""
+    from small_supertonic import make
+
+    return make(tmp_path_factory.mktemp("supertonic"), ("M1", SECRET))
+
+
+@pytest.fixture(scope="session")
 def sherpa_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Piper's voice with what sherpa-onnx wants to find in it, in a file that nobody else would have."""
     import json

@@ -69,6 +69,13 @@ def test_gpt_and_flow_are_parts_of_the_acoustic_model(traced: Run) -> None:
     assert inside(traced, "acoustic_model") == [["gpt", "s2mel", "s2mel"]] * sum(SEGMENTS)
 
 
+def test_codes_at_their_limit_were_cut(traced: Run) -> None:
+    for request in traced.requests():
+        facts = request.attributes
+        assert facts[names.FINISH_REASON] == "length" and names.Anomaly.LIMIT_REACHED in facts[names.AUDIO_ANOMALY]
+        assert facts[names.GENERATION_STEPS] == facts[names.GENERATION_LIMIT] == 8
+
+
 def test_a_cpu_has_no_device_times_and_no_memory_events(traced: Run) -> None:
     for request in traced.requests():
         assert names.MEMORY_EVENT not in [event.name for event in request.events]

@@ -69,6 +69,12 @@ def test_every_network_is_a_stage(traced: Run) -> None:
     assert [found for found in inside(traced, "acoustic_model") if found] == [["vocoder"]]
 
 
+def test_barks_tokens_have_a_limit_that_the_caller_gives(traced: Run) -> None:
+    facts = traced.requests()[BARK].attributes
+    assert (facts[names.GENERATION_STEPS], facts[names.GENERATION_LIMIT]) == (20, 20)
+    assert facts[names.FINISH_REASON] == "length"
+
+
 def test_the_facts_are_those_of_the_samples(traced: Run) -> None:
     requests = traced.requests()
     rates = {"pipeline": 16000, "batch": 16000, "vits": 16000, "speecht5": 16000, "bark": 24000}

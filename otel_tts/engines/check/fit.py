@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from otel_tts.engines.check.names import FOUND, MISSING, UNREAD, Found, attribute, find, takes
 from otel_tts.engines.check.packages import Packages
-from otel_tts.engines.table import Engine, Entry, Mark, Seam
+from otel_tts.engines.table import Engine, Entry, Keep, Mark, Seam
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,9 @@ def _rows(engine: Engine) -> Iterator[_Row]:
 
 
 _READERS: Final[dict[type, tuple[str, ...]]] = {
-    Entry: ("text", "voice", "model", "language", "device", "sample_rate", "file", "when", "last"),
-    Seam: ("segments", "streams", "unless", "last"),
+    Entry: ("text", "voice", "model", "language", "device", "sample_rate", "file", "when", "last", "finish"),
+    Keep: ("value",),
+    Seam: ("segments", "streams", "unless", "last", "finish"),
 }
 """Fields of a line that say where something of the call stands: an argument, a path from the instance, a function."""
 

@@ -87,6 +87,11 @@ def takes(packages: Packages, found: Found, parameter: str) -> bool | None:
     return parameter in known or taken.kwarg is not None
 
 
+def _unmangled(name: str, owner: str) -> str:
+    """Return how a class's body writes a name of its own: ``__stream`` for ``_Communicate__stream``."""
+    return name.removeprefix(f"_{owner.lstrip('_')}") if name.startswith(f"_{owner.lstrip('_')}__") else name
+
+
 class _Function(Protocol):
     body: list[ast.stmt]
 
@@ -174,7 +179,8 @@ class _Names:
         assert isinstance(owner.definition, ast.ClassDef) and owner.module is not None
         if depth > _DEPTH:
             return Found(UNREAD, f"the bases of {owner.definition.name} lead round in a circle")
-        nodes = Bindings.of(owner.definition.body).names.get(name)
+        written = Bindings.of(owner.definition.body).names
+        nodes = written.get(name) or written.get(_unmangled(name, owner.definition.name))
         if nodes:
             node = _said_most(nodes)
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None and (path := _path(node.value)):

@@ -4,6 +4,6 @@
 
 from __future__ import annotations
 
-from otel_tts.engines.indextts import pypi, v1, v2
+from otel_tts.engines.indextts import pypi, v1, v2, vllm
 
-ENGINES = (v1.ENGINE, v2.V2, v2.V2_5, pypi.V2, pypi.V2_5)
+ENGINES = (v1.ENGINE, v2.V2, v2.V2_5, pypi.V2, pypi.V2_5, vllm.ENGINE)

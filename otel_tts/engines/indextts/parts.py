@@ -8,7 +8,7 @@ import functools
 from typing import Any, Final, cast
 
 from otel_tts import names
-from otel_tts.engines.table import Call, Chunk, Entry, Mark, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Entry, Finish, Mark, Seam, Stage
 
 NAME: Final = "indextts"
 
@@ -101,13 +101,22 @@ WRITER: Final = Entry(
 """Takes the audio that goes to a file. Upstream has it since August 2026; before, only the file itself can be read."""
 
 
+def finish(call: Call, result: Any, items: int) -> Finish:
+    """Codes of a batch, or a pair that begins with them: their shape says how many steps were made. One more step with
+    the code for the end is among them, so that an end in the very last step counts as the limit."""
+    codes = cast("tuple[Any, ...]", result)[0] if isinstance(result, tuple) else result
+    limit = call.arguments.get("max_generate_length")
+    steps = getattr(codes, "sequences", codes).shape[-1]
+    return Finish(steps=steps, limit=call.instance.max_mel_tokens - 1 if limit is None else limit)
+
+
 def acoustic(gpt: str, flow: str) -> tuple[Seam, ...]:
     """Return the parts of the acoustic model whose modules have these names.
 
     The flow's estimator is what ``use_torch_compile`` compiles as one graph: no hook is inside it.
     """
     return (
-        Seam("UnifiedVoice.inference_speech", GPT, module=gpt, within=Stage.ACOUSTIC_MODEL),
+        Seam("UnifiedVoice.inference_speech", GPT, module=gpt, within=Stage.ACOUSTIC_MODEL, finish=finish),
         Seam("CFM.inference", S2MEL, module=flow, within=Stage.ACOUSTIC_MODEL),
     )
 

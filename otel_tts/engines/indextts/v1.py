@@ -63,7 +63,8 @@ ENGINE = Engine(
         Mark("TextTokenizer.split_segments", Stage.TEXT_FRONTEND, module="indextts.utils.front", segments=True),
     ),
     seams=(
-        Seam("UnifiedVoice.inference_speech", parts.GPT, module="indextts.gpt.model", within=Stage.ACOUSTIC_MODEL),
+        Seam("UnifiedVoice.inference_speech", parts.GPT, module="indextts.gpt.model", within=Stage.ACOUSTIC_MODEL,
+             finish=parts.finish),
         Seam("UnifiedVoice.forward", parts.GPT_FORWARD, module="indextts.gpt.model", within=Stage.ACOUSTIC_MODEL),
         Seam("BigVGAN.forward", Stage.VOCODER, module="indextts.BigVGAN.models"),
     ),

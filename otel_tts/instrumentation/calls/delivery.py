@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from typing import Any, Final, cast
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.audio.samples.arrays import rate_of
+from otel_tts.audio.files.excerpt import Passing
+from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
 from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.device.fallback import kind_of_device
 from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry
@@ -20,9 +22,10 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, GENERATOR
 from otel_tts.instrumentation.calls import mark
 from otel_tts.instrumentation.calls.arguments import pick, pieces_of, read, self_described
+from otel_tts.instrumentation.calls.ending import Ending
 from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.record import now
-from otel_tts.recording.delivered import note_encoded, note_file
+from otel_tts.recording.delivered import note_encoded, note_file, note_passed
 from otel_tts.recording.streaming import LAST, Take
 from otel_tts.recording.synthesis import Synthesis, entries_around
 
@@ -46,12 +49,23 @@ class Delivery:
         given = read(rate, call) if isinstance(rate, str) or callable(rate) else rate
         self._rate = rate_of(given) or engine.sample_rate
         self._heard = False
+        self._ending = Ending(synthesis, entry.finish, call) if entry.finish is not None else None
+        self._items, self._newest = 0, None
+        claim = entry.chunk.encoding if entry.chunk is not None and self.delivers else None
+        self._passing = Passing(claim) if claim is not None and claim not in ENCODINGS else None
+        """A file that comes in pieces."""
+        self._pieces = 0
+        self.hears_each = self._passing is not None or self._ending is not None
+        """Each item of a stream is looked at, and not only those with samples."""
 
     def item(self, item: Any, at: int) -> Take | None:
         """A chunk of a stream: its samples, and its delivery where the caller gets it from this entry."""
         if item is None:
             return None
         entry, synthesis = self._entry, self._synthesis
+        if self._ending is not None:
+            self._items += 1
+            self._newest = item
         if entry.error is not None:
             self._look_for_error(item)
         frames = self._read_samples(item)
@@ -65,7 +79,13 @@ class Delivery:
         if not self.delivers or frames == _NO_AUDIO:
             return None
         recording, chunk = synthesis.recording, self._chunk
-        if recording is None or chunk is None or synthesis.source is not entry or synthesis.first_byte is None:
+        if (
+            self._ending is not None
+            or recording is None
+            or chunk is None
+            or synthesis.source is not entry
+            or synthesis.first_byte is None
+        ):
             return None
         return recording.taker(item) if chunk.samples is None and chunk.rate is None else None
 
@@ -134,6 +154,8 @@ class Delivery:
         """The result of a plain call. None where audio was to come counts as no audio."""
         if self.delivers:
             mark.stop(self._synthesis)
+        if self._ending is not None:
+            contain("reader", self._ending.note, None, result, 1)
         if self._heard or (self._entry.kinds and self._entry.kinds[0] in (GENERATOR, ASYNC_GENERATOR)):
             return  # piece by piece, or what was to give pieces is of another kind in this version
         if self._entry.required and result is None:
@@ -171,8 +193,25 @@ class Delivery:
 
     def ended(self) -> None:
         """A stream came to its end; one that never yielded made empty audio."""
-        if self._chunk is not None and not self._chunk.optional and self._synthesis.recording is None:
+        if self._passing is not None and self._passing.size:
+            pass
+        elif self._chunk is not None and not self._chunk.optional and self._synthesis.recording is None:
             self._synthesis.audio((), self._rate, source=self._entry)
+        if self._ending is not None:
+            newest, self._newest = self._newest, None
+            contain("reader", self._ending.note, None, newest, self._items)
+        if self._passing is not None and self._passing.size:
+            note_passed(self._synthesis, self._passing)
+            self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
+
+    def left(self, error: BaseException) -> None:
+        """The caller left a generation before its end; what else ends it says so as an error."""
+        newest, self._newest = self._newest, None
+        if self._ending is not None and isinstance(error, (GeneratorExit, asyncio.CancelledError)):
+            self._ending.broken(None, newest, self._items)
+        if self._passing is not None and self._passing.size:
+            self._synthesis.set_attribute(names.AUDIO_SIZE, self._passing.size)
+            self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
 
     def _read_samples(self, result: Any) -> int | None:
         chunk = self._chunk
@@ -192,6 +231,10 @@ class Delivery:
             samples = pick(result, chunk.samples)
         if samples is None and (chunk.select is not None or callable(chunk.samples)):
             return _NO_AUDIO
+        if self._passing is not None and is_bytes(samples):
+            self._passing.add(bytes(cast("bytes", samples)))
+            self._pieces += 1
+            return None
         pieces = pieces_of(samples)
         if not chunk.inner_on_device and entries_around() > 1 and _is_on_device(pieces[0] if pieces else samples):
             return _NO_AUDIO

@@ -25,7 +25,7 @@ from otel_tts.otel_private.context import current_context, enter_context, leave_
 from otel_tts.record import now
 from otel_tts.recording import abandoned
 from otel_tts.recording.recorder import current as current_recorder
-from otel_tts.recording.streaming import Take, iterate, iterate_async
+from otel_tts.recording.streaming import Everything, Listener, Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current, enter_entry, entries_around
 
 
@@ -188,8 +188,8 @@ class _EntryCall:
         outer = current()
         self.own = outer is None
         self.synthesis = Synthesis(recorder, self._facts(call), self.engine) if outer is None else outer
-        self.listener = self.synthesis
         self.delivery = Delivery(self.engine, self.entry, call, self.synthesis, self.own)
+        self.listener: Listener = Everything(self.synthesis) if self.delivery.hears_each else self.synthesis
         self.item, self.ended = self.delivery.item, self.delivery.ended
         self.blocks = not self._awaits and self.delivery.delivers and is_on_loop()
         if outer is None:
@@ -238,6 +238,8 @@ class _EntryCall:
     def end(self, error: BaseException | None, busy: int) -> None:
         """End what is the call's own. An exception that leaves it into another entry may be swallowed there."""
         self.add(busy)
+        if error is not None:
+            contain("entry", self.delivery.left, error)
         if self.own:
             self.own = False
             if self.synthesis.t1 is not None:
@@ -262,7 +264,7 @@ class _Continued:
     pause: None = None
 
     def __init__(self, call: _EntryCall) -> None:
-        self._call, self.listener = call, call.synthesis
+        self._call, self.listener = call, call.listener
         self.ended, self.end, self.late = call.ended, call.end, call.late
         self._begun = False
 
@@ -271,10 +273,10 @@ class _Continued:
         return self._call.enter()
 
     def item(self, item: Any, at: int) -> Take | None:
-        self.listener.set_attribute(names.STREAM, True)
+        self._call.synthesis.set_attribute(names.STREAM, True)
         return self._call.item(item, at)
 
     def dropped(self) -> None:
         """Nobody holds it any more; one that never ran could not end its synthesis."""
         if self._call.own and not self._begun:
-            contain("entry", self.listener.finish, GeneratorExit())
+            contain("entry", self._call.synthesis.finish, GeneratorExit())

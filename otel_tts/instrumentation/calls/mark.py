@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 from otel_tts import names
 from otel_tts.engines.table import Engine, Mark, Seam
 from otel_tts.guard import contain
+from otel_tts.instrumentation.callables import COROUTINE, kind_of
 from otel_tts.instrumentation.calls.arguments import call_of
 from otel_tts.names import Stage as Stages
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
@@ -42,6 +43,8 @@ def around(seam: Seam, stage_of: Wrapper) -> Wrapper:
         synthesis = contain("progress", current)
         if synthesis is None or contain("progress", _is_needless, seam, synthesis, wrapped, instance, args, kwargs):
             return wrapped(*args, **kwargs)
+        if kind_of(wrapped) == COROUTINE:
+            return _around_await(seam, stage_of, synthesis, wrapped, instance, args, kwargs)
         entered = contain("progress", _enter, synthesis, seam.within)
         try:
             return stage_of(wrapped, instance, args, kwargs)
@@ -49,6 +52,17 @@ def around(seam: Seam, stage_of: Wrapper) -> Wrapper:
             contain("progress", _leave, synthesis, entered, seam.then)
 
     return wrapper
+
+
+async def _around_await(
+    seam: Seam, stage_of: Wrapper, synthesis: Synthesis, wrapped: Any, instance: Any, args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:  # fmt: skip
+    entered = contain("progress", _enter, synthesis, seam.within)
+    try:
+        return await stage_of(wrapped, instance, args, kwargs)
+    finally:
+        contain("progress", _leave, synthesis, entered, seam.then)
 
 
 def mark(of: Mark) -> Wrapper:
@@ -101,7 +115,13 @@ _Entered = tuple[Context, Any]
 
 
 def _enter(synthesis: Synthesis, within: str | None) -> _Entered | None:
-    """Move the clock, and make its stage the parent of what follows unless somebody's own span is between."""
+    """Move the clock, and make its stage the parent of what follows unless somebody's own span is between.
+
+    What another seam calls inside is a part of that one: the clock stays where it is.
+    """
+    inner: Any = current_context().get(SPAN_KEY)
+    if within is None and inner.__class__ is StageSpan and inner is not synthesis.marked:
+        return None
     move(synthesis, within)
     running = synthesis.marked
     if running is None or current_context().get(SPAN_KEY) is not running.outside.get(SPAN_KEY):

@@ -15,6 +15,7 @@ from otel_tts.engines.table import Call, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.instrumentation.calls.arguments import call_of, fact, read
+from otel_tts.instrumentation.calls.ending import Ending
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.recording.stage import StageSpan, Where
 from otel_tts.recording.streaming import EACH, LAST, NOBODY, Listener, Take, iterate, iterate_async
@@ -34,12 +35,13 @@ def run_stage(
     segments: int = 1,
     last: Callable[[Any], Any] | None = None,
     context: Context | None = None,
+    ending: Ending | None = None,
 ) -> Any:
     """Call `call` as a stage of `synthesis` (default: the current one); outside of any, just call it.
 
     `device` ``"cpu"``: it does nothing on a device, or has waited for it when it returns; else the streams it runs on.
     `segments`: how many it makes at once. `last` says of a generator's item whether the stage ends with it, `context`
-    where a generator begins if that is not where its first step is taken.
+    where a generator begins if that is not where its first step is taken, `ending` why a generation ended.
     """
     if synthesis is None:
         synthesis = contain("stage", current)
@@ -51,33 +53,43 @@ def run_stage(
         return call(*args, **kwargs)
     stage.count = segments
     if kind in (GENERATOR, ASYNC_GENERATOR):
-        run, source = contain("stage", _StageRun, stage, last, context), call(*args, **kwargs)
+        run, source = contain("stage", _StageRun, stage, last, context, ending), call(*args, **kwargs)
         if run is None:
             return source
         return iterate(source, run) if kind == GENERATOR else iterate_async(source, run)
     if kind == COROUTINE:
-        return _await(stage, call(*args, **kwargs))
+        return _await(stage, call(*args, **kwargs), ending)
     if contain("stage", stage.__enter__) is None:
         return call(*args, **kwargs)
     try:
         result = call(*args, **kwargs)
     except BaseException as error:
-        contain("stage", stage.__exit__, type(error), error, None)
+        _leave(stage, ending, error)
         raise
+    if ending is not None:
+        contain("reader", ending.note, stage, result, 1)
     contain("stage", stage.__exit__, None, None, None)
     return result
 
 
-async def _await(stage: StageSpan, coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def _await(stage: StageSpan, coroutine: Coroutine[Any, Any, Any], ending: Ending | None) -> Any:
     if contain("stage", stage.__enter__) is None:
         return await coroutine
     try:
         result = await coroutine
     except BaseException as error:
-        contain("stage", stage.__exit__, type(error), error, None)
+        _leave(stage, ending, error)
         raise
+    if ending is not None:
+        contain("reader", ending.note, stage, result, 1)
     contain("stage", stage.__exit__, None, None, None)
     return result
+
+
+def _leave(stage: StageSpan, ending: Ending | None, error: BaseException) -> None:
+    if ending is not None:
+        contain("stage", ending.broken, stage, None, 0)
+    contain("stage", stage.__exit__, type(error), error, None)
 
 
 class _StageRun:
@@ -92,9 +104,12 @@ class _StageRun:
     pause: Callable[[], object] | None = None
     late: None = None
 
-    def __init__(self, stage: StageSpan, last: Callable[[Any], Any] | None, context: Context | None) -> None:
-        self._stage, self._last, self._context = stage, last, context
-        self.listener: Listener = NOBODY if last is None else EACH
+    def __init__(
+        self, stage: StageSpan, last: Callable[[Any], Any] | None, context: Context | None, ending: Ending | None
+    ) -> None:
+        self._stage, self._last, self._context, self._ending = stage, last, context, ending
+        self.listener: Listener = NOBODY if last is None and ending is None else EACH
+        self._items, self._newest = 0, None
 
     def begin(self) -> Context:
         stage = self._stage
@@ -111,6 +126,9 @@ class _StageRun:
         return stage.inside
 
     def item(self, item: Any, at: int) -> Take | None:
+        if self._ending is not None:
+            self._items += 1
+            self._newest = item
         return LAST if self._last is not None and contain("stage", self._last, item) else None
 
     def ended(self) -> None:
@@ -119,13 +137,17 @@ class _StageRun:
     def end(self, error: BaseException | None, busy: int) -> None:
         stage = self._stage
         if stage.t1 is None:
+            newest, self._newest = self._newest, None  # not kept for as long as the caller keeps the generator
+            if self._ending is not None:
+                told = self._ending.note if error is None else self._ending.broken
+                contain("reader", told, stage, newest, self._items)
             stage.attrs[names.STAGE_HOST_DURATION] = busy / 1e9
             stage.close(error)
 
 
 def says_more(seam: Seam) -> bool:
     """Whether the arguments of each call have to be looked at."""
-    return bool(seam.facts or seam.segments or seam.streams or seam.last or seam.attempts or seam.job)
+    return bool(seam.facts or seam.segments or seam.streams or seam.last or seam.attempts or seam.job or seam.finish)
 
 
 def run_seam(seam: Seam, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -144,8 +166,7 @@ def _plan(
     if synthesis is None:
         return None
     call = call_of(wrapped, instance, args, kwargs)
-    if seam.attempts:
-        _count_attempt(synthesis, seam.stage)
+    attempt = _count_attempt(synthesis, seam.stage) if seam.attempts else None
     segments = _segments(seam, call)
     return {
         "synthesis": synthesis,
@@ -154,6 +175,7 @@ def _plan(
         "segments": segments,
         "last": partial(seam.last, call) if seam.last is not None else None,
         "context": current_context() if seam.job is not None else None,
+        "ending": Ending(synthesis, seam.finish, call, attempt) if seam.finish is not None else None,
     }
 
 
@@ -176,8 +198,8 @@ def _where(seam: Seam, call: Call) -> Where:
     return tuple(cast("tuple[Any, ...]", streams)) if isinstance(streams, (list, tuple)) else (streams,)
 
 
-def _count_attempt(synthesis: Synthesis, stage: str) -> None:
-    """Of what is called again inside the same span, all but the first are retries."""
+def _count_attempt(synthesis: Synthesis, stage: str) -> object:
+    """Of what is called again inside the same span, all but the first are retries. Return what was tried."""
     parent: Any = current_context().get(SPAN_KEY)
     what = (parent.get_span_context().span_id if parent is not None else None, stage)
     if synthesis.tried is None:
@@ -185,3 +207,4 @@ def _count_attempt(synthesis: Synthesis, stage: str) -> None:
     if what in synthesis.tried:
         synthesis.attrs[names.RETRIES] = synthesis.attrs.get(names.RETRIES, 0) + 1
     synthesis.tried.add(what)
+    return what

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run of onnxruntime inside a synthesis is a stage, unless a table's seam around it already says so.
 
-This gives engines without a table of their own their model's time. The session's path is private and not read.
+This gives engines without a table of their own their model's time. Of an engine with several graphs the table names
+them: a session is known by the name of the file that it was made of, which is compared and never leaves.
 """
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, Final
 
 from otel_tts import names
 from otel_tts.device.fallback import sessions
+from otel_tts.engines.kept import keep, kept
 from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
 from otel_tts.instrumentation.wrapping import wrap_after_import
@@ -40,6 +43,9 @@ def _make(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, 
     result = wrapped(*args, **kwargs)
     wanted = kwargs.get("providers", args[2] if len(args) > 2 else None)
     contain("onnxruntime", sessions.ask, instance, wanted)
+    model = kwargs.get("path_or_bytes", args[0] if args else None)
+    if isinstance(model, (str, PurePath)):
+        contain("onnxruntime", keep, instance, PurePath(model).stem)
     return result
 
 
@@ -51,8 +57,8 @@ def _run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, A
     if contain("onnxruntime", _is_in_a_stage, synthesis, status):
         return wrapped(*args, **kwargs)
     said = {names.TIMING_STATUS: status} if status is not None else None
-    stage = contain("onnxruntime", _stage_of, synthesis) or names.Stage.MODEL
-    return run_stage(stage, wrapped, args, kwargs, synthesis=synthesis, attributes=said, device="cpu")
+    stage, fold = contain("onnxruntime", _stage_of, synthesis, instance) or (names.Stage.MODEL, False)
+    return run_stage(stage, wrapped, args, kwargs, synthesis=synthesis, fold=fold, attributes=said, device="cpu")
 
 
 def _look_at(session: Any, synthesis: Synthesis, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -88,5 +94,10 @@ def _is_in_a_stage(synthesis: Synthesis, status: str | None) -> bool:
     return True
 
 
-def _stage_of(synthesis: Synthesis) -> str:
-    return synthesis.engine.onnx if synthesis.engine is not None else names.Stage.MODEL
+def _stage_of(synthesis: Synthesis, session: Any) -> tuple[str, bool]:
+    """Return the stage that a run of `session` is, and whether it is folded."""
+    engine = synthesis.engine
+    if engine is None:
+        return names.Stage.MODEL, False
+    name = kept(session) if engine.graphs else None
+    return next(((graph.stage, graph.fold) for graph in engine.graphs if graph.name == name), (engine.onnx, False))

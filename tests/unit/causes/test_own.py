@@ -39,6 +39,7 @@ def keys(request: Request, slow: bool | None = True) -> list[str]:
         ({names.OUTCOME: "cancelled"}, ["client_left"]),
         ({names.OUTCOME: "anomalous", names.AUDIO_ANOMALY: ["silent"]}, ["bad_audio"]),
         ({names.AUDIO_ANOMALY: ["too_long", "clipped"]}, ["too_long"]),
+        ({names.AUDIO_ANOMALY: [names.Anomaly.LIMIT_REACHED]}, ["limit"]),
         ({names.DEVICE_FALLBACK: True}, ["fallback"]),
         ({names.COLD_START: True, names.COLD_START_KIND: ["model_load", "compile"]}, ["cold_start"]),
         ({names.COLD_START: True}, ["cold_start"]),

@@ -290,4 +290,3 @@ def test_awaited_names_are_not_there_yet() -> None:
     """When one is, it belongs into names.py only."""
     there = {metric.name for metric in names.METRICS}
     assert [metric.name for metric in foreign.AWAITED if metric.name in there] == []
-    assert foreign.LIMIT_REACHED not in names.ANOMALIES

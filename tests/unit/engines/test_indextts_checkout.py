@@ -483,3 +483,21 @@ def test_the_package_of_the_same_module_has_a_table_of_its_own(world, hook, voic
     assert ask(engine, first) is None
     assert requests(seen)[-1].attributes[names.ERROR_TYPE] == "IndexError"
     assert guard.faults == {}
+
+
+@pytest.mark.parametrize("version", ["1.5", "2", "2.5"])
+def test_codes_at_the_limit_were_cut(world, hook, voices, version) -> None:
+    hook()
+    engine, seen = make(version), world()
+    ask(engine, voices[0])
+    ask(engine, voices[0], max_mel_tokens=7)
+    if version == "1.5":
+        engine.infer_fast(voices[0], TEXT, None, max_mel_tokens=7)
+    whole, *cut = requests(seen)
+    assert whole.attributes[names.FINISH_REASON] == "stop"
+    assert 7 < whole.attributes[names.GENERATION_STEPS] < whole.attributes[names.GENERATION_LIMIT]
+    for request in cut:
+        assert request.attributes[names.FINISH_REASON] == "length"
+        assert request.attributes[names.GENERATION_STEPS] == request.attributes[names.GENERATION_LIMIT] == 7
+        assert names.Anomaly.LIMIT_REACHED in request.attributes[names.AUDIO_ANOMALY]
+        assert {span.attributes.get(names.FINISH_REASON) for span in spans_of(seen, request)} == {None, "length"}

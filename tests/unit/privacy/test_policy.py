@@ -373,6 +373,7 @@ def _example(key: str) -> str | int:
         names.OUTCOME: "ok",
         names.AUDIO_ANOMALY: "silent",
         names.COST_CURRENCY: "EUR",
+        names.FINISH_REASON: "stop",
         names.WAIT_SOURCE: "kernel",
     }
     return closed.get(key, "vocoder")

@@ -38,6 +38,7 @@ class IndexTTS:
     def infer_fast(self, audio_prompt, text, output_path, verbose=False, max_text_tokens_per_segment=100,
                    segments_bucket_max_size=4, **generation_kwargs):  # fmt: skip
         print(">> starting fast inference...")
+        max_mel_tokens = generation_kwargs.pop("max_mel_tokens", 600)
         self._set_gr_progress(0, "starting fast inference...")
         if verbose:
             print(f"origin text:{text}")
@@ -54,7 +55,8 @@ class IndexTTS:
             padded = np.array([row + [0] * (width - len(row)) for row in ids])
             done += len(batch)
             self._set_gr_progress(0.2 + 0.3 * done / len(segments), f"gpt speech inference {done}/{len(segments)}...")
-            all_codes.extend(zip(self.gpt.inference_speech(conditioning, padded), ids, strict=True))
+            made = self.gpt.inference_speech(conditioning, padded, max_generate_length=max_mel_tokens)
+            all_codes.extend(zip(made, ids, strict=True))
         self._set_gr_progress(0.5, "gpt latents inference...")
         latents = []
         for codes, row in all_codes:
@@ -70,6 +72,7 @@ class IndexTTS:
     def infer(self, audio_prompt, text, output_path, verbose=False, max_text_tokens_per_segment=120,
               **generation_kwargs):  # fmt: skip
         print(">> starting inference...")
+        max_mel_tokens = generation_kwargs.pop("max_mel_tokens", 600)
         self._set_gr_progress(0, "starting inference...")
         if verbose:
             print(f"origin text:{text}")
@@ -81,7 +84,7 @@ class IndexTTS:
             tokens = np.array([self.tokenizer.convert_tokens_to_ids(sentence)])
             self._set_gr_progress(0.2 + 0.4 * (progress - 1) / len(segments),
                                   f"gpt latents inference {progress}/{len(segments)}...")  # fmt: skip
-            codes = self.gpt.inference_speech(conditioning, tokens)
+            codes = self.gpt.inference_speech(conditioning, tokens, max_generate_length=max_mel_tokens)
             self._set_gr_progress(0.2 + 0.4 * progress / len(segments),
                                   f"gpt speech inference {progress}/{len(segments)}...")  # fmt: skip
             latent = self.gpt(conditioning, tokens, tokens.shape[1], codes, codes.shape[1])

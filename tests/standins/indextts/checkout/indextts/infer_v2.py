@@ -68,6 +68,7 @@ class IndexTTS2:
                         verbose=False, max_text_tokens_per_segment=120, stream_return=False,
                         quick_streaming_tokens=0, **generation_kwargs):  # fmt: skip
         print(">> starting inference...")
+        max_mel_tokens = generation_kwargs.pop("max_mel_tokens", 1500)
         self._set_gr_progress(0, "starting inference...")
         if verbose:
             print(f"origin text:{text}, spk_audio_prompt:{spk_audio_prompt}, emo_text:{emo_text}")
@@ -106,7 +107,12 @@ class IndexTTS2:
             if emo_vector is not None:
                 emovec = emovec + sum(emo_vector)
             codes, latent = self.gpt.inference_speech(
-                spk_cond_emb, text_tokens, emo_cond_emb, emo_vec=emovec, **generation_kwargs
+                spk_cond_emb,
+                text_tokens,
+                emo_cond_emb,
+                emo_vec=emovec,
+                max_generate_length=max_mel_tokens,
+                **generation_kwargs,
             )
             if codes[:, -1].any():
                 codes = codes[:, : codes.shape[1]]

@@ -90,6 +90,7 @@ class IndexTTS2:
                         quick_streaming_tokens=0, duration_factor=1.0, text_normalization=True,
                         **generation_kwargs):  # fmt: skip
         print(">> starting inference...")
+        max_mel_tokens = generation_kwargs.pop("max_mel_tokens", 1500)
         self._set_gr_progress(0, "starting inference...")
         if use_emo_text or emo_vector is not None:
             emo_audio_prompt = None
@@ -121,7 +122,13 @@ class IndexTTS2:
             if emo_vector is not None:
                 emovec = emovec + sum(emo_vector)
             codes, _ = self.gpt.inference_speech(
-                spk_cond_emb, tokens, lang_id, emo_cond_emb, emo_vec=emovec, **generation_kwargs
+                spk_cond_emb,
+                tokens,
+                lang_id,
+                emo_cond_emb,
+                emo_vec=emovec,
+                max_generate_length=max_mel_tokens,
+                **generation_kwargs,
             )
             if codes[:, -1].any():
                 codes = codes[:, : codes.shape[1]]

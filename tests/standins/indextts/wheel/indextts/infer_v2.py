@@ -64,6 +64,7 @@ class IndexTTS2:
                         emo_vector=None, use_emo_text=False, emo_text=None, use_random=False, interval_silence=200,
                         verbose=False, max_text_tokens_per_segment=120, stream_return=False,
                         quick_streaming_tokens=0, **generation_kwargs):  # fmt: skip
+        max_mel_tokens = generation_kwargs.pop("max_mel_tokens", 1500)
         if verbose:
             logger.warning("origin text:%s, spk_audio_prompt:%s", text, spk_audio_prompt)
         if use_emo_text or emo_vector is not None:
@@ -80,7 +81,9 @@ class IndexTTS2:
         for sentence in segments:
             row = np.array([self.tokenizer.convert_tokens_to_ids(sentence)])
             emovec = self.gpt.merge_emovec(speaker, emotion, None, None, alpha=emo_alpha) + sum(emo_vector or [0])
-            codes, latent = self.gpt.inference_speech(speaker, row, emotion, emo_vec=emovec, **generation_kwargs)
+            codes, latent = self.gpt.inference_speech(
+                speaker, row, emotion, emo_vec=emovec, max_generate_length=max_mel_tokens, **generation_kwargs
+            )
             if codes[:, -1].any():
                 codes = codes[:, : codes.shape[1]]
             latent = self.s2mel.models["gpt_layer"](self.gpt(latent, row, None, codes, None, emotion, emo_vec=emovec))

@@ -30,3 +30,7 @@ class TextTokenizer:
             if token in ".!?。" or len(segments[-1]) >= max_text_tokens_per_segment:
                 segments.append([])
         return [segment for segment in segments if segment]
+
+    def split_sentences(self, tokenized, max_text_tokens_per_sentence=120):
+        """Its name in index-tts-vllm, and upstream before 2025-06."""
+        return self.split_segments(tokenized, max_text_tokens_per_sentence)
