@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -223,6 +224,30 @@ def test_an_error_of_a_verb_is_contained(controlled, caching) -> None:
     assert ask(server.path, "empty-cache") is None
     assert guard.faults["control"] == before + 1
     assert "pid" in ask(server.path, "health")
+
+
+def test_an_event_loop_that_is_blocked_is_told(controlled) -> None:
+    here, server = controlled()
+    seen = threading.Event()
+
+    def wait_until_it_is_told() -> None:
+        while (ask(server.path, "health")["loop_lag_s"] or 0) < 0.1:
+            time.sleep(0.01)
+        seen.set()
+
+    async def block() -> bool:
+        here.recorder.loops.allow()
+        with here.synthesis():
+            here.recorder.loops.note(asyncio.get_running_loop())
+            await asyncio.sleep(0)
+            return seen.wait(30)
+
+    assert ask(server.path, "health")["loop_lag_s"] is None
+    asking = threading.Thread(target=wait_until_it_is_told, daemon=True)
+    asking.start()
+    assert asyncio.run(block())
+    asking.join(30)
+    here.recorder.loops.stop()
 
 
 def test_health_has_the_memory_of_the_process_and_of_its_devices(controlled, folder: Path) -> None:
