@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the open stages make progress, seen from outside of them: nothing is added to the request's path.
 
-Two things tell. The request's own counts: stages that ended, chunks that left. And where the thread that opened the
-stage stands in its code: a loop over tokens moves on, a thread that waits for a lock or for a device does not. A thread
-of an event loop that waits for events says nothing about any stage.
+Three things tell. The request's own counts: stages that ended, chunks that left. Where the thread that opened the
+stage stands in its code: a loop over tokens moves on, a thread that waits for a lock does not; one of an event loop
+that waits for events says nothing about any stage. And CPU time, of that thread and of child processes: a loop may be
+seen at the same place each time, and a long call stays at one. Who waits for a device by spinning computes, too.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
+from otel_tts.control import work
 from otel_tts.record import StageRecord
 from otel_tts.recording.recorder import Recorder
 
@@ -24,6 +26,8 @@ _DEPTH: Final = 12
 """Frames of a thread that are compared, from the innermost on."""
 _MOST: Final = 1000
 """Open stages that are told of, the oldest first."""
+_COMPUTES: Final = 0.05
+"""Share of a CPU from which on a thread, or the children together, compute."""
 _WAITING: Final = frozenset({"selectors.py", "base_events.py"})
 
 Clock = Callable[[], int]
@@ -35,7 +39,7 @@ Position = tuple[object, ...] | None
 class OpenStage:
     """One open stage: its name, its age, and seconds since it was last seen to move.
 
-    `quiet_s` goes by the request's counts alone, `still_s` by where its thread stands too.
+    `quiet_s` goes by the request's counts alone, `still_s` by its thread's place and CPU time too.
     """
 
     stage: str
@@ -44,23 +48,37 @@ class OpenStage:
     quiet_s: float
 
 
+class _Look(NamedTuple):
+    """What one look at a stage saw; `at` and CPU times in ns."""
+
+    at: int
+    counts: Counts
+    position: Position
+    thread: int | None
+    children: int
+
+    def computes(self, before: _Look) -> bool:
+        """Whether its thread, or a child process, has computed since."""
+        least = _COMPUTES * (self.at - before.at)
+        by_thread = self.thread is not None and before.thread is not None and self.thread - before.thread > least
+        return by_thread or self.children - before.children > least
+
+
 class _Seen:
     """What a stage looked like, and when that last changed."""
 
-    counts: Counts
-    position: Position
+    def __init__(self, look: _Look) -> None:
+        self.look, self.still_since, self.quiet_since = look, look.at, look.at
 
-    def __init__(self, counts: Counts, position: Position, now: int) -> None:
-        self.counts, self.position, self.still_since, self.quiet_since = counts, position, now, now
-
-    def compare(self, counts: Counts, position: Position, now: int) -> bool:
+    def compare(self, look: _Look) -> bool:
         """Take over the new look, and say whether it is another one."""
-        moved = counts != self.counts or (position is not None and position != self.position)
-        if counts != self.counts:
-            self.quiet_since = now
+        before, self.look = self.look, look
+        counted = look.counts != before.counts
+        moved = counted or (look.position is not None and look.position != before.position) or look.computes(before)
+        if counted:
+            self.quiet_since = look.at
         if moved:
-            self.still_since = now
-        self.counts, self.position = counts, position
+            self.still_since = look.at
         return moved
 
 
@@ -78,12 +96,16 @@ class Progress:
         frames.pop(threading.get_ident(), None)  # where this one stands says nothing
         seen: dict[tuple[int, int], _Seen] = {}
         found: list[OpenStage] = []
-        for stage in self._open():
-            key, counts, position = (id(stage), stage.t0), _counts(stage), _position(frames.get(stage.thread))
+        stages, threads = self._open(), work.natives()
+        children = work.cpu_of_children() if stages else 0
+        for stage in stages:
+            key, native = (id(stage), stage.t0), threads.get(stage.thread)
+            used = None if native is None else work.cpu_of_thread(native)
+            look = _Look(now, _counts(stage), _position(frames.get(stage.thread)), used, children)
             known = self._seen.get(key)
             if known is None:  # nobody knows how it was before: it gets the benefit of the doubt
-                known = _Seen(counts, position, now)
-            elif known.compare(counts, position, now):
+                known = _Seen(look)
+            elif known.compare(look):
                 self._moved = now
             seen[key] = known
             still, quiet = now - known.still_since, now - known.quiet_since

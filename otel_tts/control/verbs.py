@@ -63,6 +63,7 @@ class Verbs:
     def health(self, rest: str = "") -> Said:
         """What a watcher needs: open stages and whether they move, memory of this process and of its devices."""
         stages, outcomes, moved = self._progress.look(), self._emitter.outcomes, self._progress.moved_s
+        lag = self._recorder.loops.worst_lag_s()
         return {
             "pid": os.getpid(),
             "open": len(self._recorder.open),
@@ -70,6 +71,7 @@ class Verbs:
             "still_s": [round(stage.still_s, 1) for stage in stages],
             "quiet_s": round(max((stage.quiet_s for stage in stages), default=0.0), 1),
             "moved_s": None if moved is None else round(moved, 3),
+            "loop_lag_s": None if lag is None else round(lag, 3),
             "heard": outcomes.heard if outcomes is not None else 0,
             "fallbacks": outcomes.fallbacks if outcomes is not None else 0,
             "memory": contain("control.memory", lambda: psutil.Process().memory_info().rss),

@@ -15,9 +15,11 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from otel_tts import names, settings
-from otel_tts.distro import defaults
+from otel_tts.distro import console_warnings, defaults, losses
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers, exports_by_the_sdks
+from otel_tts.guard import contain
+from otel_tts.otel_private.pipeline import global_pipeline
 from otel_tts.version import __version__
 
 
@@ -31,6 +33,8 @@ class Heartbeat:
             Providers(gating).make(["metrics"], {"service.name": service} if service else {})
         finally:
             defaults.take_back(os.environ)
+        console_warnings.install()
+        contain("losses", losses.watch, global_pipeline())  # a Collector that is down is said once, not each time
         self._looked_at = looked_at
         metrics.get_meter(names.SCOPE, __version__).create_observable_gauge(
             names.WATCH_HEARTBEAT.name, [self._read], names.WATCH_HEARTBEAT.unit, names.WATCH_HEARTBEAT.meaning

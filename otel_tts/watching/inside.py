@@ -100,7 +100,8 @@ class Inside:
     """The processes' health as one. `still`: of each open stage the seconds since it moved; `stage` is the stillest.
 
     `quiet_s`: the most seconds that any of them has gone without a stage that ended or a chunk that left; `moved_s`:
-    seconds since one was seen to move. `heard`: requests that have ended with audio.
+    seconds since one was seen to move; `loop_lag_s`: how late an event loop was at most in the last minute. `heard`:
+    requests that have ended with audio.
     """
 
     alive: int = 0
@@ -111,6 +112,7 @@ class Inside:
     still: tuple[float, ...] = ()
     quiet_s: float = 0.0
     moved_s: float | None = None
+    loop_lag_s: float = 0.0
     heard: int = 0
     fallbacks: int = 0
     memory: float | None = None
@@ -137,6 +139,7 @@ def put_together(replies: Iterable[Reply]) -> Inside:
             still=tuple(still for part in alive for still in part.still),
             quiet_s=max(part.quiet_s for part in alive),
             moved_s=min((part.moved_s for part in alive if part.moved_s is not None), default=None),
+            loop_lag_s=max(part.loop_lag_s for part in alive),
             heard=sum(part.heard for part in alive),
             fallbacks=max(part.fallbacks for part in alive),
             memory=sum(part.memory or 0.0 for part in alive) or None,
@@ -159,6 +162,7 @@ def _part(said: Any) -> Inside | None:
             still=tuple(map(float, said["still_s"])),
             quiet_s=float(said["quiet_s"]),
             moved_s=None if said["moved_s"] is None else float(said["moved_s"]),
+            loop_lag_s=float(said["loop_lag_s"] or 0.0),
             heard=int(said["heard"]),
             fallbacks=int(said["fallbacks"]),
             memory=None if said["memory"] is None else float(said["memory"]),

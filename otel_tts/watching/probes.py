@@ -28,6 +28,9 @@ _FALLBACKS: Final = 3
 _IDLE: Final = 0.01
 """Share of a CPU below which a process does nothing."""
 
+_LATE_LOOP_S: Final = 1.0
+"""An event loop that is late by so much is why a page does not answer."""
+
 Signals = Iterator[tuple[str, Said]]
 
 
@@ -67,7 +70,9 @@ class Probes:
         if (page := self._config.page) is not None:
             answer = self._means.page(page)
             bad = answer.status is None or answer.status >= 500
-            yield signals.PAGE, Said(bad, answer.reason or f"status {answer.status}")
+            lag = self.inside.loop_lag_s if self.inside is not None else 0.0
+            blocked = f"; an event loop was late by {lag:.1f} s" if lag >= _LATE_LOOP_S else ""
+            yield signals.PAGE, Said(bad, (answer.reason or f"status {answer.status}") + blocked)
 
     def _look_at_canary(self) -> dict[str, Said]:
         """A canary's answer holds until the next one."""

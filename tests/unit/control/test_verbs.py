@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -93,38 +96,56 @@ def wait(go: threading.Event) -> None:
 
 
 def turn(go: threading.Event) -> None:
-    number = 0
+    """A loop that is at the same place whenever somebody looks: in one call that computes."""
     while not go.is_set():
-        number += 1
-        step(number)
+        zlib.compress(DATA)
 
 
-def step(number: int) -> None:
-    time.sleep(0.0001 * (number % 3))
+def let_a_child(go: threading.Event) -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
+        go.wait(60)
+        child.kill()
 
 
-def looks(progress: Progress, count: int = 20):
-    found = progress.look()
-    for _ in range(count):
-        time.sleep(0.005)
-        found = progress.look()
+DATA = bytes(range(256)) * 4000
+
+
+def look_for(progress: Progress, is_so, seconds: float = 30.0):
+    """Look until `is_so`, in which the stages are told of."""
+    until = time.monotonic() + seconds
+    while not is_so(found := progress.look()):
+        assert time.monotonic() < until, found
+        time.sleep(0.3)
     return found
 
 
-def test_a_thread_that_waits_is_still_and_one_that_loops_is_not(world) -> None:
+@pytest.mark.parametrize("works", [turn, let_a_child])
+def test_a_thread_that_waits_is_still_and_one_that_computes_is_not(world, works) -> None:
     here = world()
-    hung = Turning(here, wait)
     progress = Progress(here.recorder)
-    (stage,) = looks(progress)
+    hung = Turning(here, wait)
+    look_for(progress, lambda found: found[0].still_s > 0.6)
     assert progress.moved_s is None
-    assert stage.still_s > 0.05 and stage.age_s >= stage.still_s
-    looping = Turning(here, turn)
-    first, second = looks(progress)
-    assert progress.moved_s is not None and progress.moved_s < first.still_s
-    assert second.still_s < first.still_s
-    assert second.quiet_s > 0.05  # no stage has ended, no chunk has left
+    working = Turning(here, works)
+    if works is turn:
+        first, second = look_for(progress, lambda found: found[1].quiet_s > 1)
+        assert first.still_s > second.still_s
+    look_for(progress, lambda found: progress.moved_s is not None and progress.moved_s < 0.1)
+    working.end()
     hung.end()
-    looping.end()
+
+
+def test_a_thread_that_moves_on_without_computing_is_not_still(world) -> None:
+    def step(go: threading.Event) -> None:
+        go.wait(0.05)
+        while not go.wait(0.07):
+            go.wait(0.05)
+
+    here = world()
+    progress = Progress(here.recorder)
+    stepping = Turning(here, step)
+    look_for(progress, lambda found: progress.moved_s is not None)
+    stepping.end()
 
 
 def test_chunks_and_ended_stages_are_progress_and_an_arrival_is_none(world, clock) -> None:
@@ -203,6 +224,30 @@ def test_an_error_of_a_verb_is_contained(controlled, caching) -> None:
     assert ask(server.path, "empty-cache") is None
     assert guard.faults["control"] == before + 1
     assert "pid" in ask(server.path, "health")
+
+
+def test_an_event_loop_that_is_blocked_is_told(controlled) -> None:
+    here, server = controlled()
+    seen = threading.Event()
+
+    def wait_until_it_is_told() -> None:
+        while (ask(server.path, "health")["loop_lag_s"] or 0) < 0.1:
+            time.sleep(0.01)
+        seen.set()
+
+    async def block() -> bool:
+        here.recorder.loops.allow()
+        with here.synthesis():
+            here.recorder.loops.note(asyncio.get_running_loop())
+            await asyncio.sleep(0)
+            return seen.wait(30)
+
+    assert ask(server.path, "health")["loop_lag_s"] is None
+    asking = threading.Thread(target=wait_until_it_is_told, daemon=True)
+    asking.start()
+    assert asyncio.run(block())
+    asking.join(30)
+    here.recorder.loops.stop()
 
 
 def test_health_has_the_memory_of_the_process_and_of_its_devices(controlled, folder: Path) -> None:

@@ -292,6 +292,7 @@ def test_a_service_that_does_not_gets_the_right_action_once(tmp_path: Path, kind
     assert one.events("breaker") == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "cause", "actions"), HEALED)
 def test_without_act_it_is_said_once_what_would_be_done(tmp_path: Path, kind, cause, actions) -> None:
     one = watched(tmp_path, kind, act=False).watch(DAY)
