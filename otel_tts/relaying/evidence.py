@@ -29,7 +29,7 @@ BEFORE_NS: Final = 15 * 60 * 10**9
 """An alert's rule looks back some minutes: what made it fire began before it."""
 
 _LONGEST_NS: Final = 3600 * 10**9
-_MOST_OPEN: Final = 8
+_LINES, _TRACES = "log lines", "traces"
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Witness:
         self, traces: Callable[[], TraceStore], logs: Callable[[], LogStore], patience_s: float = PATIENCE_S
     ) -> None:
         self._traces, self._logs, self._patience_s = traces, logs, patience_s
-        self._open = threading.BoundedSemaphore(_MOST_OPEN)
+        self._rooms = {what: threading.Semaphore() for what in (_LINES, _TRACES)}
 
     def ask(self, group: Group) -> Evidence:
         """What is known about a group's service since shortly before the first of its alerts. Never raises."""
@@ -64,15 +64,15 @@ class Witness:
         service = group.service[:LONGEST] or None
         missing: list[str] = []
         asked = (
-            self._begin("log lines", lambda: self._failures(since, service)),
-            self._begin("traces", lambda: self._slowest(since, service)),
+            self._begin(_LINES, lambda: self._failures(since, service)),
+            self._begin(_TRACES, lambda: self._slowest(since, service)),
         )
         until = time.monotonic() + self._patience_s
         lines, slowest = asked[0].wait(until, missing), asked[1].wait(until, missing)
         return Evidence(since, lines or (), slowest, tuple(dict.fromkeys(missing)))
 
     def _begin(self, what: str, call: Callable[[], tuple[T, tuple[Gap, ...]]]) -> _Question[T]:
-        question = _Question(what, call, self._open)
+        question = _Question(what, call, self._rooms[what])
         question.begin()
         return question
 
@@ -91,7 +91,8 @@ class Witness:
 
 
 class _Question(Generic[T]):
-    """One question on a thread of its own: a store that hangs holds up nobody, and at most a few of them hang."""
+    """One question on a thread of its own. While an earlier one about the same hangs no other is asked: only the first
+    message waits for a store that does not answer, and one thread hangs."""
 
     def __init__(self, what: str, call: Callable[[], tuple[T, tuple[Gap, ...]]], room: threading.Semaphore) -> None:
         self._what, self._call, self._room = what, call, room
@@ -99,7 +100,7 @@ class _Question(Generic[T]):
         self._answer: tuple[T | None, tuple[str, ...]] = (None, ())
 
     def begin(self) -> None:
-        """Ask; where too many are being asked already it stays unanswered."""
+        """Ask; where an earlier question hangs it stays unanswered."""
         if not self._room.acquire(blocking=False):
             self._answer = (None, (f"no {self._what}: the store does not answer earlier questions",))
             self._done.set()
