@@ -39,8 +39,12 @@ def relay(
     folder: Annotated[
         Path | None, typer.Option("--dir", help="Folder of files, as OTEL_TTS_FILE_DIR.", show_default=False)
     ] = None,
-    traces: Annotated[str | None, typer.Option(metavar="URL", help="Store of traces: Jaeger, Tempo.")] = None,
-    logs: Annotated[str | None, typer.Option(metavar="URL", help="Store of log records: VictoriaLogs, Loki.")] = None,
+    traces: Annotated[
+        str | None, typer.Option(metavar="URL", envvar="RELAY_TRACES", help="Store of traces: Jaeger, Tempo.")
+    ] = None,
+    logs: Annotated[
+        str | None, typer.Option(metavar="URL", envvar="RELAY_LOGS", help="Store of log records: VictoriaLogs, Loki.")
+    ] = None,
 ) -> None:
     """Take alerts from Alertmanager and bring them to WeChat Work, DingTalk, Feishu, Slack, mail, …
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from otel_tts import names
 from otel_tts.causes import ask
 from otel_tts.causes.ask import Found
+from otel_tts.readers.files import FileTraces
 from otel_tts.readers.filters import LONGEST, Filter
-from otel_tts.readers.model import Gap, LogLine
+from otel_tts.readers.model import Answer, Gap, LogLine, Synthesis
 from otel_tts.readers.stores import LogStore, TraceStore
 from otel_tts.relaying.alerts import Group
 
@@ -29,7 +30,9 @@ BEFORE_NS: Final = 15 * 60 * 10**9
 """An alert's rule looks back some minutes: what made it fire began before it."""
 
 _LONGEST_NS: Final = 3600 * 10**9
-_MOST_OPEN: Final = 8
+_STEPS_S: Final = (60.0, 20.0, 7.0, 2.0, None)
+
+_LINES, _TRACES = "log lines", "traces"
 
 T = TypeVar("T")
 
@@ -54,7 +57,7 @@ class Witness:
         self, traces: Callable[[], TraceStore], logs: Callable[[], LogStore], patience_s: float = PATIENCE_S
     ) -> None:
         self._traces, self._logs, self._patience_s = traces, logs, patience_s
-        self._open = threading.BoundedSemaphore(_MOST_OPEN)
+        self._rooms = {what: threading.Semaphore() for what in (_LINES, _TRACES)}
 
     def ask(self, group: Group) -> Evidence:
         """What is known about a group's service since shortly before the first of its alerts. Never raises."""
@@ -64,15 +67,15 @@ class Witness:
         service = group.service[:LONGEST] or None
         missing: list[str] = []
         asked = (
-            self._begin("log lines", lambda: self._failures(since, service)),
-            self._begin("traces", lambda: self._slowest(since, service)),
+            self._begin(_LINES, lambda: self._failures(since, service)),
+            self._begin(_TRACES, lambda: self._slowest(since, service)),
         )
         until = time.monotonic() + self._patience_s
         lines, slowest = asked[0].wait(until, missing), asked[1].wait(until, missing)
         return Evidence(since, lines or (), slowest, tuple(dict.fromkeys(missing)))
 
     def _begin(self, what: str, call: Callable[[], tuple[T, tuple[Gap, ...]]]) -> _Question[T]:
-        question = _Question(what, call, self._open)
+        question = _Question(what, call, self._rooms[what])
         question.begin()
         return question
 
@@ -82,7 +85,7 @@ class Witness:
 
     def _slowest(self, since: int, service: str | None) -> tuple[Found | None, tuple[Gap, ...]]:
         store = self._traces()
-        found = store.slowest(Filter(since=since, service=service, limit=1))
+        found = _slowest_of(store, Filter(since=since, service=service, limit=1))
         if not found.items:
             return None, _lacking(found.gaps)
         report = ask.one(found.items[0].trace_id, store, None)
@@ -90,8 +93,20 @@ class Witness:
         return next(iter(named or report.requests), None), _lacking((*found.gaps, *report.gaps))
 
 
+def _slowest_of(store: TraceStore, wanted: Filter) -> Answer[Synthesis]:
+    """The slowest. A server is asked for the very slow ones first: it finds them by itself, instead of telling all."""
+    steps = (None,) if isinstance(store, FileTraces) else _STEPS_S
+    found = Answer[Synthesis](())
+    for least in steps:
+        found = store.slowest(replace(wanted, least_seconds=least))
+        if found.items or _lacking(found.gaps):
+            return found
+    return found
+
+
 class _Question(Generic[T]):
-    """One question on a thread of its own: a store that hangs holds up nobody, and at most a few of them hang."""
+    """One question on a thread of its own. While an earlier one about the same hangs no other is asked: only the first
+    message waits for a store that does not answer, and one thread hangs."""
 
     def __init__(self, what: str, call: Callable[[], tuple[T, tuple[Gap, ...]]], room: threading.Semaphore) -> None:
         self._what, self._call, self._room = what, call, room
@@ -99,7 +114,7 @@ class _Question(Generic[T]):
         self._answer: tuple[T | None, tuple[str, ...]] = (None, ())
 
     def begin(self) -> None:
-        """Ask; where too many are being asked already it stays unanswered."""
+        """Ask; where an earlier question hangs it stays unanswered."""
         if not self._room.acquire(blocking=False):
             self._answer = (None, (f"no {self._what}: the store does not answer earlier questions",))
             self._done.set()

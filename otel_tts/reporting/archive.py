@@ -22,7 +22,7 @@ from otel_tts.reporting.figures import CANARY
 from otel_tts.reporting.month import Month
 from otel_tts.trouble import WrongUse
 
-_DAY_FILE: Final = re.compile(r"tts-(\d{8})\.jsonl(?:\.gz)?")
+_DAY_FILE: Final = re.compile(r"(tts-(\d{8})(?:-\d+)?\.jsonl)(?:\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read(folder: Path, month: Month, until: int, service: str | None) -> Archive
     a_day = timedelta(days=1)  # a file's day may be another zone's
     for day in sorted(files):
         if month.first - a_day <= day <= month.next.first:
-            for line in _failures(files[day], gaps.setdefault):
+            for line in (line for path in files[day] for line in _failures(path, gaps.setdefault)):
                 if month.begin <= line.time < until and service in (None, line.resource.get("service.name")):
                     reasons[str(line.attributes.get(names.ERROR_TYPE) or "")] += 1
     past = (day for day in month.days if day < datetime.fromtimestamp(until / 1e9, month.zone).date())
@@ -52,16 +52,16 @@ def read(folder: Path, month: Month, until: int, service: str | None) -> Archive
     return Archived({kind: float(count) for kind, count in reasons.most_common()}, missing, tuple(gaps))
 
 
-def _day_files(folder: Path) -> dict[date, Path]:
-    """The file of each day; the plain one where it is there packed as well."""
-    found: dict[date, Path] = {}
+def _day_files(folder: Path) -> dict[date, list[Path]]:
+    """The files of each day, late records' too; of each the plain one where it is there packed as well."""
+    found: dict[date, dict[str, Path]] = {}
     for path in sorted(folder.glob("tts-*.jsonl*"), reverse=True):
         if (named := _DAY_FILE.fullmatch(path.name)) is not None:
             try:
-                found[datetime.strptime(named[1], "%Y%m%d").date()] = path
+                found.setdefault(datetime.strptime(named[2], "%Y%m%d").date(), {})[named[1]] = path
             except ValueError:
                 continue
-    return found
+    return {day: list(parts.values()) for day, parts in found.items()}
 
 
 def _failures(path: Path, on_gap: OnGap) -> Iterator[LogLine]:

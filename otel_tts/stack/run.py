@@ -28,8 +28,9 @@ READY_S = 120.0
 _POLL_S = 0.2
 _TAIL = 15
 
-# The servers trace themselves when they find such variables, and a user's are meant for the service that speaks.
-_FOREIGN = ("OTEL_", "JAEGER_")
+# The servers trace themselves when they find such variables, and a user's are meant for the service that speaks; the
+# relay's hold keys.
+_FOREIGN = ("OTEL_", "JAEGER_", "RELAY_")
 
 # The servers are on this machine; a proxy is never between.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -90,6 +90,10 @@ class WeChatWork:
         """Let every token end."""
         self.tokens = dict.fromkeys(self.tokens, self.now())
 
+    def forget_rate(self) -> None:
+        """As if a minute had passed."""
+        self._taken.clear()
+
     def token(self, corp_id: str, secret: str) -> dict[str, Any]:
         """`gettoken`."""
         if corp_id != self.corp_id:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-EVERY = os.environ.get("OTEL_TTS_KILL_EVERY", "7")
+EVERY = os.environ.get("OTEL_TTS_KILL_EVERY", "11")
 """1 is what `make soak` takes: each line."""
 
 ROOT = Path(__file__).parents[3]

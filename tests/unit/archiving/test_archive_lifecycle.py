@@ -104,10 +104,21 @@ def test_the_units_by_systemd(tmp_path: Path) -> None:
 
 
 def test_the_cron_job() -> None:
-    job = yaml.safe_load((FILES / "cronjob.yaml").read_text(encoding="utf-8"))
+    job, policy = yaml.safe_load_all((FILES / "cronjob.yaml").read_text(encoding="utf-8"))
     assert job["kind"] == "CronJob" and job["spec"]["concurrencyPolicy"] == "Forbid"
     assert job["spec"]["schedule"] == "30 1 * * *"
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     name, *given = container["args"]
     assert name == "archive" and {one.partition("=")[0] for one in given} <= options()
     assert all("KEY" not in one for one in given)
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]
+    assert policy["spec"]["podSelector"]["matchLabels"] == pod["metadata"]["labels"]
+    gateway = places.configurations() / "kubernetes" / "gateway.yaml"
+    (gateways,) = (
+        one for one in yaml.safe_load_all(gateway.read_text(encoding="utf-8")) if one["kind"] == "StatefulSet"
+    )
+    (claim,) = gateways["spec"]["volumeClaimTemplates"]
+    first = f"{gateways['metadata']['name']}-0"
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == f"{claim['metadata']['name']}-{first}"
+    assert f"pod-name': '{first}'" in str(pod["spec"]["affinity"])
+    assert pod["spec"]["securityContext"] == gateways["spec"]["template"]["spec"]["securityContext"]

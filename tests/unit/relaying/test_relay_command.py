@@ -142,6 +142,27 @@ def test_killed_while_nobody_listens(tmp_path: Path, company: WeChatWork) -> Non
     assert [one.content.splitlines()[2].split()[1] for one in company.messages] == ["A", "B", "C"]
 
 
+@pytest.mark.thorough
+def test_killed_again_and_again_while_it_delivers(tmp_path: Path, company: WeChatWork) -> None:
+    """What was being sent when it was killed may come once more; nothing is lost, and the order stays."""
+    company.__exit__()
+    names = [f"A{number:02}" for number in range(15)]
+    with running(tmp_path, company) as relay:
+        for name in names:
+            assert relay.post(payload(alert(name))).status_code == 200
+    company.__enter__()
+    kills = 0
+    while list((tmp_path / "state").glob("*.json")) and kills < 40:
+        before = len(company.messages)
+        with running(tmp_path, company):
+            until(lambda before=before: len(company.messages) > before + 3 or len(company.messages) >= 15)
+        kills += 1  # at once, without a word
+        company.forget_rate()
+    told = [one.content.splitlines()[2].split()[1] for one in company.messages]
+    assert list(dict.fromkeys(told)) == names
+    assert len(told) <= len(names) + kills and kills > 1
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,8 @@ from hypothesis import strategies as st
 
 from otel_tts.readers.choice import NoStore
 from otel_tts.readers.files import FileLogs, FileTraces
+from otel_tts.readers.filters import Filter
+from otel_tts.readers.model import Answer, Synthesis
 from otel_tts.relaying import mask
 from otel_tts.relaying.alerts import parse
 from otel_tts.relaying.evidence import Evidence, Witness
@@ -74,8 +79,6 @@ def test_a_store_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_a_store_that_hangs_holds_up_no_message(tmp_path: Path) -> None:
-    import threading
-
     go_on = threading.Event()
 
     def hanging() -> FileTraces:
@@ -83,13 +86,43 @@ def test_a_store_that_hangs_holds_up_no_message(tmp_path: Path) -> None:
         return FileTraces(tmp_path)
 
     write(tmp_path, *failures(2))
-    witness = Witness(hanging, lambda: FileLogs(tmp_path), patience_s=0.3)
-    for _ in range(12):  # at most a few are left hanging
-        found = witness.ask(group())
-        assert len(found.lines) in (0, 2)
-    assert any("does not answer earlier questions" in one for one in found.missing)
-    assert sum(thread.name == "otel-tts-relay-question" for thread in threading.enumerate()) <= 8
+    witness = Witness(hanging, lambda: FileLogs(tmp_path), patience_s=2.0)
+    first, *others = [witness.ask(group()) for _ in range(12)]
+    assert first.missing == ("no traces: the store did not answer in time",)
+    assert {one.missing for one in others} == {("no traces: the store does not answer earlier questions",)}
+    assert all(len(one.lines) == 2 for one in (first, *others))
     go_on.set()
+    patience = time.monotonic() + 20
+    while (found := witness.ask(group())).missing and time.monotonic() < patience:
+        time.sleep(0.02)
+    assert found.missing == () and found.slowest is not None
+
+
+class Server:
+    """A store that is asked over a network: the files', which notes what it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files, self.asked = FileTraces(folder), []
+
+    def slowest(self, wanted: Filter) -> Answer[Synthesis]:
+        self.asked.append(wanted.least_seconds)
+        return self._files.slowest(wanted)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)
+
+
+def test_a_server_is_asked_for_the_very_slow_ones_first(tmp_path: Path) -> None:
+    write(tmp_path, *failures(12))  # 1 to 12 s
+    server = Server(tmp_path)
+    found = Witness(lambda: server, lambda: FileLogs(tmp_path)).ask(group())
+    assert found.slowest is not None and found.slowest.synthesis.seconds == 12.0 and found.missing == ()
+    assert server.asked == [60.0, 20.0, 7.0]
+    write(tmp_path, *failures(1))
+    server = Server(tmp_path)
+    found = Witness(lambda: server, lambda: FileLogs(tmp_path)).ask(group())
+    assert found.slowest is not None and found.slowest.synthesis.seconds == 1.0
+    assert server.asked == [60.0, 20.0, 7.0, 2.0, None]
 
 
 def test_what_a_rule_says_becomes_no_markup() -> None:

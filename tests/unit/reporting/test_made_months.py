@@ -159,8 +159,9 @@ def archive(made: Made, folder: Path, left_out: str) -> None:
         lines.append(record(at, names.REQ_SUCCESS, "REQ_SUCCESS"))
     for day, lines in days.items():
         if day != left_out:
-            text = json.dumps(logs(SERVICE, lines)).encode() + b"\n"
-            (folder / f"tts-{day}.jsonl.gz").write_bytes(gzip.compress(text, 1))
+            for part, some in {"": lines[:2], "-2": lines[2:]}.items():  # what came late is in a further file
+                text = json.dumps(logs(SERVICE, some)).encode() + b"\n"
+                (folder / f"tts-{day}{part}.jsonl.gz").write_bytes(gzip.compress(text, 1))
     (folder / "tts-20261399.jsonl.gz").write_bytes(b"no day")
 
 
