@@ -42,9 +42,7 @@ def report(
     metrics: Annotated[str | None, typer.Option(metavar="URL", help="Store of metrics: Prometheus.")] = None,
     archive: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Packed days, tts-YYYYMMDD.jsonl.gz, for reasons of failures.", show_default=False
-        ),
+        typer.Option(metavar="DIR", help="Day files of the archive: why requests failed.", show_default=False),
     ] = None,
     service: Annotated[str | None, typer.Option(help="One service, by its name.")] = None,
     gpu_hour: Annotated[

@@ -1,33 +1,27 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Why requests failed, from log lines that were packed by day: months before `tts.requests` had `error.type`."""
+"""Why requests failed, from the archive's day files: of months before `tts.requests` had `error.type`."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
 
 from otel_tts import names
 from otel_tts.names import Outcome
-from otel_tts.readers import otlp_files, otlp_json
-from otel_tts.readers.file_search import OfText
-from otel_tts.readers.files import Skipped, readable
-from otel_tts.readers.model import Gap, LogLine, OnGap
+from otel_tts.readers import day_files
+from otel_tts.readers.model import Gap, LogLine
 from otel_tts.reporting.figures import CANARY
 from otel_tts.reporting.month import Month
 from otel_tts.trouble import WrongUse
 
-_DAY_FILE: Final = re.compile(r"(tts-(\d{8})(?:-\d+)?\.jsonl)(?:\.gz)?")
-
 
 @dataclass(frozen=True)
 class Archived:
-    """Errors by `error.type`, and the days of the month for which there is no file."""
+    """Errors by `error.type`, and the UTC days of the month for which there is no file."""
 
     reasons: Mapping[str, float]
     missing: tuple[date, ...]
@@ -36,40 +30,27 @@ class Archived:
 
 def read(folder: Path, month: Month, until: int, service: str | None) -> Archived:
     """Count the errors of a month, up to `until`. Raises WrongUse where there is no such folder."""
-    if not folder.is_dir():
-        raise WrongUse(f"{folder} is no folder of packed days.")
-    files = _day_files(folder)
-    gaps: dict[Gap, None] = {}
+    check(folder)
+    first, last = day_files.utc_day(month.begin), day_files.utc_day(until - 1)
     reasons: Counter[str] = Counter()
-    a_day = timedelta(days=1)  # a file's day may be another zone's
-    for day in sorted(files):
-        if month.first - a_day <= day <= month.next.first:
-            for line in (line for path in files[day] for line in _failures(path, gaps.setdefault)):
-                if month.begin <= line.time < until and service in (None, line.resource.get("service.name")):
-                    reasons[str(line.attributes.get(names.ERROR_TYPE) or "")] += 1
-    past = (day for day in month.days if day < datetime.fromtimestamp(until / 1e9, month.zone).date())
-    missing = tuple(day for day in past if day not in files)
-    return Archived({kind: float(count) for kind, count in reasons.most_common()}, missing, tuple(gaps))
+    lines = day_files.read(folder, first, last)
+    for line in lines:
+        if (
+            month.begin <= line.time < until
+            and _is_error(line)
+            and service in (None, line.resource.get("service.name"))
+        ):
+            reasons[str(line.attributes.get(names.ERROR_TYPE) or "")] += 1
+    there = {day_files.day_of(path.name) for path in day_files.find(folder, first, last)}
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    missing = tuple(day for day in days if day not in there)
+    return Archived({kind: float(count) for kind, count in reasons.most_common()}, missing, lines.gaps)
 
 
-def _day_files(folder: Path) -> dict[date, list[Path]]:
-    """The files of each day, late records' too; of each the plain one where it is there packed as well."""
-    found: dict[date, dict[str, Path]] = {}
-    for path in sorted(folder.glob("tts-*.jsonl*"), reverse=True):
-        if (named := _DAY_FILE.fullmatch(path.name)) is not None:
-            try:
-                found.setdefault(datetime.strptime(named[2], "%Y%m%d").date(), {})[named[1]] = path
-            except ValueError:
-                continue
-    return {day: list(parts.values()) for day, parts in found.items()}
-
-
-def _failures(path: Path, on_gap: OnGap) -> Iterator[LogLine]:
-    """The errors in a file, those of canaries aside."""
-    skipped = Skipped(on_gap)
-    for lines in readable(path, on_gap, otlp_files.read_batches(path, otlp_json.logs, skipped, OfText(names.REQ_FAIL))):
-        yield from (line for line in lines if _is_error(line))
-    skipped.tell()
+def check(folder: Path) -> None:
+    """Raise WrongUse where there is no such folder."""
+    if not folder.is_dir():
+        raise WrongUse(f"{folder} is no folder of day files.")
 
 
 def _is_error(line: LogLine) -> bool:

@@ -17,7 +17,7 @@ from otel_tts.reporting import archive, month
 from otel_tts.reporting.archive import Archived
 from otel_tts.reporting.figures import Asked, Figures, ask, of_month
 from otel_tts.reporting.month import Month
-from otel_tts.trouble import Trouble, WrongUse
+from otel_tts.trouble import Trouble
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def make(
     zone: tzinfo,
     service: str | None = None,
     price: Price | None = None,
-    packed_days: Path | None = None,
+    day_files: Path | None = None,
     now: int | None = None,
 ) -> Report:
     """The report of the month that `text` names, as in 2026-10.
@@ -90,8 +90,8 @@ def make(
     """
     now = (time.time_ns() if now is None else now) // 10**9 * 10**9
     wanted = month.read(text, zone, now)
-    if packed_days is not None and not packed_days.is_dir():
-        raise WrongUse(f"{packed_days} is no folder of packed days.")
+    if day_files is not None:
+        archive.check(day_files)
     until = min(now, wanted.end)
     asked = ask(service)
     cut = min(wanted.begin, wanted.before.begin + until - wanted.begin)
@@ -104,7 +104,7 @@ def make(
         why = "; ".join(gap.text for gap in counts.gaps)
         raise Trouble(f"Nothing is known of {wanted} in {store}{f': {why}' if why else '.'}")
     before = of_month(asked, counts, 0, len(first) - 1, times)
-    archived = None if packed_days is None else archive.read(packed_days, wanted, until, service)
+    archived = None if day_files is None else archive.read(day_files, wanted, until, service)
     return Report(
         wanted, until, service, str(store), asked, counts, figures, before, _cost(figures, price),
         _cost(before, price), _reasons(figures, archived), archived,
@@ -122,7 +122,7 @@ def _cost(figures: Figures, price: Price | None) -> Cost | None:
 
 
 def _reasons(figures: Figures, archived: Archived | None) -> Mapping[str, float]:
-    """Errors by reason: as counted, and for those counted without one what the packed days say."""
+    """Errors by reason: as counted, and for those counted without one what the day files say."""
     counted = dict(figures.reasons)
     unknown = counted.pop("", 0.0)
     if archived is not None and unknown:

@@ -94,7 +94,7 @@ def test_without_the_extra_it_says_how_to_get_it(cli: CliRunner, monkeypatch: py
         (("--month", "2026-10", "--zone", "Mars"), "'Mars' is no time zone"),
         (("--month", "2026-10", "--language", "de"), "'de' is none of en and zh"),
         (("--month", "2026-10", "--gpu-hour", "2", "--currency", "yuan"), "'yuan' is no currency"),
-        (("--month", "2026-10", "--archive", "nowhere"), "nowhere is no folder of packed days"),
+        (("--month", "2026-10", "--archive", "nowhere"), "nowhere is no folder of day files"),
         (("--month", "2026-10", "--metrics", "nothing"), "nothing is no http:// or https:// URL"),
         (("--month", "2026-10", "--gpu-hour", "-1"), "Invalid value"),
     ],

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from otel_tts import names
+from otel_tts.readers.day_files import utc_day
 from otel_tts.readers.file_metrics import FileMetrics
 from otel_tts.readers.stores import MetricStore
 from otel_tts.reporting.figures import Figures
@@ -137,29 +138,29 @@ def test_reasons_of_a_time_before_they_were_counted_are_the_archives(tmp_path: P
     assert "failures the reason was not recorded." in " ".join(lacking(alone, EN))
     assert alone.figures.gpu_seconds is None and alone.cost is None
     archive(made, tmp_path / "days", left_out="20261005")
-    told = report(tmp_path / "files", packed_days=tmp_path / "days")
-    lost = [kind for at, kind in made.failures if datetime.fromtimestamp(at / S, ZONE).date() == date(2026, 10, 5)]
+    told = report(tmp_path / "files", day_files=tmp_path / "days")
+    lost = [kind for at, kind in made.failures if utc_day(at) == date(2026, 10, 5)]
     assert told.reasons[""] == len(lost) > 0
     assert sum(told.reasons.values()) == true.errors.total()
     assert told.reasons["OutOfMemoryError"] == true.errors["OutOfMemoryError"] - lost.count("OutOfMemoryError")
-    assert "The archive has no file of 5 October and 12 October." in lacking(told, EN)
-    with pytest.raises(WrongUse, match="is no folder of packed days"):
-        report(tmp_path / "files", packed_days=tmp_path / "nowhere")
+    assert "The archive has no file of 5 October." in lacking(told, EN)
+    with pytest.raises(WrongUse, match="is no folder of day files"):
+        report(tmp_path / "files", day_files=tmp_path / "nowhere")
 
 
 def archive(made: Made, folder: Path, left_out: str) -> None:
-    """The failures as the archive keeps them: a file a day, in UTC here, with canaries and other lines in them."""
+    """The failures as the archive keeps them: a file a UTC day, with canaries and other lines, some of them late."""
     folder.mkdir()
     days: dict[str, list[dict[str, Any]]] = {}
     for at, kind in made.failures:
-        day = f"{datetime.fromtimestamp(at / S, ZONE):%Y%m%d}"
+        day = f"{utc_day(at):%Y%m%d}"
         said = {names.OUTCOME: "error", names.ERROR_TYPE: kind}
         lines = days.setdefault(day, [record(at, names.REQ_FAIL, "REQ_FAIL canary", **{**said, names.CANARY: True})])
         lines.append(record(at, names.REQ_FAIL, f"REQ_FAIL error_type={kind}", **said))
         lines.append(record(at, names.REQ_SUCCESS, "REQ_SUCCESS"))
     for day, lines in days.items():
         if day != left_out:
-            for part, some in {"": lines[:2], "-2": lines[2:]}.items():  # what came late is in a further file
+            for part, some in (("", lines[::2]), ("-2", lines[1::2])):  # half of them came late
                 text = json.dumps(logs(SERVICE, some)).encode() + b"\n"
                 (folder / f"tts-{day}{part}.jsonl.gz").write_bytes(gzip.compress(text, 1))
     (folder / "tts-20261399.jsonl.gz").write_bytes(b"no day")
