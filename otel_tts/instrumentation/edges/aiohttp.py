@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import exchange, serving
+from otel_tts.instrumentation.edges.arrival import socket_of
 from otel_tts.instrumentation.edges.exchange import HEADER, Exchange
 from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording.delivered import note_file
@@ -59,7 +60,8 @@ def _with_edge(original: Any) -> Any:
 def _enter(request: Any) -> Exchange:
     find = request.headers.get
     ask = functools.partial(_as_scope, request)
-    current = exchange.begin(_excluded, find, request.method, request.scheme, ask)
+    came_on = contain("aiohttp", socket_of, request.transport)
+    current = exchange.begin(_excluded, find, request.method, request.scheme, ask, came_on=came_on)
     request[_MARK] = current
     current.enter()
     return current

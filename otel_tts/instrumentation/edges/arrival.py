@@ -79,8 +79,9 @@ def arrived(scope: Mapping[str, Any], receive: Any, send: Any) -> Arrival:
 
 
 def arrived_on(connection: Any, start: str | None) -> Arrival:
-    """Return when a request with this X-Request-Start came on a socket, or None, for a thread; see `arrived`."""
+    """Return when a request with this X-Request-Start came on a socket, or None; see `arrived`."""
     now, recorder = perf_counter_ns(), current_recorder()
+    lag = contain("arrival", _note_loop, recorder, now) if recorder is not None else None
     age = contain("arrival", _kernel.age, connection) if connection is not None else None
     if age is not None:
         return Arrival(now - age, WaitSource.KERNEL, age / 1e9)
@@ -88,7 +89,12 @@ def arrived_on(connection: Any, start: str | None) -> Arrival:
         age = contain("arrival", _age_since, start.encode("latin-1"))
         if age is not None:
             return Arrival(now - age, WaitSource.PROXY, age / 1e9)
-    return Arrival(now, WaitSource.LOOP)
+    return Arrival(now, WaitSource.LOOP, upper_bound_s=None if lag is None else lag / 1e9)
+
+
+def socket_of(transport: Any) -> Any:
+    """Return the socket of a transport of asyncio, which may be gone."""
+    return transport.get_extra_info("socket") if transport is not None else None
 
 
 def show_wait(recorder: Recorder, server: ServerSpan) -> None:

@@ -135,9 +135,12 @@ class Exchange:
             serving.end_span(request)
 
 
-def greet(find: Callable[[str], str | None], connection: Any = None) -> Request:
-    """Return a new request; `find` returns one of its headers, `connection` is its socket where that is known."""
-    arrival = arrived_on(connection, find("x-request-start"))
+def greet(find: Callable[[str], str | None], connection: Any = None, came_on: Any = None) -> Request:
+    """Return a new request; `find` returns one of its headers, `connection` is its socket where that is known.
+
+    `came_on` is its socket where a loop reads from it: it tells when the request came, and is asked for nothing else.
+    """
+    arrival = arrived_on(connection if came_on is None else came_on, find("x-request-start"))
     name, is_given = requests.name_of(find("x-request-id"), serving.trusts_caller())
     request = Request(name, arrival.ns, given=is_given)
     request.session = (find("upgrade") or "").lower() == "websocket"
@@ -163,9 +166,10 @@ def begin(
     scheme: str,
     ask: Callable[[], Any],
     connection: Any = None,
+    came_on: Any = None,
 ) -> Exchange:
     """Begin an exchange: `find` returns a header of the request, `ask` the request as a scope of ASGI, off the path."""
-    request = greet(find, connection)
+    request = greet(find, connection, came_on)
     inside = contain("exchange.server", _begin_span, excluded, find, method, scheme, ask, request)
     show_facts(request)
     return Exchange(request, current_context() if inside is None else inside, method, connection)

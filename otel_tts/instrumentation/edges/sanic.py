@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import exchange, serving
+from otel_tts.instrumentation.edges.arrival import socket_of
 from otel_tts.instrumentation.edges.exchange import HEADER, Exchange
 from otel_tts.patches import after_import, replace, undo
 
@@ -71,7 +72,8 @@ def _with_edge(original: Any) -> Any:
 
 def _enter(request: Any) -> Exchange:
     ask = functools.partial(_as_scope, request)
-    current = exchange.begin(_excluded, request.headers.get, request.method, request.scheme, ask)
+    came_on = contain("sanic", socket_of, request.transport)
+    current = exchange.begin(_excluded, request.headers.get, request.method, request.scheme, ask, came_on=came_on)
     setattr(request.ctx, _MARK, current)
     current.enter()
     return current

@@ -52,7 +52,8 @@ def _with_edge(original: Any) -> Any:
 def _enter(handler: Any) -> Exchange:
     asked = handler.request
     ask = functools.partial(_as_scope, asked)
-    current = exchange.begin(_excluded, asked.headers.get, asked.method, asked.protocol, ask)
+    came_on = getattr(getattr(asked.connection, "stream", None), "socket", None)
+    current = exchange.begin(_excluded, asked.headers.get, asked.method, asked.protocol, ask, came_on=came_on)
     setattr(handler, _MARK, current)
     current.enter()
     return current

@@ -213,6 +213,47 @@ def test_a_process_that_was_stopped_says_so() -> None:
         assert process.stdout.readline() == "not_scheduled None\n"
 
 
+_FORKED = """
+import asyncio, os, threading, time
+from otel_tts.recording.loops import watch
+watch.REPORTED_NS = 300_000_000
+lates = []
+one = watch.LoopWatch(lambda: False, lates.append)
+one.allow()
+async def main():
+    one.note(asyncio.get_running_loop())
+    await asyncio.sleep(0.3)
+async def blocked():
+    one.note(asyncio.get_running_loop())
+    await asyncio.sleep(0.3)
+    end = time.monotonic() + 0.8
+    while time.monotonic() < end:
+        sum(range(100))
+    await asyncio.sleep(0.3)
+asyncio.run(main())
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+pid = os.fork()
+if pid == 0:
+    watched = len(one._loops), one._thread
+    deadline = time.monotonic() + 60
+    while not lates and time.monotonic() < deadline:
+        asyncio.run(blocked())
+    print(watched, bool(lates), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+print(len(one._loops) > 0, one._thread is not None)
+loop.close()
+"""
+
+
+def test_a_forked_child_watches_its_own_loops_and_the_parent_goes_on() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORKED], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == "(0, None) True\nTrue True\n", done.stdout + done.stderr
+
+
 _COLLECTING = """
 import asyncio, gc, sys, time
 from otel_tts.recording.loops import watch
