@@ -73,6 +73,9 @@ SITE = {
     "http.server": Site("http_server_app.py {port}", error_page=False),
 }
 
+AGAIN = ("flask run", "asgi under hypercorn", "asgi under daphne", "django under uvicorn")
+"""Each part of these runs in another row, too."""
+
 
 @pytest.fixture
 def start(sink: OtlpSink, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
@@ -119,6 +122,8 @@ def served(sink: OtlpSink, request_id: str) -> SinkSpan:
 def test_a_request_is_one_trace(sink: OtlpSink, start: Callable[..., Server], name: str) -> None:
     from speaking import RATE, speak
 
+    if name in AGAIN and not os.environ.get("OTEL_TTS_EVERY_SERVER"):
+        pytest.skip("full size: OTEL_TTS_EVERY_SERVER=1 (make soak)")
     site = SITE[name]
     server = start(site.command, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="flask,django")
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
@@ -146,6 +151,7 @@ def test_a_request_is_one_trace(sink: OtlpSink, start: Callable[..., Server], na
     assert root.attributes["http.response.status_code"] == 200 and root.status == "UNSET"
     mine = {span.name: span for span in sink.spans() if span.trace_id == TRACE}
     synthesis = mine["text_to_speech sparrow"]
+    mine.pop("tts.wait", None)  # gunicorn listens before its worker is up
     assert mine.keys() == {root.name, synthesis.name, "tts.acoustic_model", "tts.postprocess"}
     assert synthesis.parent_id == root.span_id and synthesis.attributes["request_id"] == "req-1"
     assert synthesis.attributes["tts.outcome"] == "ok"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+from contextvars import ContextVar
 from typing import Any, Final
 
 from otel_tts.guard import contain
@@ -15,7 +16,8 @@ from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording.delivered import note_file
 
 _GROUP: Final = "aiohttp"
-_MARK: Final = "otel_tts.exchange"
+_exchange: Final[ContextVar[Exchange | None]] = ContextVar("otel_tts_aiohttp_exchange", default=None)
+"""Of the request that the current task works for: a request of aiohttp warns where something is kept in it by name."""
 _excluded: Final = serving.Excluded("aiohttp_server")
 
 
@@ -44,12 +46,15 @@ def _with_edge(original: Any) -> Any:
     @functools.wraps(original)
     async def _handle_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         current = contain("aiohttp", _enter, request)
+        token = _exchange.set(current)
         try:
             result = await original(self, request, *args, **kwargs)
         except BaseException as error:
             if current is not None:
                 contain("aiohttp", current.break_off, error)
             raise
+        finally:
+            _exchange.reset(token)
         if current is not None:
             contain("aiohttp", _leave, current, result)
         return result
@@ -62,7 +67,6 @@ def _enter(request: Any) -> Exchange:
     ask = functools.partial(_as_scope, request)
     came_on = contain("aiohttp", socket_of, request.transport)
     current = exchange.begin(_excluded, find, request.method, request.scheme, ask, came_on=came_on)
-    request[_MARK] = current
     current.enter()
     return current
 
@@ -86,14 +90,14 @@ def _leave(current: Exchange, result: Any) -> None:
 def _noting_errors(original: Any) -> Any:
     @functools.wraps(original)
     def handle_error(self: Any, request: Any, status: int = 500, exc: Any = None, *args: Any, **kwargs: Any) -> Any:
-        contain("aiohttp.error", _note_error, request, exc)
+        contain("aiohttp.error", _note_error, exc)
         return original(self, request, status, exc, *args, **kwargs)
 
     return handle_error
 
 
-def _note_error(request: Any, error: BaseException | None) -> None:
-    if error is not None and (current := request.get(_MARK)) is not None:
+def _note_error(error: BaseException | None) -> None:
+    if error is not None and (current := _exchange.get()) is not None:
         current.note_error(error)
 
 
@@ -110,7 +114,7 @@ def _with_head(original: Any) -> Any:
 
 
 def _note_head(response: Any, request: Any) -> None:
-    current: Exchange | None = request.get(_MARK)
+    current = _exchange.get()
     if current is None or response.prepared or current.started:
         return
     said = {name.lower(): value for name, value in response.headers.items()}
@@ -137,13 +141,12 @@ def _route_of(request: Any) -> str:
 def _with_piece(original: Any) -> Any:
     @functools.wraps(original)
     async def write(self: Any, data: Any) -> None:
-        contain("aiohttp.piece", _note_piece, self, data)
+        contain("aiohttp.piece", _note_piece, data)
         await original(self, data)
 
     return write
 
 
-def _note_piece(response: Any, data: bytes) -> None:
-    asked = getattr(response, "_req", None)
-    if asked is not None and (current := asked.get(_MARK)) is not None:
+def _note_piece(data: bytes) -> None:
+    if (current := _exchange.get()) is not None:
         current.pass_piece(data)

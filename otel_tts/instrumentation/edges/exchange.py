@@ -97,8 +97,10 @@ class Exchange:
         serving.answered(self.request)
 
     def note_error(self, error: BaseException) -> None:
-        """The application has failed; what it or the server makes of that is still to come."""
-        if self.request.own is not None:
+        """The application has failed, or its connection; what it or the server makes of that is still to come."""
+        if isinstance(error, ConnectionError):
+            self.lose()
+        elif self.request.own is not None:
             self.request.own.raised(error)
 
     def fail(self, error: BaseException) -> None:

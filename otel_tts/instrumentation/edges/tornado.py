@@ -86,7 +86,11 @@ def _noting_errors(original: Any, answers: tuple[type[Exception], ...]) -> Any:
 
 def _note_error(handler: Any, error: BaseException) -> None:
     current: Exchange | None = getattr(handler, _MARK, None)
-    if current is not None:
+    if current is None:
+        return
+    if type(error).__name__ == "StreamClosedError":
+        current.lose()
+    else:
         current.note_error(error)
 
 
