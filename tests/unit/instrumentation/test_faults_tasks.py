@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""otel-tts fails at every line of the edges that are no web server: tasks of queues, gRPC, Wyoming.
+"""otel-tts fails at every line of the edges that are no web server, and of what makes a synthesis of an unknown engine.
 
 What calls them here has the form of the libraries, which need not be installed; those run in tests/services.
 """
@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 import otel_tts
-from otel_tts.instrumentation.edges import celery, dramatiq, grpc, rq, wyoming
+from otel_tts.instrumentation.edges import asgi, celery, dramatiq, grpc, rq, wyoming
+from otel_tts.instrumentation.libraries import encoders, onnxruntime
 from tests.unit.support.faults import check, outcome
 
 pytestmark = pytest.mark.thorough  # every line of ours fails once: not part of make check
@@ -232,3 +233,26 @@ def test_making_a_server_of_grpc(world: Any, monkeypatch: pytest.MonkeyPatch) ->
         partial(make, serve, *args) for serve in (grpc._serve, grpc._serve_async) for args in ((1,), (1, (), ("x",)))
     ]
     check(lambda: [outcome(call) for call in calls], only=("grpc",))
+
+
+def test_an_unknown_engine_behind_a_web_service(world: Any) -> None:
+    from starlette.responses import Response
+
+    seen = world()
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": "2.5"}}
+
+    async def app(self: Any, *call: Any) -> None:
+        samples = onnxruntime._run_apart(lambda: b"\0" * 100, (), {})
+        await Response(encoders._call_apart(lambda: samples, (), {}), media_type="audio/wav")(*call)
+
+    def ask() -> Any:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append({key: value for key, value in message.items() if key != "headers"})
+
+        asyncio.run(asgi._with_edge(app)(None, dict(scope), None, send))
+        return sent
+
+    check(lambda: [outcome(ask)], only=("pieces",))
+    seen.drain()

@@ -31,7 +31,7 @@ PATH = {
     "entry.__enter__", "entry.__exit__",
     "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming._rest_of",
     "seam.run_stage", "seam._await",
-    "carried.run", "threads.once", "encoders._as_stage", "answer_audio._send_file",
+    "carried.run", "threads.once", "encoders._as_stage", "encoders._call_apart", "answer_audio._send_file",
     "callables.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
     "seam.run_seam", "job.__get__", "job.__set__", "lock.acquire", "lock.__enter__", "carried.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
