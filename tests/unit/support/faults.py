@@ -50,6 +50,7 @@ PATH = {
     "peak_statistics.memory_stats_as_nested_dict", "peak_statistics.reset_peak_memory_stats",
     "logging.makeRecord", "logging.emit", "logging.flush",
     "celery.trace_task", "celery._send", "wyoming.handle", "grpc.call", "grpc.stream", "grpc.intercept_service",
+    "litserve.put", "litserve.put_nowait", "litserve.__getattr__", "litserve.__reduce__",
     "grpc.__enter__", "grpc.__exit__", "grpc.resume", "grpc.pause",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "callables.kind_of",
@@ -58,7 +59,7 @@ PATH = {
 
 KEEPERS = {"entry._enter", "entry._exit", "stage.__enter__", "stage.__exit__", "carried.carried", "load._leave",
            "carried.enter", "carried.leave", "exchange.enter", "exchange.leave", "task.enter", "task.leave",
-           "dramatiq._end"}  # fmt: skip
+           "dramatiq._end", "litserve._start", "litserve._stop"}  # fmt: skip
 """Between a context's change and its undoing: a fault in these few lines loses the way back, and nothing else."""
 
 
