@@ -198,9 +198,10 @@ it in a request is one span. Other ways to start a process are not seen.
 
 ## Engines without a table
 
-Their seams are known, and held against the published source where there is a package. Until they have a table, nothing
-is seen of them by itself: put a synthesis around the call, by [code of your own](engine-tables.md#own-code). Runs of
-onnxruntime and encoders are then stages in it; outside of a synthesis they leave nothing.
+Their seams are known, and held against the published source where there is a package. Until they have a table, put a
+synthesis around the call, by [code of your own](engine-tables.md#own-code). Runs of onnxruntime and encoders are then
+stages in it. Without one they are seen where a web request is answered with an `audio/*` body: as a synthesis of the
+engine `unknown`, with these stages and the facts of the body; elsewhere they leave nothing.
 
 {_table(("package", "source read", "seams"), _drafts())}
 

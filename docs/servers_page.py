@@ -58,6 +58,52 @@ SERVERS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Queue:
+    """A row of what comes in by something else than the web. `carried`: what the caller's trace and the id come in."""
+
+    name: str
+    package: str
+    started: str
+    test: str
+    carried: str
+    span: str
+    lacks: str = ""
+
+
+_REDIS = "tests/services/test_redis_queues.py"
+
+QUEUES = (
+    Queue(
+        "Celery", "celery", "`celery worker`: prefork, solo, threads", "tests/services/test_celery_edge.py",
+        "the message's headers; the task's id", "`process TASK`, CONSUMER",
+        "a task that is revoked before it begins; gevent and eventlet have not been tried",
+    ),
+    Queue(
+        "RQ", "rq", "`rq worker`: a process for each job", _REDIS, "the job's `meta`; the job's id",
+        "`process FUNCTION`, CONSUMER", "a job whose process is killed",
+    ),
+    Queue(
+        "Dramatiq", "dramatiq", "`dramatiq`, on Redis", _REDIS, "the message's options; the message's id",
+        "`process ACTOR`, CONSUMER",
+    ),
+    Queue(
+        "gRPC", "grpcio", "`grpc.server`, `grpc.aio.server`", "tests/services/test_grpc_edge.py",
+        "metadata: `traceparent`, `x-request-id`, which goes out in the trailing metadata", "`SERVICE/METHOD`, SERVER",
+        "facts of the audio in a message; streams of requests have not been tried",
+    ),
+    Queue(
+        "Wyoming, wyoming-piper", "wyoming-piper", "`python -m wyoming_piper`", "tests/services/test_wyoming.py",
+        "`traceparent` and `x-request-id` in the data of `synthesize` or `synthesize-start`, or in its `context`",
+        "`wyoming synthesize`, SERVER", "the id is not told to the client",
+    ),
+    Queue(
+        "LitServe", "litserve", "`LitServer.run`", "tests/services/test_litserve.py",
+        "HTTP, and from the web process to the model's", "that of FastAPI", "batches: each is a trace of its own",
+    ),
+)  # fmt: skip
+
+
 def page(head: str, table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]) -> str:
     """Return the text of docs/servers.md, `head` its first comment."""
     return f"""# Servers
@@ -70,6 +116,19 @@ ran for real, under the launcher, with the versions that are named: a request in
 answer, the bytes of the answer as without otel-tts, one that failed, one whose client left, one right before SIGTERM.
 
 {table(("server", "version", "started by", "route", "not seen"), map(_row, SERVERS))}
+
+## Queues, gRPC, Wyoming
+
+{table(("what", "version", "started by", "trace and id come in", "span", "not seen"), map(_queue_row, QUEUES))}
+
+Each ran for real, under the launcher: a request in its client's own trace, down to the vocoder; one that failed before
+an engine was called, one that was tried again or given up, ids of 10 kB, and nothing lost at SIGTERM. Where otel-tts
+runs in the process that sends (a Celery, RQ or Dramatiq producer, a Wyoming client) the current trace goes along by
+itself. Spans of OpenTelemetry's own instrumentations (`opentelemetry-instrumentation-celery`, `-grpc`), where they are
+installed, take the place of ours; `OTEL_TTS_SERVER_SPAN=contrib` leaves it to them. Services that
+`OTEL_PYTHON_GRPC_EXCLUDED_SERVICES` lists have no span.
+
+## What holds for the web
 
 - **Id**: `x-request-id` of the caller, or a new one, is on the server span, the syntheses and the answer. What the
   application answers with itself goes before it. A page of an error that the server makes, not the framework, is
@@ -92,7 +151,11 @@ def _row(server: Server) -> tuple[str, ...]:
     return server.name, version, server.started, f"`{server.route}`" if server.route else "–", server.lacks or "–"
 
 
-def _versions(server: Server) -> list[str]:
+def _queue_row(queue: Queue) -> tuple[str, ...]:
+    return queue.name, ", ".join(_versions(queue)), queue.started, queue.carried, queue.span, queue.lacks or "–"
+
+
+def _versions(server: Server | Queue) -> list[str]:
     """The versions in the locks of the environments that run the row's test: several where each Python has its own."""
     environments = runpy.run_path(str(ROOT / "tests" / "environments" / "run.py"))["ENVIRONMENTS"]
     locks = [

@@ -290,7 +290,7 @@ REQUEST_ATTRIBUTES: Final = (
     Attribute(OUTPUT_TYPE, "string", "", "always speech"),
     Attribute(MODEL, "string", "", "the model's name"),
     Attribute(PROVIDER, "string", "", "who runs the model; the engine's name where it runs in this process"),
-    Attribute(ENGINE, "string", "", "the engine's name, as in its table"),
+    Attribute(ENGINE, "string", "", "the engine's name, as in its table; unknown where an answer with audio has none"),
     Attribute(ENGINE_VERSION, "string", "", "the installed version of the engine's distribution"),
     Attribute(TEXT_LENGTH, "int", "{character}", "characters of the text to be spoken"),
     Attribute(TEXT_LANGUAGE, "string", "", "BCP 47 tag, when the engine knows it"),
@@ -736,6 +736,8 @@ METRICS: Final = (
 )  # fmt: skip
 
 OTHER: Final = "other"
+UNKNOWN_ENGINE: Final = "unknown"
+"""Value of `ENGINE` where a request was answered with audio and no table has seen its engine."""
 """Label value that stands for all values beyond a label's bound."""
 
 # --- log lines -------------------------------------------------------------------------------------------------------

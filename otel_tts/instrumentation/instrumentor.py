@@ -16,6 +16,7 @@ from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.edges.celery import watch_celery
 from otel_tts.instrumentation.edges.dramatiq import watch_dramatiq
 from otel_tts.instrumentation.edges.grpc import watch_grpc
+from otel_tts.instrumentation.edges.litserve import watch_litserve
 from otel_tts.instrumentation.edges.rq import watch_rq
 from otel_tts.instrumentation.edges.wyoming import watch_wyoming
 from otel_tts.instrumentation.libraries import threads
@@ -33,6 +34,7 @@ _EDGES: Final[dict[str, Callable[[], object]]] = {
     "dramatiq": watch_dramatiq,
     "wyoming": watch_wyoming,
     "grpc": watch_grpc,
+    "litserve": watch_litserve,
 }
 """What requests come in by, beside the web."""
 

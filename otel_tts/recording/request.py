@@ -44,7 +44,7 @@ class Request:
     made for it. `gone` is when it was seen first that the client had left, by `is_gone`, which the edge gives where its
     server says so: what is noted when the answer is sent may be much later. `route` is the
     template of the route that took it, or who finds it, where the framework has said so. `kind` is that of its span:
-    CONSUMER for a task of a queue.
+    CONSUMER for a task of a queue. `pieces`: see `otel_tts.recording.pieces`.
     """
 
     id: str
@@ -70,6 +70,7 @@ class Request:
     gone: int | None = None
     route: str | Callable[[], str] = ""
     kind: SpanKind = SpanKind.SERVER
+    pieces: Any = None
 
     def adopt(self, span: Span) -> None:
         """Put the request's id on a span that stands for it; the outermost is its own."""

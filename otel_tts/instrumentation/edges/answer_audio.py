@@ -14,7 +14,7 @@ from otel_tts.audio.files.excerpt import Passing
 from otel_tts.audio.files.file import claim_of_name, claim_of_type
 from otel_tts.guard import contain
 from otel_tts.instrumentation.wrapping import wrap_after_import
-from otel_tts.recording import request
+from otel_tts.recording import pieces, request
 from otel_tts.recording.delivered import note_file
 from otel_tts.recording.request import Request
 
@@ -76,8 +76,10 @@ def add(web: Request, piece: bytes) -> None:
 def finish(web: Request) -> None:
     """The body was handed over: note it."""
     answer, web.body = web.body, None
-    synthesis: Any = web.synthesis
-    if synthesis is None or not answer.is_of(answer.passing.size):  # an answer to HEAD has no body
+    if not answer.is_of(answer.passing.size):  # an answer to HEAD has no body
+        return
+    synthesis: Any = web.synthesis or pieces.become_synthesis(web)
+    if synthesis is None:
         return
     if (taker := synthesis.recorder.taker) is not None:
         taker.note_excerpt(synthesis, answer.passing.excerpt(), returned=True, shared=web.syntheses > 1)

@@ -18,6 +18,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.names import Stage
+from otel_tts.recording import pieces
 from otel_tts.recording.delivered import current_synthesis, note_file
 from otel_tts.recording.synthesis import Synthesis
 
@@ -117,5 +118,14 @@ def _owner() -> Synthesis | None:
 def _as_stage(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     synthesis = contain("postprocess", _owner)
     if synthesis is None:
-        return call(*args, **kwargs)
+        return _call_apart(call, args, kwargs)
     return run_stage(Stage.POSTPROCESS, call, args, kwargs, synthesis=synthesis, fold=True, device="cpu")
+
+
+def _call_apart(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    began = contain("postprocess", pieces.begin)
+    try:
+        return call(*args, **kwargs)
+    finally:
+        if began is not None:
+            contain("postprocess", pieces.note, Stage.POSTPROCESS, began)

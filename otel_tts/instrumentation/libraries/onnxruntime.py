@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run of onnxruntime inside a synthesis is a stage, unless a table's seam around it already says so.
 
-This gives engines without a table of their own their model's time. Of an engine with several graphs the table names
-them: a session is known by the name of the file that it was made of, which is compared and never leaves.
+This gives engines without a table of their own their model's time, inside an own block or where a request is answered
+with audio. Of an engine with several graphs the table names them: a session is known by the name of the file that it
+was made of, which is compared and never leaves.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import SPAN_KEY, current_context
+from otel_tts.recording import pieces
 from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis, current
 
@@ -52,13 +54,22 @@ def _make(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, 
 def _run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     synthesis = contain("onnxruntime", current)
     if synthesis is None:
-        return wrapped(*args, **kwargs)
+        return _run_apart(wrapped, args, kwargs)
     status = contain("onnxruntime", _look_at, instance, synthesis, args, kwargs)
     if contain("onnxruntime", _is_in_a_stage, synthesis, status):
         return wrapped(*args, **kwargs)
     said = {names.TIMING_STATUS: status} if status is not None else None
     stage, fold = contain("onnxruntime", _stage_of, synthesis, instance) or (names.Stage.MODEL, False)
     return run_stage(stage, wrapped, args, kwargs, synthesis=synthesis, fold=fold, attributes=said, device="cpu")
+
+
+def _run_apart(wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    began = contain("onnxruntime", pieces.begin)
+    try:
+        return wrapped(*args, **kwargs)
+    finally:
+        if began is not None:
+            contain("onnxruntime", pieces.note, names.Stage.MODEL, began)
 
 
 def _look_at(session: Any, synthesis: Synthesis, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:

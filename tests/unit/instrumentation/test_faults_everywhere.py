@@ -810,6 +810,7 @@ CHECKED = {
     "instrumentation.edges.rq": "test_faults_tasks.py::test_jobs_of_rq",
     "instrumentation.edges.dramatiq": "test_faults_tasks.py::test_messages_of_dramatiq",
     "instrumentation.edges.wyoming": "test_faults_tasks.py::test_clients_of_wyoming",
+    "instrumentation.edges.litserve": "test_faults_tasks.py::test_requests_of_litserve",
     "instrumentation.edges.grpc": "test_faults_tasks.py::test_calls_of_grpc",
     "instrumentation.edges.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.edges.wsgi": "test_faults_edges.py::test_answers_of_a_wsgi_application",

@@ -1,6 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""otel-tts fails at every line of the edges that are no web server: tasks of queues, gRPC, Wyoming.
+"""otel-tts fails at every line of the edges that are no web server, and of what makes a synthesis of an unknown engine.
 
 What calls them here has the form of the libraries, which need not be installed; those run in tests/services.
 """
@@ -8,6 +8,7 @@ What calls them here has the form of the libraries, which need not be installed;
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 
 import otel_tts
-from otel_tts.instrumentation.edges import celery, dramatiq, grpc, rq, wyoming
+from otel_tts.instrumentation.edges import asgi, celery, dramatiq, grpc, litserve, rq, wyoming
+from otel_tts.instrumentation.libraries import encoders, onnxruntime
 from tests.unit.support.faults import check, outcome
 
 pytestmark = pytest.mark.thorough  # every line of ours fails once: not part of make check
@@ -232,3 +234,60 @@ def test_making_a_server_of_grpc(world: Any, monkeypatch: pytest.MonkeyPatch) ->
         partial(make, serve, *args) for serve in (grpc._serve, grpc._serve_async) for args in ((1,), (1, (), ("x",)))
     ]
     check(lambda: [outcome(call) for call in calls], only=("grpc",))
+
+
+def test_requests_of_litserve(world: Any) -> None:
+    import pickle
+    import queue
+
+    seen = world()
+
+    def ask(text: str) -> Any:
+        requests: Any = litserve._give_queue(queue.Queue, None, (), {})
+        with otel_tts.synthesis("web"):
+            requests.put((0, "u-1", 1.0, text))
+        consumer, uid, _, asked = pickle.loads(pickle.dumps(requests.get()))
+        sent: list[Any] = []
+
+        def put(status: str, data: Any = ()) -> None:
+            named = {
+                "transport": None, "response_queue_id": consumer, "uid": uid, "response_data": data,
+                "status": SimpleNamespace(name=status), "response_type": SimpleNamespace(name="REGULAR"),
+            }  # fmt: skip
+            litserve._put_response(lambda **told: sent.append((told["uid"], told["response_data"])), None, (), named)
+
+        def work() -> Any:
+            put("START")
+            try:
+                put("OK", speak(asked))
+            except ValueError:
+                put("ERROR")
+            return sent
+
+        return contextvars.Context().run(work)
+
+    check(lambda: [outcome(partial(ask, text)) for text in ("hello", "")], only=("litserve",))
+    seen.drain()
+
+
+def test_an_unknown_engine_behind_a_web_service(world: Any) -> None:
+    from starlette.responses import Response
+
+    seen = world()
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": "2.5"}}
+
+    async def app(self: Any, *call: Any) -> None:
+        samples = onnxruntime._run_apart(lambda: b"\0" * 100, (), {})
+        await Response(encoders._call_apart(lambda: samples, (), {}), media_type="audio/wav")(*call)
+
+    def ask() -> Any:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append({key: value for key, value in message.items() if key != "headers"})
+
+        asyncio.run(asgi.with_edge(app)(None, dict(scope), None, send))
+        return sent
+
+    check(lambda: [outcome(ask)], only=("pieces",))
+    seen.drain()

@@ -31,7 +31,7 @@ PATH = {
     "entry.__enter__", "entry.__exit__",
     "streaming.iterate", "streaming.iterate_async", "streaming._close", "streaming._deeper", "streaming._rest_of",
     "seam.run_stage", "seam._await",
-    "carried.run", "threads.once", "encoders._as_stage", "answer_audio._send_file",
+    "carried.run", "threads.once", "encoders._as_stage", "encoders._call_apart", "answer_audio._send_file",
     "callables.hooked", "asgi.__call__", "asgi.flush_then_send", "answer.send", "answer.receive",
     "seam.run_seam", "job.__get__", "job.__set__", "lock.acquire", "lock.__enter__", "carried.__call__",
     "batch.__init__", "batch.__enter__", "batch.__exit__",
@@ -50,6 +50,7 @@ PATH = {
     "peak_statistics.memory_stats_as_nested_dict", "peak_statistics.reset_peak_memory_stats",
     "logging.makeRecord", "logging.emit", "logging.flush",
     "celery.trace_task", "celery._send", "wyoming.handle", "grpc.call", "grpc.stream", "grpc.intercept_service",
+    "litserve.put", "litserve.put_nowait", "litserve.__getattr__", "litserve.__reduce__",
     "grpc.__enter__", "grpc.__exit__", "grpc.resume", "grpc.pause",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "callables.kind_of",
@@ -58,7 +59,7 @@ PATH = {
 
 KEEPERS = {"entry._enter", "entry._exit", "stage.__enter__", "stage.__exit__", "carried.carried", "load._leave",
            "carried.enter", "carried.leave", "exchange.enter", "exchange.leave", "task.enter", "task.leave",
-           "dramatiq._end"}  # fmt: skip
+           "dramatiq._end", "litserve._start", "litserve._stop"}  # fmt: skip
 """Between a context's change and its undoing: a fault in these few lines loses the way back, and nothing else."""
 
 
