@@ -23,6 +23,10 @@ if TYPE_CHECKING:  # read where it is used: `otel-tts --help` does not wait for 
 
 _STYLES: Final = {PASS: "green", FAIL: "bold red", WARN: "yellow", SKIP: "dim", MEASURED: "cyan"}
 
+_OWN_S: Final = 30.0
+_ASKED_S: Final = 75.0
+"""A service exports its figures once a minute, unless it was told otherwise."""
+
 
 def doctor(
     gpu: Annotated[bool, typer.Option("--gpu", help="Run the checks that need a CUDA device too.")] = False,
@@ -36,7 +40,9 @@ def doctor(
         Path | None, typer.Option(metavar="FILE", help="JSON that is posted to --ask.", show_default=False)
     ] = None,
     service: Annotated[str | None, typer.Option(help="Judge a service's requests of a day too: by its name.")] = None,
-    within: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long the canary is looked for.")] = 30,
+    within: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="How long the canary is looked for: 30, asked 75.")
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option("--dir", help="Folder of files, as OTEL_TTS_FILE_DIR.", show_default=False)
     ] = None,
@@ -71,7 +77,7 @@ def doctor(
 
 
 def _end_to_end(
-    ask: str | None, body: Path | None, service: str | None, within: float, places: Places
+    ask: str | None, body: Path | None, service: str | None, within: float | None, places: Places
 ) -> tuple[list[Check], dict[str, Any]]:
     """What is found of a canary, and the coverage for JSON."""
     from otel_tts.doctor import coverage
@@ -82,7 +88,8 @@ def _end_to_end(
         from otel_tts.stack.stores import KEEPS_S, addresses
 
         places = replace(places, stack=addresses(Stack()), stack_keeps_seconds=KEEPS_S)
-    asked = Asked(ask, None if body is None else _text(body), service, within)
+    patience_s = (_OWN_S if ask is None else _ASKED_S) if within is None else within
+    asked = Asked(ask, None if body is None else _text(body), service, patience_s)
     looking = EndToEnd(asked, places, os.environ)
     try:
         checks = list(looking.checks())

@@ -67,6 +67,13 @@ def test_what_came_late_is_late(tmp_path: Path) -> None:
     )
 
 
+def test_figures_of_a_service_that_is_asked_may_take_a_minute(tmp_path: Path) -> None:
+    left = Left(tmp_path, ago_s=arrival.LATE_S + 5)
+    left.canary = Canary("doctor-1", "ab" * 16, left.at, "tests", None)
+    statuses = {name: check.status for name, check in left.checks().items()}
+    assert statuses == {"traces": WARN, "logs": WARN, "metrics": PASS}
+
+
 def test_a_stage_that_is_missing_is_named(tmp_path: Path) -> None:
     left = Left(tmp_path)
     left.spans(*(span for span in left.request.spans if span["name"] != "tts.vocoder"))
