@@ -50,6 +50,7 @@ class Leaving:
         self._url = stack.url("otlp_http")
         self._arrived = threading.Condition()
         self._received: dict[str, list[Any]] = {"traces": [], "logs": [], "metrics": []}
+        self._plain: dict[str, list[Json]] = {"traces": [], "logs": [], "metrics": []}
         self.refuse = threading.Event()
         self.gone: set[str] = set()
         self.refused: set[str] = set()
@@ -71,7 +72,9 @@ class Leaving:
 
     def received(self, signal: str) -> list[Json]:
         with self._arrived:
-            return [MessageToDict(message) for message in self._received[signal]]
+            plain = self._plain[signal]
+            plain += map(MessageToDict, self._received[signal][len(plain) :])
+            return list(plain)
 
     def take(self, signal: str, message: Any) -> bool:
         """Keep a request; False while the sink refuses."""

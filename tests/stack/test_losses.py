@@ -94,16 +94,17 @@ def arrived(leaving: Leaving) -> dict[str, int]:
     return {"traces": len(spans), "metrics": max(counted, default=0), "logs": len(lines)}
 
 
-def settle(leaving: Leaving) -> dict[str, int]:
-    """What has arrived once nothing more comes, and the queues are empty."""
-    before, quiet = arrived(leaving), 0
-    for _ in range(120):
+WHOLE = dict.fromkeys(("traces", "metrics", "logs"), REQUESTS)
+
+
+def settle(leaving: Leaving, wanted: dict[str, int] = WHOLE, quiet_s: float = 3.0) -> dict[str, int]:
+    """What has arrived once it is what is wanted, or once nothing more has come for so many seconds."""
+    found, last = arrived(leaving), time.monotonic()
+    while found != wanted and time.monotonic() - last < quiet_s:
         time.sleep(0.25)
-        now = arrived(leaving)
-        quiet, before = (quiet + 1 if now == before else 0), now
-        if quiet >= (2 if set(now.values()) == {REQUESTS} else 10):
-            return now
-    return before
+        if (now := arrived(leaving)) != found:
+            found, last = now, time.monotonic()
+    return found
 
 
 @pytest.fixture
@@ -123,7 +124,8 @@ def leaving(stack: object, tmp_path: Path) -> Iterator[Leaving]:
         yield found
 
 
-WHOLE = dict.fromkeys(("traces", "metrics", "logs"), REQUESTS)
+BETWEEN_TRIES_S = 12.0
+"""The Collector's exporters wait 10 s at most before they try again."""
 
 
 def test_the_collector_is_killed(leaving: Leaving, tell: Callable[..., None]) -> None:
@@ -133,7 +135,7 @@ def test_the_collector_is_killed(leaving: Leaving, tell: Callable[..., None]) ->
         leaving.stack.kill("otelcol")
         leaving.stack.start("otelcol")
     service.end()
-    found = settle(leaving)
+    found = settle(leaving, quiet_s=BETWEEN_TRIES_S)
     tell(service, found)
     assert found == WHOLE
 
@@ -145,12 +147,11 @@ def test_a_store_is_gone(leaving: Leaving, tell: Callable[..., None], gone: str)
     service = Service(leaving.stack.url("otlp_http"))
     service.end()
     leaving.wait_until_refused(gone)
-    others = settle(leaving)
-    assert others == WHOLE | {gone: 0}
+    assert settle(leaving, WHOLE | {gone: 0}, BETWEEN_TRIES_S) == WHOLE | {gone: 0}
     leaving.stack.kill("otelcol")
     leaving.stack.start("otelcol")
     leaving.gone = set()
-    found = settle(leaving)
+    found = settle(leaving, quiet_s=BETWEEN_TRIES_S)
     tell(service, found)
     assert found == WHOLE
 
@@ -201,7 +202,7 @@ def test_the_collectors_disk_is_full(stack: object, tmp_path: Path, tell: Callab
         enlarge("200m")
         said = service.end()
         leaving.refuse.clear()
-        found = settle(leaving)
+        found = settle(leaving, quiet_s=BETWEEN_TRIES_S)
         tell(service, found)
         assert found["metrics"] == REQUESTS, "sums go on"
         assert min(found.values()) > 0
@@ -253,6 +254,6 @@ def test_the_network_is_cut(stack: object, tmp_path: Path, tell: Callable[..., N
         time.sleep(min(5, REQUESTS / 100))
         link("up")
         service.end()
-        found = settle(leaving)
+        found = settle(leaving, quiet_s=BETWEEN_TRIES_S)
         tell(service, found)
         assert found == WHOLE
