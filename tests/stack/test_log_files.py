@@ -9,6 +9,7 @@ import datetime
 import json
 import operator
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ from typing import Any
 import promtail
 import pytest
 from leaving import Json, Leaving, collector, read
+
+from otel_tts.emit import logs as lines
+from otel_tts.stack import places
 
 SERVICE = """
 import logging, sys, time
@@ -250,3 +254,11 @@ def shown(entry: promtail.Entry) -> dict[str, str]:
 def stamp(record: Json) -> str:
     moment = datetime.datetime.fromtimestamp(int(record["timeUnixNano"]) // 10**9, datetime.timezone.utc)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{int(record['timeUnixNano']) // 10**6 % 1000:03d}Z"
+
+
+def test_every_field_that_is_an_attribute_over_otlp_is_one_of_a_line() -> None:
+    rules = (places.configurations() / "variants" / "files.yaml").read_text(encoding="utf-8").replace("[.]", ".")
+    metadata = (places.configurations() / "promtail.yaml").read_text(encoding="utf-8")
+    (kept,) = re.findall(r'keep_matching_keys\(log.attributes, "\^\((request_id\|.*)\)\$"\)', rules)
+    assert set(kept.split("|")) == set(lines._ATTRIBUTE)
+    assert [name for name in lines._ATTRIBUTE.values() if f"{name.replace('.', '_')}:" not in metadata] == []
