@@ -28,6 +28,7 @@ _MOST: Final = 1000
 """Open stages that are told of, the oldest first."""
 _COMPUTES: Final = 0.05
 """Share of a CPU from which on a thread, or the children together, compute."""
+_LEAST_NS: Final = 1_000_000_000
 _WAITING: Final = frozenset({"selectors.py", "base_events.py"})
 
 Clock = Callable[[], int]
@@ -68,18 +69,27 @@ class _Seen:
     """What a stage looked like, and when that last changed."""
 
     def __init__(self, look: _Look) -> None:
-        self.look, self.still_since, self.quiet_since = look, look.at, look.at
+        self.look = self._base = look
+        self.still_since = self.quiet_since = look.at
 
     def compare(self, look: _Look) -> bool:
         """Take over the new look, and say whether it is another one."""
         before, self.look = self.look, look
         counted = look.counts != before.counts
-        moved = counted or (look.position is not None and look.position != before.position) or look.computes(before)
+        moved = counted or (look.position is not None and look.position != before.position) or self._computes(look)
         if counted:
             self.quiet_since = look.at
         if moved:
             self.still_since = look.at
         return moved
+
+    def _computes(self, look: _Look) -> bool:
+        """Whether it has computed in the last second or more: CPU time comes in ticks, of which a few say nothing."""
+        base = self._base
+        if look.at - base.at < _LEAST_NS:
+            return False
+        self._base = look
+        return look.computes(base)
 
 
 class Progress:
