@@ -14,7 +14,13 @@ from otel_tts import names
 from otel_tts.engines.given import path
 from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
 
-_AUDIO = Chunk(samples=0, rate=1)
+
+def _samples(result: Any) -> Any:
+    """Of an empty text there is None."""
+    return () if result[0] is None else result[0]
+
+
+_AUDIO = Chunk(samples=_samples, rate=1)
 
 
 def _file(call: Call) -> str | None:

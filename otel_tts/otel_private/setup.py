@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.util._importlib_metadata import entry_points  # pyright: ignore[reportUnknownVariableType]
 
 from otel_tts.commands import installing
+from otel_tts.otel_private.ids import unseeded
 from otel_tts.otel_private.pipeline import SIGNALS
 
 Configurator = sdk._OTelSDKConfigurator  # its docstring asks distributions to subclass it
@@ -113,7 +114,9 @@ def make_tracer_provider(resource: Resource, attempt: Attempt) -> TracerProvider
     """Return one without processors. `attempt` calls what may fail, for which there is a default."""
     return TracerProvider(
         sampler=sdk._import_sampler(sdk._get_sampler()),
-        id_generator=attempt("OTEL_PYTHON_ID_GENERATOR", lambda: sdk._import_id_generator(sdk._get_id_generator())),
+        id_generator=unseeded(
+            attempt("OTEL_PYTHON_ID_GENERATOR", lambda: sdk._import_id_generator(sdk._get_id_generator()))
+        ),
         resource=resource,
         _tracer_configurator=sdk._import_tracer_configurator(sdk._get_tracer_configurator()),
     )
