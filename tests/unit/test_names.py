@@ -12,8 +12,8 @@ from otel_tts.names import ATTRIBUTES, METRICS, Attribute, Metric
 
 # Constants that are neither an attribute's key nor a log line.
 OTHERS = {
-    "SCOPE", "OPERATION", "SPAN_QUEUE", "SPAN_JOB", "SPAN_TASK", "SPAN_WYOMING", "SPAN_MODEL_LOAD", "SPAN_WAIT",
-    "SPAN_LOOP_LATE", "SPAN_ABANDONED", "STAGE_PREFIX", "MEMORY_EVENT", "FILE_EVENT", "OTHER",
+    "SCOPE", "DOCTOR", "OPERATION", "SPAN_QUEUE", "SPAN_JOB", "SPAN_TASK", "SPAN_WYOMING", "SPAN_MODEL_LOAD",
+    "SPAN_WAIT", "SPAN_LOOP_LATE", "SPAN_ABANDONED", "STAGE_PREFIX", "MEMORY_EVENT", "FILE_EVENT", "OTHER",
     "UNKNOWN_ENGINE",
 }  # fmt: skip
 # A key that stands on metric points only.
