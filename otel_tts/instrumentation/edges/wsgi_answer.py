@@ -127,7 +127,7 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes]:
         result = self._result
-        steps = iter(result) if hasattr(type(result), "__next__") else self._answer.run(iter, result)
+        steps = iter(result) if hasattr(result, "__next__") else self._answer.run(iter, result)
         self._next = steps.__next__
         return self
 
