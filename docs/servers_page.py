@@ -49,7 +49,7 @@ SERVERS = (
     ),
     Server("Sanic", "sanic", "`sanic`", _EDGES, "/<a:str>"),
     Server("aiohttp", "aiohttp", "`web.run_app`", _EDGES, "/{a}"),
-    Server("Tornado", "tornado", "`Application.listen`", _EDGES, lacks="WebSockets have not been tried"),
+    Server("Tornado", "tornado", "`Application.listen`", _EDGES, lacks="its routes are patterns, which are not told"),
     Server(
         "http.server", "", "`ThreadingHTTPServer`", _EDGES,
         lacks="the answer's body: facts of its audio are those of the samples, or of the encoder",

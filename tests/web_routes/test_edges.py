@@ -110,7 +110,7 @@ def ask(connection: http.client.HTTPConnection, path: str, **headers: str) -> An
 def hang_up(server: Server, path: str, request_id: str) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nx-request-id: {request_id}\r\n\r\n".encode())
-        time.sleep(0.5)
+        time.sleep(0.3)
 
 
 def served(sink: OtlpSink, request_id: str) -> SinkSpan:

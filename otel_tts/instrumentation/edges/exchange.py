@@ -137,18 +137,27 @@ class Exchange:
             serving.end_span(request)
 
 
-def greet(find: Callable[[str], str | None], connection: Any = None, came_on: Any = None) -> Request:
-    """Return a new request; `find` returns one of its headers, `connection` is its socket where that is known.
+def greet(
+    given: str | None,
+    started: str | None = None,
+    upgrade: str | None = None,
+    mark: str | None = None,
+    connection: Any = None,
+    came_on: Any = None,
+) -> Request:
+    """Return a new request: of what its headers x-request-id, x-request-start, upgrade and that of a watcher's probe
+    say, and of its `connection`, the socket, where that is known.
 
     `came_on` is its socket where a loop reads from it: it tells when the request came, and is asked for nothing else.
     """
-    arrival = arrived_on(connection if came_on is None else came_on, find("x-request-start"))
-    name, is_given = requests.name_of(find("x-request-id"), serving.trusts_caller())
+    arrival = arrived_on(connection if came_on is None else came_on, started)
+    name, is_given = requests.name_of(given, serving.trusts_caller())
     request = Request(name, arrival.ns, given=is_given)
-    request.session = (find("upgrade") or "").lower() == "websocket"
+    request.session = upgrade is not None and upgrade.lower() == "websocket"
     request.answers = not request.session
-    request.facts = arrival.facts() if request.answers else None
-    if (mark := find(marking.HEADER)) is not None:
+    if arrival.wait_s is not None and request.answers:
+        request.facts = arrival.facts()
+    if mark is not None:
         request.canary = marking.is_marked([(marking.HEADER.encode(), mark.encode("latin-1"))])
     if connection is not None:
         request.is_gone = partial(has_left, connection)
@@ -171,7 +180,8 @@ def begin(
     came_on: Any = None,
 ) -> Exchange:
     """Begin an exchange: `find` returns a header of the request, `ask` the request as a scope of ASGI, off the path."""
-    request = greet(find, connection, came_on)
+    said = (find("x-request-id"), find("x-request-start"), find("upgrade"), find(marking.HEADER))
+    request = greet(*said, connection, came_on)
     inside = contain("exchange.server", _begin_span, excluded, find, method, scheme, ask, request)
     show_facts(request)
     return Exchange(request, current_context() if inside is None else inside, method, connection)

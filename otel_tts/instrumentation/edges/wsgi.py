@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from wsgiref.util import request_uri
 
+from otel_tts import marking
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import serving, wsgi_span
 from otel_tts.instrumentation.edges.exchange import greet, show_facts
@@ -27,6 +28,7 @@ Application = Callable[[Any, Environ, StartResponse], Iterable[bytes]]
 HEADER: Final = "HTTP_X_REQUEST_ID"
 MARK: Final = "otel_tts.request"
 """Key in the environ that says an outer app has done it: mounted apps are called with the same one."""
+_MARKED: Final = "HTTP_" + marking.HEADER.upper().replace("-", "_")
 
 _APPLICATIONS: Final = (
     ("flask.app", "Flask"),
@@ -76,7 +78,8 @@ def _with_edge(original: Application, framework: str = "wsgi") -> Application:
 
 def _enter(excluded: serving.Excluded, environ: Environ, start_response: StartResponse) -> Answer:
     connection = environ.get("werkzeug.socket") or environ.get("gunicorn.socket")
-    current = greet(functools.partial(wsgi_span.find_header, environ), connection)
+    find = environ.get
+    current = greet(find(HEADER), find("HTTP_X_REQUEST_START"), find("HTTP_UPGRADE"), find(_MARKED), connection)
     inside = contain("wsgi.server", _begin_span, excluded, environ, current)
     show_facts(current)
     if HEADER not in environ or not serving.trusts_caller():

@@ -126,7 +126,9 @@ class Body:
         self._next: Any = None
 
     def __iter__(self) -> Iterator[bytes]:
-        self._next = self._answer.run(iter, self._result).__next__
+        result = self._result
+        steps = iter(result) if hasattr(result, "__next__") else self._answer.run(iter, result)
+        self._next = steps.__next__
         return self
 
     def __next__(self) -> bytes:
@@ -151,12 +153,13 @@ class Body:
             contain("wsgi.end", self._end)
 
     def _end(self) -> None:
-        if not getattr(self, "_ended", True):  # one that could not be made has nothing
+        if not self._ended:
             self._ended = True
             self._answer.end()
 
     def __del__(self) -> None:
-        contain("wsgi.end", self._end)
+        if not getattr(self, "_ended", True):  # one that could not be made has nothing
+            contain("wsgi.end", self._end)
 
 
 class SizedBody(Body):

@@ -8,67 +8,50 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
-from otel_tts import marking
 from otel_tts.instrumentation.edges import asgi_span, serving
+from otel_tts.instrumentation.edges.exchange import as_scope
 from otel_tts.recording.request import Request
 from otel_tts.recording.server import ServerSpan
 
-_HEADERS: Final = {"HTTP_HOST": b"host", "HTTP_USER_AGENT": b"user-agent", "CONTENT_LENGTH": b"content-length"}
+_ASKED: Final = (
+    "REQUEST_METHOD", "wsgi.url_scheme", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL", "SERVER_NAME",
+    "SERVER_PORT", "REMOTE_ADDR", "REMOTE_PORT", "HTTP_HOST", "HTTP_USER_AGENT", "CONTENT_LENGTH",
+)  # fmt: skip
+"""What is told. All else stays where it is: an environ has the connection in it, and who sent what."""
 
-_KEYS: Final = {
-    name: "HTTP_" + name.upper().replace("-", "_")
-    for name in ("x-request-id", "x-request-start", "upgrade", marking.HEADER)
-}
-
-_keys: tuple[frozenset[bytes], dict[str, str]] = (frozenset(), {})
-
-
-def find_header(environ: Mapping[str, Any], name: str) -> str | None:
-    """Return one of the headers that an edge looks for."""
-    return environ.get(_KEYS[name])
+_keys: tuple[frozenset[bytes], tuple[tuple[str, str], ...]] = (frozenset(), ())
 
 
 def begin(environ: Mapping[str, Any], request: Request) -> ServerSpan | None:
     """Begin the span of a request."""
     if serving.makes_none(request):
         return None
-    carried = {name: environ[key] for name, key in _propagation_keys().items() if key in environ}
-    asked = dict(environ)
-    return asgi_span.begin_plain(
-        request,
-        carried,
-        environ.get("wsgi.url_scheme", "http"),
-        environ.get("REQUEST_METHOD", ""),
-        functools.partial(_as_scope, asked),
-    )
+    find = environ.get
+    carried = {name: value for name, key in _propagation_keys() if (value := find(key)) is not None}
+    ask = functools.partial(_as_scope, tuple(map(find, _ASKED)))
+    return asgi_span.begin_plain(request, carried, find("wsgi.url_scheme", "http"), find("REQUEST_METHOD", ""), ask)
 
 
-def _propagation_keys() -> dict[str, str]:
+def _propagation_keys() -> tuple[tuple[str, str], ...]:
     """Return the names of the headers that a caller's context may come in, and their keys in an environ."""
     global _keys
     fields = serving.propagation_headers()
     if fields is not _keys[0]:
         texts = [field.decode("latin-1") for field in fields]
-        _keys = (fields, {text: "HTTP_" + text.upper().replace("-", "_") for text in texts})
+        _keys = (fields, tuple((text, "HTTP_" + text.upper().replace("-", "_")) for text in texts))
     return _keys[1]
 
 
-def _as_scope(environ: Mapping[str, Any]) -> dict[str, Any]:
-    protocol = environ.get("SERVER_PROTOCOL", "")
-    return {
-        "type": "http",
-        "method": environ.get("REQUEST_METHOD", ""),
-        "scheme": environ.get("wsgi.url_scheme", "http"),
-        "path": environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
-        "query_string": environ.get("QUERY_STRING", "").encode("latin-1"),
-        "http_version": protocol.partition("/")[2],
-        "server": (environ.get("SERVER_NAME", ""), _number(environ.get("SERVER_PORT", ""))),
-        "client": (environ["REMOTE_ADDR"], _number(environ.get("REMOTE_PORT", "")))
-        if "REMOTE_ADDR" in environ
-        else None,
-        "headers": [(name, environ[key].encode("latin-1")) for key, name in _HEADERS.items() if environ.get(key)],
-    }
+def _as_scope(asked: tuple[Any, ...]) -> dict[str, Any]:
+    said = ("" if each is None else str(each) for each in asked)
+    method, scheme, mount, path, query, protocol, name, port, client, client_port, host, agent, length = said
+    headers = {"host": host, "user-agent": agent, "content-length": length}
+    return as_scope(
+        headers.get, method=method, scheme=scheme or "http", path=mount + path, query=query,
+        version=protocol.partition("/")[2], server=(name, _number(port)),
+        client=(client, _number(client_port)) if client else None,
+    )  # fmt: skip
 
 
-def _number(text: Any) -> int | None:
-    return int(text) if str(text).isdigit() else None
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None

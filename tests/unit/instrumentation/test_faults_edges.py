@@ -38,7 +38,7 @@ from tests.unit.support.faults import check, outcome
 
 pytestmark = pytest.mark.thorough
 
-SHARED = ("peer", "exchange", "serving", "asgi_span")
+SHARED = ("peer", "exchange", "serving", "asgi_span", "arrival")
 CALLER = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "user-agent": "me"}
 
 
@@ -353,7 +353,7 @@ def test_answers_of_sanic(world: Any) -> None:
         make(protocol)
         request = SimpleNamespace(
             method="GET", scheme="http", headers=CALLER, path=path, query_string="", version="1.1", ip="::1", port=1,
-            ctx=SimpleNamespace(),
+            ctx=SimpleNamespace(), transport=SimpleNamespace(get_extra_info=lambda name: None),
         )  # fmt: skip
         work(partial(protocol.request_handler, request))
         seen.drain()

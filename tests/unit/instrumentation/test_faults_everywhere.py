@@ -813,6 +813,7 @@ CHECKED = {
     "instrumentation.edges.litserve": "test_faults_tasks.py::test_requests_of_litserve",
     "instrumentation.edges.grpc": "test_faults_tasks.py::test_calls_of_grpc",
     "instrumentation.edges.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
+    "instrumentation.edges.arrival": "test_faults_edges.py::test_answers_of_a_wsgi_application",
     "instrumentation.edges.wsgi": "test_faults_edges.py::test_answers_of_a_wsgi_application",
     "instrumentation.edges.wsgi_answer": "test_faults_edges.py::test_answers_of_a_wsgi_application",
     "instrumentation.edges.wsgi_span": "test_faults_edges.py::test_answers_of_a_wsgi_application",

@@ -13,7 +13,7 @@ import numpy as np
 import otel_tts
 
 RATE = 24000
-PATIENCE_S = 1.5
+PATIENCE_S = 1.0
 
 
 @otel_tts.synthesis("sparrow", text_argument="text", sample_rate=RATE)
