@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_tts import names
-from otel_tts.record import PlainSpan, describe, now, type_name
+from otel_tts.otel_private.context import SPAN_KEY
+from otel_tts.record import PlainSpan, describe, now, set_item, type_name
 
 _DROP: Final = SamplingResult(Decision.DROP)
 
@@ -24,13 +25,15 @@ _DROP: Final = SamplingResult(Decision.DROP)
 class ServerSpan(PlainSpan):
     """A request at the edge. `span.describe` is asked once, off the path, and puts name and attributes on it."""
 
-    __slots__ = ("around", "describe", "received", "sent", "status_code")
+    __slots__ = ("around", "describe", "has_foreign", "received", "sent", "status_code")
 
     kind = SpanKind.SERVER
 
     describe: Callable[[ServerSpan], None] | None
     around: Context | None
     """The context around the edge, without the caller's."""
+    has_foreign: bool
+    """A span of another provider than ours is made inside of it for the same request."""
     status_code: int | None
     """The status that the application answered with."""
     received: int | None
@@ -50,6 +53,7 @@ class ServerSpan(PlainSpan):
         super().__init__(name, outside, t0, epoch_offset_ns, attrs)
         self.around, self.describe = outside, describe
         self.status_code = self.received = self.sent = None
+        self.has_foreign = False
 
     def raised(self, error: BaseException) -> None:
         """Note what left the application, also after its answer: a server answers 500 first and raises then."""
@@ -66,6 +70,21 @@ class ServerSpan(PlainSpan):
                 self.attrs[names.ERROR_TYPE] = str(self.status_code)
         if names.ERROR_TYPE in self.attrs and self.status is None:
             self.status = Status(StatusCode.ERROR)
+
+    def before_foreign(self, current: Context) -> Context:
+        """Return `current`, with this span in the place of one that another provider has made for the same request.
+
+        BentoML has a provider of its own, which samples nothing and exports nowhere unless it is told to: what is
+        below its span would be lost, or have a parent that nobody has, although this one is there.
+        """
+        other: Any = current.get(SPAN_KEY)
+        if not self.has_foreign or other is None or self.is_withdrawn:
+            return current
+        if other.get_span_context().trace_flags.sampled and getattr(other, "kind", None) is not self.kind:
+            return current
+        inside = Context(current)
+        set_item(inside, SPAN_KEY, self)
+        return inside
 
     def withdraw(self) -> None:
         """Somebody else has made a span for the same request: be none, in nobody's telemetry."""

@@ -95,6 +95,8 @@ class Synthesis(StageOwner, Block):
         recorder, attrs = self.recorder, self.attrs
         current = current_context() if parent is None else parent
         self.request = web = request.current.get()
+        if web is not None and web.own is not None:
+            current = web.own.before_foreign(current)
         if names.REQUEST_ID not in attrs:
             attrs[names.REQUEST_ID] = web.name_utterance() if web is not None else request.new_id()
         model = attrs.get(names.MODEL)

@@ -65,6 +65,7 @@ def _quiet(original: Any) -> Any:
         if scope.get(asgi.QUIET) or contain("fastapi", _is_named_already, self, scope):
             await self.app(scope, receive, send)
             return
+        contain("fastapi.foreign", serving.note_foreign, self)
         outside = contain("fastapi.outside", serving.context_for_another)
         if outside is None:
             await original(self, scope, receive, send)

@@ -160,6 +160,19 @@ def give_way(request: Request, other: Span) -> None:
     request.adopt(other)
 
 
+def note_foreign(middleware: Any) -> None:
+    """`middleware` is about to make a span for the current request: note whether its provider is another than ours.
+
+    BentoML has one of its own, for instance.
+    """
+    request, recorder = current_request.get(), current_recorder()
+    theirs = getattr(getattr(middleware, "tracer", None), "span_processor", None)
+    if request is None or request.own is None or recorder is None or theirs is None:
+        return
+    if recorder.identities.tracer is not None and theirs is not recorder.identities.tracer.span_processor:
+        request.own.has_foreign = True
+
+
 def make_anothers(make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return what `make` returns, a span of another's first: made around the edge, and in the place of ours."""
     outside = contain("serving.outside", context_for_another)

@@ -15,7 +15,7 @@ from opentelemetry import baggage, trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -384,3 +384,23 @@ def test_an_application_that_breaks_off_has_failed() -> None:
         assert server.attributes["http.response.status_code"] == 200
         assert "what was said" not in telemetry.everything()
         assert not telemetry.recorder.serving
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ALWAYS_ON], ids=["off", "on"])
+def test_a_foreign_provider_takes_nothing_along(sampler: Sampler) -> None:
+    """BentoML's way: its middleware has a provider of its own, whose spans may go nowhere."""
+    foreign = TracerProvider(sampler, shutdown_on_exit=False)
+
+    def say(_: Any) -> PlainTextResponse:
+        with otel_tts.synthesis("m"), otel_tts.stage("vocoder"):
+            assert not trace.get_current_span().get_span_context().is_remote
+        return PlainTextResponse("said")
+
+    with Telemetry() as telemetry:
+        telemetry.launch()
+        app = Starlette(routes=[Route("/say", say)])
+        app.add_middleware(OpenTelemetryMiddleware, tracer_provider=foreign)
+        ask(app, lambda client: client.get("/say", headers=CALLER))
+        (server,), synthesis = servers(telemetry), telemetry.span("text_to_speech m")
+        assert synthesis.parent == server.context and telemetry.span("tts.vocoder").parent == synthesis.context
+        assert server.context.trace_id == int(CALLER["traceparent"].split("-")[1], 16)
