@@ -41,7 +41,8 @@ from otel_tts.device.memory import peak_statistics
 from otel_tts.device.memory.peaks import PeakWindows
 from otel_tts.device.torch.allocator import TorchAllocator
 from otel_tts.device.torch.graphs import CaptureGuard
-from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Load, Mark, Seam
+from otel_tts.engines import kept
+from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Finish, Keep, Load, Mark, Seam
 from otel_tts.instrumentation.edges import asgi, fastapi
 from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
 from otel_tts.instrumentation.libraries import logging as log_lines
@@ -306,6 +307,49 @@ def test_loading_a_model(world: Any, module: Callable[[str], str]) -> None:
         lambda: asyncio.run(made.Voice.fetch("bad")),
     )
     check(lambda: [outcome(call) for call in calls], only=("load", "tables._call_of", "synthesis.mark_cold"))
+    seen.drain()
+
+
+TELLER = """
+    import numpy as np
+
+    class Style:
+        pass
+
+    def voice(name):
+        return [Style(), Style()] if name == "both" else Style()
+
+    def generate(end, limit):
+        if end < 0:
+            raise ValueError("bad")
+        return list(range(min(end, limit)))
+
+    def speak(text, style=None, end=3, limit=8):
+        return np.full(len(generate(end, limit)) + 1, 0.5, np.float32)
+"""
+
+
+def test_what_a_table_is_told_before_and_after(world: Any, module: Callable[[str], str]) -> None:
+    name = module(TELLER)
+    watch(
+        Engine(
+            "made", name, "",
+            (Entry("speak", sample_rate=RATE, voice=lambda call: kept.kept(call.arguments.get("style"))),),
+            seams=(Seam("generate", "acoustic_model", finish=lambda call, codes, items: Finish(steps=len(codes))),),
+            keeps=(Keep("voice", "name"),),
+        )
+    )  # fmt: skip
+    seen, made = world(), importlib.import_module(name)
+
+    async def on_the_loop() -> bytes:
+        return made.speak("a", made.voice("anna")).tobytes()
+
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: made.speak("a", made.voice("both")[0]).tobytes(),
+        lambda: made.speak("a", end=-1),
+        lambda: asyncio.run(on_the_loop()),
+    )
+    check(lambda: [outcome(call) for call in calls], only=("keep.", "ending.", "on_loop."))
     seen.drain()
 
 
@@ -831,6 +875,9 @@ CHECKED = {
     "instrumentation.calls.entry": _ANY_LINE,
     "instrumentation.calls.delivery": _ANY_LINE,
     "instrumentation.calls.facts": _ANY_LINE,
+    "instrumentation.calls.ending": "test_faults_everywhere.py::test_what_a_table_is_told_before_and_after",
+    "instrumentation.calls.keep": "test_faults_everywhere.py::test_what_a_table_is_told_before_and_after",
+    "instrumentation.calls.on_loop": "test_faults_everywhere.py::test_what_a_table_is_told_before_and_after",
     "instrumentation.edges.fastapi": "test_faults_everywhere.py::test_a_page_inside_an_instrumented_app",
     "instrumentation.libraries.gradio": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.tables": "test_faults_everywhere.py::test_importing_what_is_hooked",
