@@ -40,7 +40,7 @@ test-engines: $(DEV) ## only the tests in environments of their own (all: 14 GB,
 test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)
 	$(BIN)/pytest -m containers -rs tests/containers
 
-soak: $(DEV) ## full sizes: 300 trials of each staged cause, every web server, a gigabyte of files, the archive killed at each line, 100 000 traces in Jaeger, 10^6 rows, losses of 1500 requests
+soak: $(DEV) ## full sizes: 300 trials of each staged cause, every web server, a gigabyte of files, the archive killed at each line, 100 000 traces in Jaeger, 10^6 rows, losses of 1500 requests, 500 a second
 	OTEL_TTS_TRIALS=300 $(BIN)/pytest -q -rP tests/unit/causes/test_named_causes.py
 	OTEL_TTS_EVERY_SERVER=1 $(BIN)/python tests/environments/run.py web
 	OTEL_TTS_FIND_BYTES=1e9 $(BIN)/pytest -q -rP tests/integration/test_find_speed.py
@@ -48,6 +48,7 @@ soak: $(DEV) ## full sizes: 300 trials of each staged cause, every web server, a
 	OTEL_TTS_FIND_TRACES=100000 $(BIN)/pytest -q -rP tests/stack/test_find_on_stack.py
 	OTEL_TTS_REPORT_ROWS=1e6 $(BIN)/pytest -q -rP tests/unit/reporting/test_many_rows.py
 	OTEL_TTS_LOSSES=1500 $(BIN)/pytest -q -rP tests/stack/test_losses.py
+	OTEL_TTS_RATE=500 OTEL_TTS_RATE_SECONDS=60 $(BIN)/pytest -q -rP tests/stack/test_rate.py
 
 matrix: $(DEV) ## each Python that is here, and the tables against the newest published versions of the engines
 	$(BIN)/pytest -q tests/integration/test_pythons.py
