@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 MAX_ID_LENGTH: Final = 128
 
 
+@dataclass(slots=True, frozen=True)
+class Elsewhere:
+    """What arrives of a request in another process: Ray Serve pickles the scope in which it stands for its replicas."""
+
+    traceparent: str | None
+
+
 @dataclass(slots=True)
 class Request:
     """One request at the edge of the process: `started` is perf_counter_ns, `span` its SERVER span once there is one.
@@ -71,6 +78,12 @@ class Request:
     route: str | Callable[[], str] = ""
     kind: SpanKind = SpanKind.SERVER
     pieces: Any = None
+
+    def __reduce__(self) -> tuple[type[Elsewhere], tuple[str | None]]:
+        seen = self.span.get_span_context() if self.span is not None else None
+        if seen is None or not seen.is_valid:
+            return Elsewhere, (None,)
+        return Elsewhere, (f"00-{seen.trace_id:032x}-{seen.span_id:016x}-{seen.trace_flags:02x}",)
 
     def adopt(self, span: Span) -> None:
         """Put the request's id on a span that stands for it; the outermost is its own."""

@@ -106,6 +106,8 @@ def with_edge(original: Application, framework: str = "asgi", served: bool = Fal
 
     @functools.wraps(original)
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if isinstance(scope.get(MARK), request.Elsewhere):
+            contain("asgi.elsewhere", _arrive, scope)
         if MARK in scope:
             contain("asgi.inner", _note_inner, self, scope)
             await original(self, scope, receive, send)
@@ -181,6 +183,14 @@ def _begin_span(app: Any, excluded: serving.Excluded, scope: Scope, current: req
         return None
     scope.setdefault("fastapi.telemetry", None)  # FastAPI's own stands down where somebody has set it
     return span.inside
+
+
+def _arrive(scope: Scope) -> None:
+    """The request has passed an edge in another process, whose span its caller's is now."""
+    came: request.Elsewhere = scope.pop(MARK)
+    if came.traceparent is not None:
+        others = [(name, value) for name, value in scope["headers"] if name != b"traceparent"]
+        scope["headers"] = [*others, (b"traceparent", came.traceparent.encode())]
 
 
 def _leave(current: request.Request, tokens: Tokens, error: BaseException | None) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ import httpx
 import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, WebSocket
 from opentelemetry import baggage, trace
+from opentelemetry import context as context_api
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -22,7 +25,8 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Host, Mount, Route
 
 import otel_tts
-from otel_tts.instrumentation.edges import serving
+from otel_tts.instrumentation.edges import asgi, serving
+from otel_tts.recording import request
 from otel_tts.testing import Telemetry
 
 CALLER = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
@@ -404,3 +408,29 @@ def test_a_foreign_provider_takes_nothing_along(sampler: Sampler) -> None:
         (server,), synthesis = servers(telemetry), telemetry.span("text_to_speech m")
         assert synthesis.parent == server.context and telemetry.span("tts.vocoder").parent == synthesis.context
         assert server.context.trace_id == int(CALLER["traceparent"].split("-")[1], 16)
+
+
+def test_a_scope_that_is_pickled_on_its_way_goes_on_in_the_same_trace() -> None:
+    """Ray Serve's way: its proxy, an application of no framework, pickles the scope for a replica."""
+    replica = service()
+
+    class Proxy(Starlette):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            kept = {key: value for key, value in scope.items() if key not in ("app", "extensions")}
+            token = context_api.attach(Context())  # another process knows only what was pickled
+            previous = request.current.set(None)
+            try:
+                await replica(pickle.loads(pickle.dumps(kept)), receive, send)
+            finally:
+                request.current.reset(previous)
+                context_api.detach(token)
+
+    Proxy.__call__ = asgi.with_edge(Proxy.__call__)
+    with Telemetry() as telemetry:
+        telemetry.launch()
+        ask(Proxy(), REQUESTS["caller"])
+        outer, inner = sorted(servers(telemetry), key=lambda span: span.start_time)
+        assert inner.parent.span_id == outer.context.span_id and inner.name == "GET /v1/say/{voice}"
+        assert telemetry.span("text_to_speech m").parent == inner.context
+        assert outer.parent.span_id == int(CALLER["traceparent"].split("-")[2], 16)
+        assert outer.attributes["request_id"] == inner.attributes["request_id"]
