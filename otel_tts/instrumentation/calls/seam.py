@@ -64,7 +64,7 @@ def run_stage(
     try:
         result = call(*args, **kwargs)
     except BaseException as error:
-        _leave(stage, ending, error)
+        contain("stage", _leave, stage, ending, error)
         raise
     if ending is not None:
         contain("reader", ending.note, stage, result, 1)
@@ -78,7 +78,7 @@ async def _await(stage: StageSpan, coroutine: Coroutine[Any, Any, Any], ending: 
     try:
         result = await coroutine
     except BaseException as error:
-        _leave(stage, ending, error)
+        contain("stage", _leave, stage, ending, error)
         raise
     if ending is not None:
         contain("reader", ending.note, stage, result, 1)
@@ -88,8 +88,8 @@ async def _await(stage: StageSpan, coroutine: Coroutine[Any, Any, Any], ending: 
 
 def _leave(stage: StageSpan, ending: Ending | None, error: BaseException) -> None:
     if ending is not None:
-        contain("stage", ending.broken, stage, None, 0)
-    contain("stage", stage.__exit__, type(error), error, None)
+        contain("reader", ending.broken, stage, None, 0)
+    stage.__exit__(type(error), error, None)
 
 
 class _StageRun:
