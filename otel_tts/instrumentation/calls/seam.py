@@ -64,7 +64,9 @@ def run_stage(
     try:
         result = call(*args, **kwargs)
     except BaseException as error:
-        contain("stage", _leave, stage, ending, error)
+        if ending is not None:
+            contain("reader", ending.broken, stage, None, 0)
+        contain("stage", stage.__exit__, type(error), error, None)
         raise
     if ending is not None:
         contain("reader", ending.note, stage, result, 1)
@@ -78,18 +80,14 @@ async def _await(stage: StageSpan, coroutine: Coroutine[Any, Any, Any], ending: 
     try:
         result = await coroutine
     except BaseException as error:
-        contain("stage", _leave, stage, ending, error)
+        if ending is not None:
+            contain("reader", ending.broken, stage, None, 0)
+        contain("stage", stage.__exit__, type(error), error, None)
         raise
     if ending is not None:
         contain("reader", ending.note, stage, result, 1)
     contain("stage", stage.__exit__, None, None, None)
     return result
-
-
-def _leave(stage: StageSpan, ending: Ending | None, error: BaseException) -> None:
-    if ending is not None:
-        contain("reader", ending.broken, stage, None, 0)
-    stage.__exit__(type(error), error, None)
 
 
 class _StageRun:
