@@ -160,7 +160,16 @@ def _is_alive(process: int) -> bool:
         return False
     except OSError:  # somebody else's
         return True
-    return True
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether it has ended and nobody has asked how, as in a container whose first process takes its time."""
+    try:
+        said = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return said.rpartition(")")[2].split()[:1] == ["Z"]
 
 
 def _as_by_otlp(data: MetricsData) -> MetricsData:
