@@ -14,7 +14,7 @@ from otel_tts.readers.quoted import quoted
 if TYPE_CHECKING:
     from otel_tts.readers.stores import Question
 
-UNIT_SUFFIXES = {"s": "seconds", "By": "bytes", "J": "joules", "W": "watts", "Cel": "celsius"}
+UNIT_SUFFIXES = {"s": "seconds", "By": "bytes", "J": "joules", "W": "watts", "Cel": "celsius", "dB": "dB"}
 
 
 def translate(metric: Metric) -> str:
