@@ -154,6 +154,11 @@ NOTES = {
         about="CosyVoice 1, 2 and 3; the language model's thread overlaps flow and vocoder, and what it raises is the "
         "request's error",
     ),
+    "fish_speech.inference_engine": Note(
+        "generator, each segment", stand_in="tests/unit/engines/test_fish_speech.py", unproven="upstream's own code",
+        about="OpenAudio S1 and Fish Audio S2-Pro; `llama` inside the acoustic model's stage is one generation, with "
+        "why it ended; its worker, which was there before, is in the trace of the request whose job it does",
+    ),
     "TTS_infer_pack.TTS": Note(
         "generator, each chunk or sentence", stand_in="tests/unit/engines/test_gpt_sovits.py",
         unproven="upstream's own code",
