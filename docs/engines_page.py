@@ -102,6 +102,15 @@ NOTES = {
         about="says why it stopped: frames against `max_new_tokens`, of a batch the longest; a prompt that was made "
         "before is a reference that was reused",
     ),
+    "realtimetts": Note(
+        stand_in="tests/wheels/test_realtimetts.py",
+        unproven="engines other than Edge, OpenAI and the beginning of Qwen; `TextToAudioStream`, which wants a sound "
+        "library and NLTK's data; PiperEngine and CoquiEngine, which have no line: they speak in processes of their "
+        "own, where the tables of piper and Coqui are",
+        about="a sentence given to one of its engines is a synthesis, and what that engine wraps a part of it; the "
+        "package's own classes ran, around stand-ins of edge-tts and openai. Of a service without a table here only "
+        "the time is known: the audio goes to the player's queue",
+    ),
     "supertonic": Note(
         real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
         unproven="its server, which holds a lock of its own around the call",

@@ -51,7 +51,8 @@ class Delivery:
         self._heard = False
         self._ending = Ending(synthesis, entry.finish, call) if entry.finish is not None else None
         self._items, self._newest = 0, None
-        claim = entry.chunk.encoding if entry.chunk is not None and self.delivers else None
+        hears = self.delivers or (synthesis.mute and entries_around() == 1)
+        claim = entry.chunk.encoding if entry.chunk is not None and hears else None
         self._passing = Passing(claim) if claim is not None and claim not in ENCODINGS else None
         """A file that comes in pieces."""
         self._pieces = 0
