@@ -108,8 +108,9 @@ NOTES = {
         "library and NLTK's data; PiperEngine and CoquiEngine, which have no line: they speak in processes of their "
         "own, where the tables of piper and Coqui are",
         about="a sentence given to one of its engines is a synthesis, and what that engine wraps a part of it; the "
-        "package's own classes ran, around stand-ins of edge-tts and openai. Of a service without a table here only "
-        "the time is known: the audio goes to the player's queue",
+        "package's own classes ran, around stand-ins of edge-tts and openai. PocketTTSEngine speaks in a thread from "
+        "before: its sentence is not in the caller's trace. Of a service without a table here only the time is known: "
+        "the audio goes to the player's queue",
     ),
     "supertonic": Note(
         real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",

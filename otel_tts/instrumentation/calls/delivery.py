@@ -203,7 +203,7 @@ class Delivery:
             contain("reader", self._ending.note, None, newest, self._items)
         if self._passing is not None and self._passing.size:
             note_passed(self._synthesis, self._passing)
-            self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
+            self._count_pieces()
 
     def left(self, error: BaseException) -> None:
         """The caller left a generation before its end; what else ends it says so as an error."""
@@ -212,6 +212,10 @@ class Delivery:
             self._ending.broken(None, newest, self._items)
         if self._passing is not None and self._passing.size:
             self._synthesis.set_attribute(names.AUDIO_SIZE, self._passing.size)
+            self._count_pieces()
+
+    def _count_pieces(self) -> None:
+        if self.delivers:
             self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
 
     def _read_samples(self, result: Any) -> int | None:
