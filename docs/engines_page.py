@@ -102,6 +102,16 @@ NOTES = {
         about="says why it stopped: frames against `max_new_tokens`, of a batch the longest; a prompt that was made "
         "before is a reference that was reused",
     ),
+    "realtimetts": Note(
+        stand_in="tests/wheels/test_realtimetts.py",
+        unproven="engines other than Edge, OpenAI and the beginning of Qwen; `TextToAudioStream`, which wants a sound "
+        "library and NLTK's data; PiperEngine and CoquiEngine, which have no line: they speak in processes of their "
+        "own, where the tables of piper and Coqui are",
+        about="a sentence given to one of its engines is a synthesis, and what that engine wraps a part of it; the "
+        "package's own classes ran, around stand-ins of edge-tts and openai. PocketTTSEngine speaks in a thread from "
+        "before: its sentence is not in the caller's trace. Of a service without a table here only the time is known: "
+        "the audio goes to the player's queue",
+    ),
     "supertonic": Note(
         real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
         unproven="its server, which holds a lock of its own around the call",
@@ -153,6 +163,11 @@ NOTES = {
         unproven="upstream's own code",
         about="CosyVoice 1, 2 and 3; the language model's thread overlaps flow and vocoder, and what it raises is the "
         "request's error",
+    ),
+    "fish_speech.inference_engine": Note(
+        "generator, each segment", stand_in="tests/unit/engines/test_fish_speech.py", unproven="upstream's own code",
+        about="OpenAudio S1 and Fish Audio S2-Pro; `llama` inside the acoustic model's stage is one generation, with "
+        "why it ended; its worker, which was there before, is in the trace of the request whose job it does",
     ),
     "TTS_infer_pack.TTS": Note(
         "generator, each chunk or sentence", stand_in="tests/unit/engines/test_gpt_sovits.py",

@@ -45,7 +45,7 @@ class Synthesis(StageOwner, Block):
 
     __slots__ = (
         "announced", "busy", "engine", "epoch_offset_ns", "failed_stage", "files", "first_byte", "generations",
-        "marked", "prev",
+        "marked", "mute", "prev",
         "recorder", "recording", "rejected", "request", "silent", "source", "stages", "stuck", "swallowed", "text_seen",
         "tried",
     )  # fmt: skip
@@ -54,6 +54,8 @@ class Synthesis(StageOwner, Block):
     engine: Engine | None
     stages: Stages
     request: request.Request | None
+    mute: bool
+    """The engine's entry hands out no audio itself: what one inside makes is the audio."""
     silent: bool
     """There is no SDK, or it has disabled us: the surrounding span stays the current one for everybody else."""
     epoch_offset_ns: int
@@ -86,7 +88,7 @@ class Synthesis(StageOwner, Block):
         self.files = self.first_byte = self.recording = self.source = self.marked = self.swallowed = self.tried = None
         self.generations = None
         self.failed_stage: str | None = None
-        self.announced = self.rejected = self.silent = self.stuck = False
+        self.announced = self.mute = self.rejected = self.silent = self.stuck = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 

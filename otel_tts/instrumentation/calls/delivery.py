@@ -51,7 +51,8 @@ class Delivery:
         self._heard = False
         self._ending = Ending(synthesis, entry.finish, call) if entry.finish is not None else None
         self._items, self._newest = 0, None
-        claim = entry.chunk.encoding if entry.chunk is not None and self.delivers else None
+        hears = self.delivers or (synthesis.mute and entries_around() == 1)
+        claim = entry.chunk.encoding if entry.chunk is not None and hears else None
         self._passing = Passing(claim) if claim is not None and claim not in ENCODINGS else None
         """A file that comes in pieces."""
         self._pieces = 0
@@ -202,7 +203,7 @@ class Delivery:
             contain("reader", self._ending.note, None, newest, self._items)
         if self._passing is not None and self._passing.size:
             note_passed(self._synthesis, self._passing)
-            self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
+            self._count_pieces()
 
     def left(self, error: BaseException) -> None:
         """The caller left a generation before its end; what else ends it says so as an error."""
@@ -211,6 +212,10 @@ class Delivery:
             self._ending.broken(None, newest, self._items)
         if self._passing is not None and self._passing.size:
             self._synthesis.set_attribute(names.AUDIO_SIZE, self._passing.size)
+            self._count_pieces()
+
+    def _count_pieces(self) -> None:
+        if self.delivers:
             self._synthesis.set_attribute(names.STREAM_CHUNKS, self._pieces)
 
     def _read_samples(self, result: Any) -> int | None:

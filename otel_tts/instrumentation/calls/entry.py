@@ -193,6 +193,7 @@ class _EntryCall:
         self.item, self.ended = self.delivery.item, self.delivery.ended
         self.blocks = not self._awaits and self.delivery.delivers and is_on_loop()
         if outer is None:
+            self.synthesis.mute = self.entry.chunk is None
             self.synthesis.start(self._context)
         else:
             self._join(outer, call)

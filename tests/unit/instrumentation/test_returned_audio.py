@@ -245,6 +245,15 @@ SOURCE = """
     def hands_over(text):
         return stream(text)
 
+    def in_pieces(text, file):
+        for at in range(0, len(file), 700):
+            yield file[at:at + 700]
+
+    def plays(text, file):
+        for _ in in_pieces(text, file):
+            pass
+        return True
+
     def calling(text, callback):
         callback(b"x" * 100)
 """
@@ -301,6 +310,19 @@ def test_a_callable_of_another_kind_than_its_table_says_is_not_empty(world, capl
         assert names.AUDIO_DURATION not in span.attributes and names.AUDIO_ANOMALY not in span.attributes
     assert handed.attributes[names.AUDIO_DURATION] == pytest.approx(300 / RATE), "a generator all the same"
     assert nothing.attributes[names.AUDIO_ANOMALY] == ("empty",), "where it is what it was"
+    assert warnings_of(caplog) == []
+
+
+def test_a_file_in_pieces_inside_an_entry_that_hands_out_none(world, caplog, engine) -> None:
+    """As a wrapper that puts them on a player's queue."""
+    seen = world()
+    soundfile.write(buffer := io.BytesIO(), TONE, RATE, format="MP3")
+    made = engine(Entry("plays", chunk=None), Entry("in_pieces", chunk=Chunk(encoding="mp3"), kinds=("generator",)))
+    assert made.plays("hello", buffer.getvalue()) is True
+    facts = root(seen).attributes
+    assert (facts[names.AUDIO_FORMAT], facts[names.AUDIO_SIZE]) == ("mp3", len(buffer.getvalue()))
+    assert facts[names.AUDIO_DURATION] == pytest.approx(1.0, abs=0.001)
+    assert facts[names.TEXT_LENGTH] == 5 and names.STREAM_CHUNKS not in facts, "the caller was handed no piece"
     assert warnings_of(caplog) == []
 
 
