@@ -129,7 +129,22 @@ def edges(builds: Sequence[Build], folder: Path, rounds: int) -> list[list[Row]]
             at_most(EDGE, "a message of a WebSocket, against a wrapper", found["message"], MESSAGE_LIMIT, "×", message),
         ]  # fmt: skip
 
-    return [rows(found) for found in _each(builds, folder, "tests.bench.edge_cost", str(rounds))]
+    asgi = [rows(found) for found in _each(builds, folder, "tests.bench.edge_cost", str(rounds))]
+    wsgi = [_wsgi(found) for found in _each(builds, folder, "tests.bench.wsgi_cost", str(rounds))]
+    return [one + other for one, other in zip(asgi, wsgi, strict=True)]
+
+
+def _wsgi(found: dict[str, Any]) -> list[Row]:
+    """The rows of `edges` for an application of WSGI, whose middleware of OpenTelemetry's is the yardstick."""
+
+    def request(what: str, way: str, limit: float) -> Row:
+        us = found["us"]
+        return at_most(EDGE, what, found["ratio"][way], limit, "×", f"{us[way]:.1f} µs / {us['contrib']:.1f} µs")
+
+    return [
+        request("WSGI: the same, against OpenTelemetry's WSGI middleware", "server span", SERVER_SPAN_LIMIT),
+        request("WSGI: id alone, against the same", "no server span", EDGE_LIMIT),
+    ]
 
 
 def pieces(builds: Sequence[Build], folder: Path) -> list[list[Row]]:
