@@ -16,7 +16,7 @@ PEERS := $(wildcard tests/environments/peers-*.in)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: python help demo test check test-engines test-containers soak lint matrix bench bench-peers docs dashboards lock clean stack-build stack-up stack-status stack-down
+.PHONY: python help demo test check test-engines servers test-containers soak lint matrix bench bench-peers docs dashboards lock clean stack-build stack-up stack-status stack-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ check: lint ## lint and the unit tests, in under three minutes
 ENGINES ?= all
 test-engines: $(DEV) ## only the tests in environments of their own (all: 14 GB, once; ENGINES=torch for one of them)
 	$(BIN)/python tests/environments/run.py $(ENGINES)
+
+servers: $(DEV) ## only the tests of what requests come in by: each web server, queue and voice agent of docs/servers.md
+	$(BIN)/pytest -q -rs tests/integration/test_servers.py tests/integration/test_piper_http_server.py
+	OTEL_TTS_EVERY_SERVER=1 $(BIN)/python tests/environments/run.py servers -q -rs
 
 test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)
 	$(BIN)/pytest -m containers -rs tests/containers

@@ -54,6 +54,11 @@ SERVERS = (
         "http.server", "", "`ThreadingHTTPServer`", _EDGES,
         lacks="the answer's body: facts of its audio are those of the samples, or of the encoder",
     ),
+    Server(
+        "Ray Serve", "ray", "`serve.run`: a FastAPI ingress, a plain `__call__`", "tests/services/test_ray_serve.py",
+        lacks="the last requests of a replica that is killed without its shutdown, and the proxy's own spans of "
+        "its last seconds; a client that leaves, SIGTERM, and handles between deployments have not been tried",
+    ),
     Server("piper.http_server", "piper-tts", "`python -m piper.http_server`", _PIPER, "/synthesize"),
 )  # fmt: skip
 
@@ -69,6 +74,16 @@ class Queue:
     carried: str
     span: str
     lacks: str = ""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A row of the frameworks of voice agents, whose pipelines call an engine in their own process."""
+
+    name: str
+    package: str
+    span: str
+    test: str
 
 
 _REDIS = "tests/services/test_redis_queues.py"
@@ -103,6 +118,13 @@ QUEUES = (
     ),
 )  # fmt: skip
 
+_AGENTS = "tests/voice_agents/test_voice_agents.py"
+
+AGENTS = (
+    Agent("pipecat", "pipecat-ai", "`tts`, where its tracing is on: pipecat never makes it current itself", _AGENTS),
+    Agent("livekit-agents", "livekit-agents", "`tts_request_run`, of an `AgentSession` without a room", _AGENTS),
+)
+
 
 def page(head: str, table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]) -> str:
     """Return the text of docs/servers.md, `head` its first comment."""
@@ -127,6 +149,17 @@ runs in the process that sends (a Celery, RQ or Dramatiq producer, a Wyoming cli
 itself. Spans of OpenTelemetry's own instrumentations (`opentelemetry-instrumentation-celery`, `-grpc`), where they are
 installed, take the place of ours; `OTEL_TTS_SERVER_SPAN=contrib` leaves it to them. Services that
 `OTEL_PYTHON_GRPC_EXCLUDED_SERVICES` lists have no span.
+
+## Voice agents
+
+What an engine in the agent's process speaks stands below the framework's own span.
+
+{table(("framework", "version", "its span"), map(_agent_row, AGENTS))}
+
+## Run them all
+
+`make servers` runs the tests of every row, each under each of its programs: `make test` leaves out web programs whose
+framework has run under another. Versions here are those of the locks that it installs.
 
 ## What holds for the web
 
@@ -155,7 +188,11 @@ def _queue_row(queue: Queue) -> tuple[str, ...]:
     return queue.name, ", ".join(_versions(queue)), queue.started, queue.carried, queue.span, queue.lacks or "–"
 
 
-def _versions(server: Server | Queue) -> list[str]:
+def _agent_row(agent: Agent) -> tuple[str, ...]:
+    return agent.name, ", ".join(_versions(agent)), agent.span
+
+
+def _versions(server: Server | Queue | Agent) -> list[str]:
     """The versions in the locks of the environments that run the row's test: several where each Python has its own."""
     environments = runpy.run_path(str(ROOT / "tests" / "environments" / "run.py"))["ENVIRONMENTS"]
     locks = [

@@ -17,12 +17,14 @@ from otel_tts.instrumentation.edges.celery import watch_celery
 from otel_tts.instrumentation.edges.dramatiq import watch_dramatiq
 from otel_tts.instrumentation.edges.grpc import watch_grpc
 from otel_tts.instrumentation.edges.litserve import watch_litserve
+from otel_tts.instrumentation.edges.ray import watch_ray
 from otel_tts.instrumentation.edges.rq import watch_rq
 from otel_tts.instrumentation.edges.wyoming import watch_wyoming
 from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.gradio import unwatch_gradio, watch_gradio
 from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
+from otel_tts.instrumentation.libraries.pipecat import watch_pipecat
 from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
 from otel_tts.instrumentation.tables import watch
 from otel_tts.instrumentation.wrapping import HOOKS
@@ -35,6 +37,7 @@ _EDGES: Final[dict[str, Callable[[], object]]] = {
     "wyoming": watch_wyoming,
     "grpc": watch_grpc,
     "litserve": watch_litserve,
+    "ray": watch_ray,
 }
 """What requests come in by, beside the web."""
 
@@ -54,6 +57,7 @@ class SpeechInstrumentor(BaseInstrumentor):
         contain("answer_audio", watch_answers_by_file)
         contain("compile", watch_compiling)
         contain("gradio", watch_gradio)
+        contain("pipecat", watch_pipecat)
         for place, watch_edge in _EDGES.items():
             contain(place, watch_edge)
         contain("carrier", threads.install)

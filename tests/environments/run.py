@@ -49,6 +49,7 @@ ENVIRONMENTS = {
     "onnx": Environment(("tests/onnx_cpu", "tests/examples/test_piper_server.py"), 2),
     "services": Environment(("tests/services",), 2),
     "web": Environment(("tests/web_routes",), 1),
+    "agents": Environment(("tests/voice_agents",), 2),
     "asgi": Environment(("tests/asgi_servers",), 1),
     "piper12": Environment(("tests/piper_1_2",), 1, below=(3, 12)),
     "gradio5": Environment(("tests/gradio_pages",), 10),
@@ -58,10 +59,15 @@ ENVIRONMENTS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=[*ENVIRONMENTS, "usual", "all"], help="one, those of `make test`, or all")
+    groups = {
+        "all": list(ENVIRONMENTS),
+        "usual": [name for name, one in ENVIRONMENTS.items() if not one.on_request],
+        "servers": ["services", "web", "asgi", "agents"],
+    }
+    told = "one, those of `make test` (usual), of `make servers`, or all"
+    parser.add_argument("name", choices=[*ENVIRONMENTS, *groups], help=told)
     parser.add_argument("pytest", nargs=argparse.REMAINDER, help="pytest's options; files of tests in place of all")
     asked = parser.parse_args()
-    groups = {"all": list(ENVIRONMENTS), "usual": [name for name, one in ENVIRONMENTS.items() if not one.on_request]}
     names = groups.get(asked.name, [asked.name])
     failed = [name for name in names if run(name, asked.pytest)]
     if failed:

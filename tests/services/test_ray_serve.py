@@ -6,40 +6,70 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cloudpickle
 import httpx
-from conftest import HERE, LAUNCHERS, environment
+from conftest import CALLER, HERE, LATER, LAUNCHERS, SAID, TRACE, environment
 from otlp_sink import OtlpSink
 
 QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "500", "OTEL_BLRP_SCHEDULE_DELAY": "500"}
 ALONE = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 
-def test_a_fastapi_ingress_is_served_and_traced(
-    sink: OtlpSink, launcher: list[str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path,
-    free_port: Callable[[], int],
-) -> None:  # fmt: skip
-    port, output = free_port(), tmp_path / "output"
+@contextmanager
+def serving(
+    program: str, launcher: list[str], start: Callable[..., subprocess.Popen[str]], env: dict[str, str], output: Path,
+    port: int,
+) -> Iterator[str]:  # fmt: skip
+    """Ray serves `program` at the address; it is shut down at the end."""
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:  # sockets want a short path
-        command = [*launcher, sys.executable, str(HERE / "ray_service.py"), str(port), folder]
-        driver = start(command, environment(sink, tmp_path, **QUICK, **ALONE))
+        driver = start([*launcher, sys.executable, str(HERE / program), str(port), folder], env)
         deadline = time.monotonic() + 120
         while "serving" not in output.read_text():
             assert driver.poll() is None and time.monotonic() < deadline, output.read_text()
             time.sleep(0.2)
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/tts", params={"text": "hello"}, headers={"x-request-id": "r-1"}, timeout=60
-        )
-        assert (answer.status_code, len(answer.content)) == (200, 48000)
-        sink.wait_for(lambda: sink.spans("POST /tts") and sink.spans("text_to_speech sparrow"), 60)
+        yield f"http://127.0.0.1:{port}"
         driver.communicate(timeout=60)
         assert driver.returncode == 0, output.read_text()
+
+
+def test_a_fastapi_ingress_is_served_and_traced(
+    sink: OtlpSink, launcher: list[str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path,
+    free_port: Callable[[], int],
+) -> None:  # fmt: skip
+    env = environment(sink, tmp_path, **QUICK, **ALONE)
+    with serving("ray_service.py", launcher, start, env, tmp_path / "output", free_port()) as url:
+        answer = httpx.post(f"{url}/tts", params={"text": "hello"}, headers={"x-request-id": "r-1"}, timeout=60)
+        assert (answer.status_code, len(answer.content)) == (200, 48000)
+        assert answer.headers["x-request-id"] == "r-1"
+        sink.wait_for(lambda: sink.spans("POST /tts") and sink.spans("text_to_speech sparrow"), 60)
     (server,), (spoken,) = sink.spans("POST /tts"), sink.spans("text_to_speech sparrow")
     assert spoken.trace_id == server.trace_id
     assert server.attributes["request_id"] == spoken.attributes["request_id"] == "r-1"
+
+
+def test_a_plain_callable_is_served_and_traced_to_its_last_request(
+    sink: OtlpSink, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    env = environment(sink, tmp_path, **LATER, **ALONE)  # nothing goes out before the replica's end
+    launcher = LAUNCHERS["opentelemetry-instrument"]
+    with serving("ray_plain.py", launcher, start, env, tmp_path / "output", free_port()) as url:
+        for number, text in enumerate(("broken", SAID)):
+            headers = {"x-request-id": f"r-{number}", "traceparent": CALLER}
+            answer = httpx.post(url, content=text, headers=headers, timeout=60)
+            assert answer.status_code == (500 if text == "broken" else 200)
+            assert answer.headers["x-request-id"] == f"r-{number}"
+    (spoken,) = sink.spans("text_to_speech sparrow")
+    failed, served = (sink.spans("POST", request_id=f"r-{number}")[0] for number in range(2))
+    assert failed.trace_id == served.trace_id == TRACE  # below the proxy's, which has not gone out
+    assert failed.attributes["http.response.status_code"] == 500
+    assert "LookupError" in str(failed.events)
+    assert spoken.parent_id == served.span_id
+    assert spoken.attributes["request_id"] == "r-1"
+    assert SAID.encode() not in sink.raw_bytes()
 
 
 APP = """

@@ -212,20 +212,26 @@ def _may_accept_with_headers(scope: Scope) -> bool:
 
 def _flushing(send: Send) -> Send:
     async def flush_then_send(message: Message) -> None:
-        if message["type"] in _ENDS and (flush := _before_end) is not None:
-            try:
-                await _in_thread(flush)
-            except Exception as error:
-                note_fault("asgi.lifespan", error)
+        if message["type"] in _ENDS:
+            await flush()
         await send(message)
 
     return flush_then_send
 
 
-async def _in_thread(flush: Callable[[], object]) -> None:
+async def flush() -> None:
+    """Call, in another thread, what `instrument` was given for the end."""
+    if (call := _before_end) is not None:
+        try:
+            await _in_thread(call)
+        except Exception as error:
+            note_fault("asgi.lifespan", error)
+
+
+async def _in_thread(call: Callable[[], object]) -> None:
     try:
         from anyio.to_thread import run_sync  # where it is there, as with Starlette, the loop may be another's
     except ImportError:
-        await asyncio.to_thread(contain, "asgi.flush", flush)
+        await asyncio.to_thread(contain, "asgi.flush", call)
     else:
-        await run_sync(contain, "asgi.flush", flush, abandon_on_cancel=True)
+        await run_sync(contain, "asgi.flush", call, abandon_on_cancel=True)

@@ -855,6 +855,8 @@ CHECKED = {
     "instrumentation.edges.dramatiq": "test_faults_tasks.py::test_messages_of_dramatiq",
     "instrumentation.edges.wyoming": "test_faults_tasks.py::test_clients_of_wyoming",
     "instrumentation.edges.litserve": "test_faults_tasks.py::test_requests_of_litserve",
+    "instrumentation.edges.ray": "test_faults_tasks.py::test_requests_to_a_replica_of_ray",
+    "instrumentation.libraries.pipecat": "test_faults_tasks.py::test_a_service_of_pipecat",
     "instrumentation.edges.grpc": "test_faults_tasks.py::test_calls_of_grpc",
     "instrumentation.edges.asgi": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.edges.arrival": "test_faults_edges.py::test_answers_of_a_wsgi_application",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
@@ -16,10 +17,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 
 import otel_tts
-from otel_tts.instrumentation.edges import asgi, celery, dramatiq, grpc, litserve, rq, wyoming
-from otel_tts.instrumentation.libraries import encoders, onnxruntime
+from otel_tts import guard
+from otel_tts.instrumentation.edges import asgi, celery, dramatiq, grpc, litserve, ray, rq, wyoming
+from otel_tts.instrumentation.libraries import encoders, onnxruntime, pipecat
 from tests.unit.support.faults import check, outcome
 
 pytestmark = pytest.mark.thorough  # every line of ours fails once: not part of make check
@@ -146,6 +149,92 @@ def test_a_client_of_wyoming(world: Any) -> None:
         return sent
 
     check(lambda: [outcome(ask)], only=("wyoming", "task.send_along", "task.carried_in"))
+
+
+def test_a_service_of_pipecat(world: Any) -> None:
+    seen = world()
+
+    async def process(context_id: str, generator: Any) -> list[str]:
+        return [each async for each in generator]
+
+    async def run(text: str) -> Any:
+        yield speak(text)
+
+    def ask(text: str, opened: str) -> Any:
+        with trace.get_tracer("pipecat").start_as_current_span("conversation"):
+            service = SimpleNamespace(_tts_spans={"c-1": {"span": trace.get_tracer("pipecat").start_span("tts")}})
+            return asyncio.run(pipecat._speak(process, service, (opened, run(text)), {}))
+
+    calls = [partial(ask, text, opened) for text in ("hello", "") for opened in ("c-1", "c-2")]
+    check(lambda: [outcome(call) for call in calls], only=("pipecat",))
+    seen.drain()
+
+
+class Replica:
+    async def shutdown(self) -> str:
+        return "down"
+
+
+def on_their_loop(answer: Any) -> Any:
+    return functools.wraps(answer)(lambda self, *args: answer(self, *args))
+
+
+class UserCallableWrapper:
+    """What calls a deployment's code, in the form of Ray Serve's."""
+
+    _run_user_code = on_their_loop
+
+    @on_their_loop
+    async def _call_http_entrypoint(self, info: Any, scope: Any, receive: Any, send: Any) -> str:
+        said = (await receive())["body"].decode() + receive.more
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-request-id", b"mine")]})
+        try:
+            await send({"type": "http.response.body", "body": speak(said).encode()})
+        except ValueError as error:
+            await send({"type": "http.response.body", "body": self.handle_exception(error)})
+            raise
+        return "result"
+
+    def handle_exception(self, exc: BaseException) -> bytes:
+        return str(exc).encode()
+
+
+class Receive:
+    """Ray's has more than ASGI asks for."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.more = text, text
+
+    async def __call__(self) -> Any:
+        return {"type": "http.request", "body": self.text.encode()}
+
+
+def test_requests_to_a_replica_of_ray(world: Any) -> None:
+    seen = world()
+    asgi.instrument(before_end=lambda: None)
+
+    async def ask(text: str, is_asgi_app: bool) -> Any:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append((message["type"], message.get("body")))
+
+        replica, caller = type("Replica", (Replica,), {}), type("Caller", (), dict(vars(UserCallableWrapper)))
+        guard.contain("ray", ray._patch, SimpleNamespace(Replica=replica, UserCallableWrapper=caller))
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"x-request-id", b"r-1")]}
+        info = SimpleNamespace(is_asgi_app=is_asgi_app)
+        try:
+            answer = await caller()._call_http_entrypoint(info, scope, Receive(text), send)
+        except ValueError as error:
+            answer = str(error)
+        return answer, sent, await replica().shutdown()
+
+    calls = [lambda how=how: asyncio.run(ask(*how)) for how in (("a", False), ("", False), ("a", True))]
+    try:
+        check(lambda: [outcome(call) for call in calls], only=("ray",))
+    finally:
+        asgi.uninstrument()
+    seen.drain()
 
 
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")

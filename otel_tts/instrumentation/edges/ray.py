@@ -1,0 +1,104 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ray Serve: a deployment without an application of ASGI, a plain ``__call__``, answers in its replica as one does.
+
+Ray's proxy hands a request of HTTP on as a scope of ASGI with an id, its own where the client gave none, and puts that
+id into the answer's head itself. It kills a replica when its shutdown has returned.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+from otel_tts.guard import contain
+from otel_tts.instrumentation.edges import asgi
+from otel_tts.instrumentation.edges.answer import HEADER
+from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.patches import after_import, replace
+
+_HEADS: Final = frozenset({"http.response.start", "websocket.accept"})
+
+
+def watch_ray() -> None:
+    """Hook the replicas after Ray Serve's import."""
+    after_import("ray.serve._private.replica", _patch, HOOKS)
+
+
+def _patch(module: Any) -> None:
+    contain("ray", replace, module.Replica, "shutdown", _flushing, HOOKS)
+    cls = module.UserCallableWrapper
+    on_their_loop: Any = cls._run_user_code  # a plain function to whoever asks the class
+    replace(cls, "_call_http_entrypoint", functools.partial(_with_edge, on_their_loop), HOOKS)
+
+
+def _flushing(shutdown: Any) -> Any:
+    @functools.wraps(shutdown)
+    async def shut_down(replica: Any) -> Any:
+        try:
+            return await shutdown(replica)
+        finally:
+            await asgi.flush()
+
+    return shut_down
+
+
+def _with_edge(on_their_loop: Any, original: Any) -> Any:
+    """`original` may hand over to the loop of another thread; what it hands over is within the edge."""
+    answer = original.__wrapped__
+
+    async def _call_http_entrypoint(self: Any, info: Any, scope: Any, receive: Any, send: Any) -> Any:
+        send = contain("ray", _without_id, scope, send) or send
+        if info.is_asgi_app:  # which has the edge itself
+            return await answer(self, info, scope, receive, send)
+        call = _Call(functools.partial(answer, self, info), receive)
+        await _edge(call, scope, receive, send)
+        return call.result
+
+    placed = on_their_loop(_call_http_entrypoint)
+    placed.__wrapped__ = original
+    return placed
+
+
+def _without_id(scope: Any, send: Any) -> Any:
+    """Ray's `send` for an answer in whose head an edge has put the id that Ray's proxy will put there."""
+    named: Any = next((header for header in scope["headers"] if header[0] == HEADER), None)
+
+    async def send_without(message: Any) -> None:
+        if message["type"] in _HEADS:
+            message = contain("ray", _drop, message, named) or message
+        await send(message)
+
+    return send_without if named is not None else None
+
+
+def _drop(message: Any, named: tuple[bytes, bytes]) -> Any:
+    others = [header for header in message.get("headers") or () if (header[0].lower(), header[1]) != named]
+    return {**message, "headers": others}
+
+
+class _Call:
+    """One request to a plain callable: the application, as the edge knows it."""
+
+    def __init__(self, answer: Any, receive: Any) -> None:
+        self._answer, self._receive = answer, receive
+        self.result: Any = None
+
+    async def run(self, scope: Any, receive: Any, send: Any) -> None:
+        self.result = await self._answer(scope, _Receive(self._receive, receive), send)
+
+
+class _Receive:
+    """Ray's `receive`, which has more than ASGI asks for: what comes in passes the edge's."""
+
+    def __init__(self, theirs: Any, ours: Any) -> None:
+        self._theirs, self._ours = theirs, ours
+
+    async def __call__(self) -> Any:
+        return await self._ours()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._theirs, name)
+
+
+_edge = asgi.with_edge(_Call.run, "ray")
