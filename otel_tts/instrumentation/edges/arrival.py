@@ -31,6 +31,9 @@ START_HEADER: Final = b"x-request-start"
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 _LAST_DATA_RECEIVED: Final = struct.Struct("=52xI")
 """`tcpi_last_data_recv` of Linux's `struct tcp_info`: ms since the last bytes came, counted in ticks of the kernel."""
+_LAST_SIZE: Final = _LAST_DATA_RECEIVED.size
+_TCP: Final = int(socket.IPPROTO_TCP)
+_INTERNET: Final = (int(socket.AF_INET), int(socket.AF_INET6))
 _COARSE_CLOCK: Final = 6
 """CLOCK_MONOTONIC_COARSE of Linux, whose resolution is the kernel's tick; Python has no name for it."""
 _SHOWN_FROM_S: Final = 0.05
@@ -55,9 +58,11 @@ class Arrival(NamedTuple):
 
     def facts(self) -> dict[str, Any]:
         """Return it as attributes, for the request's first synthesis and its SERVER span; none where it is unknown."""
-        found = {names.WAIT: self.wait_s, names.WAIT_UPPER_BOUND: self.upper_bound_s}
-        known: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
-        return {**known, names.WAIT_SOURCE: self.source} if known else known
+        if self.wait_s is not None:
+            return {names.WAIT: self.wait_s, names.WAIT_SOURCE: self.source}
+        if self.upper_bound_s is not None:
+            return {names.WAIT_UPPER_BOUND: self.upper_bound_s, names.WAIT_SOURCE: self.source}
+        return {}
 
 
 def arrived(scope: Mapping[str, Any], receive: Any, send: Any) -> Arrival:
@@ -130,10 +135,10 @@ class _Kernel:
 
     def age(self, connection: Any) -> int | None:
         """Return the ns since the last bytes came on a TCP socket; None where the kernel does not say."""
-        if _TCP_INFO is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        if _TCP_INFO is None or _family_of(connection) not in _INTERNET:
             return None
-        info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAST_DATA_RECEIVED.size)
-        if len(info) < _LAST_DATA_RECEIVED.size:
+        info = connection.getsockopt(_TCP, _TCP_INFO, _LAST_SIZE)
+        if len(info) < _LAST_SIZE:
             return None
         milliseconds: int = _LAST_DATA_RECEIVED.unpack(info)[0]
         self.counts = self.counts or milliseconds > 0
@@ -142,6 +147,13 @@ class _Kernel:
         age = milliseconds * 1_000_000
         return age if age > self.least_ns else 0  # a tick is no waiting
 
+
+def _family_of(connection: Any) -> int:
+    """Return a socket's family as the number it is kept as: Python's own sockets make an enum of it each time."""
+    return _family.__get__(connection) if isinstance(connection, socket.SocketType) else connection.family
+
+
+_family: Final[Any] = socket.SocketType.family
 
 _kernel: Final = _Kernel()
 

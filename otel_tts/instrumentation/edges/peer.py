@@ -9,15 +9,18 @@ write succeeds. One look at the socket tells.
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import Any, Final
+
+_LOOK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT) if hasattr(socket, "MSG_DONTWAIT") else None
+"""Numbers: flags of an enum are put together in Python, at the cost of the look itself."""
 
 
 def has_left(connection: Any) -> bool:
     """Say whether the other end has closed `connection`: a socket, or None. False where that cannot be told."""
-    if type(connection).__module__ != "socket" or connection.gettimeout():  # TLS hides what comes, others would wait
-        return False
+    if _LOOK is None or type(connection).__module__ != "socket" or connection.gettimeout():
+        return False  # TLS hides what comes, others would wait
     try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        return connection.recv(1, _LOOK) == b""
     except BlockingIOError:
         return False
     except OSError:
