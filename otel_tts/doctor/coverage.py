@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from otel_tts import names
+from otel_tts.commands import suggest
 from otel_tts.doctor.check import MEASURED, PASS, WARN, Check
 from otel_tts.names import Outcome, Stage
 from otel_tts.readers.model import Synthesis
@@ -58,7 +59,7 @@ FACTS: Final = (
         "stages",
         30,
         _in_stages,
-        "see `otel-tts engines` for seams that are missing; an engine without a table needs one, or blocks of "
+        f"see `{suggest('engines')}` for seams that are missing; an engine without a table needs one, or blocks of "
         f"otel_tts.stage() in its code: {_TABLE}",
     ),
     Fact(
@@ -76,7 +77,7 @@ FACTS: Final = (
     ),
     Fact("voice", 5, _told(names.VOICE), f"name the argument of the voice: voice= of the table's entry ({_TABLE})"),
     Fact("model", 5, _told(names.ENGINE, names.MODEL), f"name engine and model in the table ({_TABLE})"),
-    Fact("request id", 10, lambda one: bool(one.request_id), "start the service with `otel-tts run --`"),
+    Fact("request id", 10, lambda one: bool(one.request_id), f"start the service with `{suggest('run --')}`"),
     Fact(
         "request around it",
         5,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from otel_tts.commands import suggest
 from otel_tts.doctor import canary, coverage
 from otel_tts.doctor.arrival import Arrival
 from otel_tts.doctor.canary import Canary
@@ -58,7 +59,7 @@ class EndToEnd:
         except WrongUse:
             raise
         except Trouble as trouble:
-            yield Check("canary", FAIL, str(trouble), "see its log; `otel-tts doctor` looks at this environment")
+            yield Check("canary", FAIL, str(trouble), f"see its log; `{suggest('doctor')}` looks at this environment")
             return
         yield Check("canary", PASS, f"{sent.request_id} was spoken, in trace {sent.trace_id}")
         arrival = Arrival(sent, *map(stores.get, _CHOICES))

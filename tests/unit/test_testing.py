@@ -27,7 +27,7 @@ import otel_tts
 from otel_tts import Chunk, Engine, Entry, Seam, Stage, guard, record
 from otel_tts.distro import configurator
 from otel_tts.emit import emitter
-from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.edges import answer
 from otel_tts.recording import recorder, stage
 from otel_tts.testing import EPOCH_NS, FakeClock, FakeDevice, OutOfMemoryError, Telemetry, put_clock, shown
 from tests.unit.support.engine_fixtures import tts
@@ -56,7 +56,7 @@ def speak(text: str = "hello", request_id: str = "r1", voice: str | None = None)
 
 def bound() -> list[Any]:
     """Where the two clocks are bound: in `time`, as `now`, under their own names, and in the SDK."""
-    return [time.perf_counter_ns, time.time_ns, record.now, stage.now, web.perf_counter_ns, sdk_trace.time_ns]
+    return [time.perf_counter_ns, time.time_ns, record.now, stage.now, answer.perf_counter_ns, sdk_trace.time_ns]
 
 
 def test_a_clock_stands_in_everywhere_and_leaves_nothing() -> None:
