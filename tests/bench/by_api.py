@@ -84,6 +84,7 @@ def request(tracer: Any, meter: Any, log: Log) -> Callable[[], None]:
     peak, characters = histogram(names.STAGE_MEMORY_PEAK), histogram(names.TEXT_CHARACTERS)
     first_byte, first_audio = histogram(names.FIRST_BYTE), histogram(names.FIRST_AUDIO)
     rtf, seconds = histogram(names.RTF), histogram(names.AUDIO_SECONDS)
+    others = histogram(names.OTHERS_AT_START)
     both = {names.ENGINE: ENGINE, names.MODEL: MODEL}
     numbers = count()
 
@@ -116,6 +117,7 @@ def request(tracer: Any, meter: Any, log: Log) -> Callable[[], None]:
             requests.add(1, {**both, names.VOICE: VOICE, names.OUTCOME: "ok"})
             duration.record(took, {**both, names.OUTCOME: "ok"})
             characters.record(len(TEXT), both)
+            others.record(0, {names.ENGINE: ENGINE})
             first_byte.record(AUDIO[names.TIME_TO_FIRST_BYTE], both)
             first_audio.record(AUDIO[names.TIME_TO_FIRST_AUDIO], both)
             rtf.record(AUDIO[names.REAL_TIME_FACTOR], both)

@@ -54,5 +54,5 @@ AUDIO = {
 
 SPANS = 1 + len(STAGES)
 LINES = 3
-POINTS = 2 + len(STAGES) * 2 + 1 + 4
-"""tts.requests, tts.request.duration, each stage's duration and peak, tts.text.length, four of the audio."""
+POINTS = 2 + len(STAGES) * 2 + 1 + 5
+"""tts.requests, tts.requests.others, tts.request.duration, each stage's duration and peak, tts.text.length, four of the audio."""

@@ -45,7 +45,7 @@ def test_a_canary_is_found_in_each_store(stack: Backends) -> None:
 def test_a_store_that_is_gone_is_named_and_the_others_are_well(stack: Backends, server: str, signal: str) -> None:
     stack.stop(server)
     try:
-        status, checks = told(stack, "8")
+        status, checks = told(stack, "20")  # the Collector looks every 10 s for a store that was started again
     finally:
         stack.start(server)
     assert status == 1
