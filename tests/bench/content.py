@@ -55,4 +55,5 @@ AUDIO = {
 SPANS = 1 + len(STAGES)
 LINES = 3
 POINTS = 2 + len(STAGES) * 2 + 1 + 5
-"""tts.requests, tts.requests.others, tts.request.duration, each stage's duration and peak, tts.text.length, four of the audio."""
+"""tts.requests, their duration and the others at their start, each stage's duration and peak, tts.text.length, four of
+the audio."""
