@@ -49,19 +49,6 @@ class Identifies(Protocol):
     new_span_id: Callable[[], int]
     new_trace_id: Callable[[], int]
 
-    def sample(
-        self,
-        context: Context,
-        parent: SpanContext | None,
-        trace_id: int,
-        name: str,
-        attrs: dict[str, Any],
-        kind: SpanKind,
-        /,
-    ) -> tuple[Any, Any, SamplingResult]:
-        """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
-        ...
-
 
 class LateSpan(trace.Span):
     """The span API over plain slots. Every method may be called from any thread; after the end they do nothing."""
@@ -147,7 +134,9 @@ class LateSpan(trace.Span):
         above: SpanContext | None = outer.get_span_context() if outer is not None else None
         if recorder.identities.enabled():
             trace_id = above[0] if above is not None and above[5] else recorder.new_trace_id()
-            flags, state, self.sampling = recorder.sample(outside, above, trace_id, self.name, self.attrs, self.kind)
+            flags, state, self.sampling = recorder.identities.sample(
+                outside, above, trace_id, self.name, self.attrs, self.kind
+            )
             self.identity = make_tuple(SpanContext, (trace_id, recorder.new_span_id(), False, flags, state, True))
         else:
             self.sampling, self.identity = recorder.inherited[0], above if above is not None else INVALID_SPAN_CONTEXT

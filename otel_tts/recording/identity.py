@@ -61,7 +61,7 @@ class Identities:
         trace_id: int,
         name: str,
         attrs: dict[str, Any],
-        kind: SpanKind = SpanKind.INTERNAL,
+        kind: SpanKind,
     ) -> tuple[TraceFlags, Any, SamplingResult]:
         """Ask the provider's sampler, once for each span; return flags, trace state and its answer."""
         random = self._random if parent is None or not parent[5] else parent[3] & 2

@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import SamplingResult
-from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from otel_tts import names
 from otel_tts.audio.files.excerpt import Excerpt
@@ -100,18 +98,6 @@ class Recorder:
         """The taker looks seldom, since nothing is open and nothing waits; the next request wakes it."""
         self.closed = False
         """Nobody looks at the deques any more."""
-
-    def sample(
-        self,
-        context: Context,
-        parent: SpanContext | None,
-        trace_id: int,
-        name: str,
-        attrs: dict[str, Any],
-        kind: SpanKind,
-    ) -> tuple[TraceFlags, Any, SamplingResult]:
-        """Ask the user's sampler once; return the flags, the trace state and the whole answer."""
-        return self.identities.sample(context, parent, trace_id, name, attrs, kind)
 
     def span(self, name: str, outside: Context, began: int, epoch_offset_ns: int, attrs: dict[str, Any]) -> PlainSpan:
         """Begin a span that is neither a synthesis nor a stage of one; `began` is its `t0`."""

@@ -78,7 +78,7 @@ class StageSpan(StageRecord, Block):
                 flags, state = parent[3], parent[4]
                 self.sampling = recorder.inherited[flags & 1]
             else:
-                flags, state, self.sampling = recorder.sample(
+                flags, state, self.sampling = recorder.identities.sample(
                     current, parent, parent[0], self.name, self.attrs, self.kind
                 )
             self.identity = make_tuple(SpanContext, (parent[0], recorder.new_span_id(), False, flags, state, True))

@@ -28,6 +28,7 @@ from otel_tts.instrumentation.calls import facts, seam
 from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.tables import watch
+from otel_tts.recording.identity import Identities
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.stages import Stages
@@ -420,7 +421,7 @@ def test_a_callable_without_a_signature_is_traced(world, module) -> None:
 HOOK_PARTS = [
     (Synthesis, "__init__"), (Synthesis, "start"), (Synthesis, "finish"), (Synthesis, "audio"),
     (Synthesis, "delivered"), (Stages, "close"), (StageSpan, "__init__"), (StageSpan, "open"), (StageSpan, "close"),
-    (Recorder, "begin"), (Recorder, "finish"), (Recorder, "sample"), (Sound, "add"), (Sound, "delivered"),
+    (Recorder, "begin"), (Recorder, "finish"), (Identities, "sample"), (Sound, "add"), (Sound, "delivered"),
     (entries, "bind"), (facts, "fact"), (facts, "length"), (entries, "current"),
     (entries, "_rest_of"), (seam, "current"), (entries._EntryCall, "_facts"),
     (Delivery, "returned"), (Delivery, "item"), (Delivery, "ended"),

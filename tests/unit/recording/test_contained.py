@@ -138,7 +138,8 @@ def result_of(use) -> str:
 
 
 PLACES = [
-    *((Recorder, name) for name in ("sample", "begin", "finish")),
+    *((Recorder, name) for name in ("begin", "finish")),
+    (Identities, "sample"),
     *((Emitter, name) for name in ("ends", "_announce", "_name_voice", "_materialise", "_emit_finished_stages")),
     *((Synthesis, name) for name in (
         "start", "finish", "_classify", "note_failure", "_listen_to",
