@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -147,6 +147,15 @@ def _stem(name: str) -> str:
 
 
 current: Final[ContextVar[Request | None]] = ContextVar("otel_tts_request", default=None)
+
+
+def leave(token: Token[Request | None]) -> None:
+    """Undo `current.set`, unless it is undone from another context: as an abandoned coroutine or generator does."""
+    try:
+        current.reset(token)
+    except ValueError:
+        pass
+
 
 _acceptable: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID_LENGTH}}}").fullmatch
 

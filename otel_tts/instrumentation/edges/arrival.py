@@ -15,7 +15,8 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
@@ -70,28 +71,23 @@ def arrived(scope: Mapping[str, Any], receive: Any, send: Any) -> Arrival:
 
     To be called on the first line of the request's handling, on its event loop. Never raises.
     """
-    now = perf_counter_ns()
-    recorder = current_recorder()
-    lag = contain("arrival", _note_loop, recorder, now) if recorder is not None else None
-    age = contain("arrival", _age_by_kernel, scope, receive, send)
-    if age is not None:
-        return Arrival(now - age, WaitSource.KERNEL, age / 1e9)
-    if recorder is not None and recorder.settings.trust_proxy:
-        age = contain("arrival", _age_by_proxy, scope)
-        if age is not None:
-            return Arrival(now - age, WaitSource.PROXY, age / 1e9)
-    return Arrival(now, WaitSource.LOOP, upper_bound_s=None if lag is None else lag / 1e9)
+    return _arrived(partial(_age_by_kernel, scope, receive, send), partial(_age_by_proxy, scope))
 
 
 def arrived_on(connection: Any, start: str | None) -> Arrival:
     """Return when a request with this X-Request-Start came on a socket, or None; see `arrived`."""
+    by_kernel = partial(_kernel.age, connection) if connection is not None else None
+    return _arrived(by_kernel, partial(_age_since, start.encode("latin-1")) if start is not None else None)
+
+
+def _arrived(by_kernel: Callable[[], int | None] | None, by_proxy: Callable[[], int | None] | None) -> Arrival:
     now, recorder = perf_counter_ns(), current_recorder()
     lag = contain("arrival", _note_loop, recorder, now) if recorder is not None else None
-    age = contain("arrival", _kernel.age, connection) if connection is not None else None
+    age = contain("arrival", by_kernel) if by_kernel is not None else None
     if age is not None:
         return Arrival(now - age, WaitSource.KERNEL, age / 1e9)
-    if start is not None and recorder is not None and recorder.settings.trust_proxy:
-        age = contain("arrival", _age_since, start.encode("latin-1"))
+    if by_proxy is not None and recorder is not None and recorder.settings.trust_proxy:
+        age = contain("arrival", by_proxy)
         if age is not None:
             return Arrival(now - age, WaitSource.PROXY, age / 1e9)
     return Arrival(now, WaitSource.LOOP, upper_bound_s=None if lag is None else lag / 1e9)

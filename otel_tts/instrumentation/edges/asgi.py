@@ -197,10 +197,7 @@ def _leave(current: request.Request, tokens: Tokens, error: BaseException | None
     token, outer = tokens
     if outer is not None:
         leave_context(*outer)
-    try:
-        request.current.reset(token)
-    except ValueError:  # closed from another context, as an abandoned coroutine is
-        pass
+    request.leave(token)
     contain("asgi.abandon", serving.end_abandoned_stream, current)
     contain("asgi.server", serving.end_span, current, error)
 

@@ -53,10 +53,7 @@ class Exchange:
             return
         (outside, web), self._tokens = self._tokens, None
         leave_context(self._inside, outside)
-        try:
-            requests.current.reset(web)
-        except ValueError:  # closed from another context, as an abandoned coroutine is
-            pass
+        requests.leave(web)
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
@@ -197,8 +194,7 @@ def _begin_span(
 ) -> Context | None:
     if serving.makes_none(request) or excluded.has(lambda: asgi_span.url_of(ask())):
         return None
-    texts = (field.decode("latin-1") for field in serving.propagation_headers())
-    carried = {field: value for field in texts if (value := find(field)) is not None}
+    carried = {field: value for field in serving.propagation_fields() if (value := find(field)) is not None}
     span = asgi_span.begin_plain(request, carried, scheme, method, ask)
     return span.inside if span is not None else None
 

@@ -59,16 +59,26 @@ _DIRECTIONS: Final = ("REQUEST", "RESPONSE")
 
 # --- whose trace ------------------------------------------------------------------------------------------------------
 
-_fields: tuple[Any, frozenset[bytes]] = (None, frozenset())
+_known: tuple[Any, tuple[str, ...], frozenset[bytes]] = (None, (), frozenset())
+
+
+def propagation_fields() -> tuple[str, ...]:
+    """Return the names of the headers that a caller's context may come in: those of the global propagator.
+
+    The same object until that is another one.
+    """
+    global _known
+    propagator = propagate.get_global_textmap()
+    if propagator is not _known[0]:
+        fields = tuple(field.lower() for field in propagator.fields)
+        _known = (propagator, fields, frozenset(field.encode("latin-1") for field in fields))
+    return _known[1]
 
 
 def propagation_headers() -> frozenset[bytes]:
-    """Return the names of the headers that a caller's context may come in: those of the global propagator."""
-    global _fields
-    propagator = propagate.get_global_textmap()
-    if propagator is not _fields[0]:
-        _fields = (propagator, frozenset(field.lower().encode("latin-1") for field in propagator.fields))
-    return _fields[1]
+    """Return the same names as ASGI has them."""
+    propagation_fields()
+    return _known[2]
 
 
 def trusts_caller() -> bool:

@@ -66,11 +66,8 @@ class Task:
         """What is called from here on is not for it."""
         if self._inside is not None:
             leave_context(self._inside, self._entered)
-        try:
-            if self._before is not None:
-                request.current.reset(self._before)
-        except ValueError:  # closed from another context, as an abandoned generator is
-            pass
+        if self._before is not None:
+            request.leave(self._before)
 
     def end(self, error: BaseException | None = None) -> None:
         """Work on it is over; `error` has ended it. Only the first call counts."""
@@ -89,8 +86,7 @@ class Task:
 
 def carried_in(message: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers of `message` that a caller's context comes in: those of the global propagator."""
-    fields = [field.decode("latin-1") for field in serving.propagation_headers()]
-    return {field: value for field in fields if isinstance(value := message.get(field), str)}
+    return {field: value for field in serving.propagation_fields() if isinstance(value := message.get(field), str)}
 
 
 def send_along(message: MutableMapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ _ASKED: Final = (
 )  # fmt: skip
 """What is told. All else stays where it is: an environ has the connection in it, and who sent what."""
 
-_keys: tuple[frozenset[bytes], tuple[tuple[str, str], ...]] = (frozenset(), ())
+_keys: tuple[tuple[str, ...], tuple[tuple[str, str], ...]] = ((), ())
 
 
 def begin(environ: Mapping[str, Any], request: Request) -> ServerSpan | None:
@@ -35,10 +35,9 @@ def begin(environ: Mapping[str, Any], request: Request) -> ServerSpan | None:
 def _propagation_keys() -> tuple[tuple[str, str], ...]:
     """Return the names of the headers that a caller's context may come in, and their keys in an environ."""
     global _keys
-    fields = serving.propagation_headers()
+    fields = serving.propagation_fields()
     if fields is not _keys[0]:
-        texts = [field.decode("latin-1") for field in fields]
-        _keys = (fields, tuple((text, "HTTP_" + text.upper().replace("-", "_")) for text in texts))
+        _keys = (fields, tuple((field, "HTTP_" + field.upper().replace("-", "_")) for field in fields))
     return _keys[1]
 
 
