@@ -73,8 +73,7 @@ class Client:
         if parts.username is not None:
             said = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             self._headers["Authorization"] = f"Basic {base64.b64encode(said).decode()}"
-        direct = urllib.request.ProxyHandler({}) if is_loopback(host) else urllib.request.ProxyHandler()
-        self._opener = urllib.request.build_opener(direct, _NoRedirect())
+        self._opener = opener(host)
 
     def json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The answer to a GET as JSON. Raises StoreError."""
@@ -135,9 +134,17 @@ class Client:
         return StoreError("refused", f"{self.name} does not take the question ({code}): {said}", code)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Headers may hold secrets, which no other address is told."""
+
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+
+def opener(host: str) -> urllib.request.OpenerDirector:
+    """Return what asks `host`: it follows no redirect, and goes to this machine by no proxy."""
+    direct = urllib.request.ProxyHandler({}) if is_loopback(host) else urllib.request.ProxyHandler()
+    return urllib.request.build_opener(direct, NoRedirect())
 
 
 def _checked(url: str) -> SplitResult:

@@ -20,6 +20,7 @@ import urllib.request
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from otel_tts.readers.http import NoRedirect
 from otel_tts.relaying.place import Refused, Unreached
 
 WECHAT: Final = "/cgi-bin/webhook/send"
@@ -70,17 +71,12 @@ class DingTalkRobot:
         return {"timestamp": stamp, "sign": base64.b64encode(digest).decode()}
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
 def _post(url: str, body: dict[str, Any]) -> None:
     """Raises Refused for an errcode that is not 0, Unreached for everything that is no answer of a robot."""
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "otel-tts"}
     request = urllib.request.Request(url, json.dumps(body, ensure_ascii=False).encode(), headers)
     try:
-        with urllib.request.build_opener(_NoRedirect()).open(request, timeout=TIMEOUT_S) as answer:
+        with urllib.request.build_opener(NoRedirect()).open(request, timeout=TIMEOUT_S) as answer:
             said = json.loads(answer.read(_LARGEST))
         code = said["errcode"]
         if not isinstance(code, int):

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from otel_tts.readers.http import opener
 
 LARGEST: Final = 50_000_000
 """Bytes of an answer that are read."""
@@ -38,7 +39,7 @@ def ask(
     began = time.monotonic()
     try:
         request = urllib.request.Request(url, body, {"User-Agent": "otel-tts", **(headers or {})}, method=method)
-        with _opener(url).open(request, timeout=timeout_s) as answer:
+        with opener(urlsplit(url).hostname or "").open(request, timeout=timeout_s) as answer:
             return _read(answer, answer.status, began, timeout_s)
     except urllib.error.HTTPError as error:
         with error:
@@ -56,25 +57,6 @@ def _read(answer: Any, status: int, began: float, timeout_s: float) -> Answer:
         if len(body) > LARGEST:
             raise ValueError("too large")
     return Answer(time.monotonic() - began, status, answer.headers.get("Content-Type", ""), bytes(body))
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    proxies: dict[str, str] | None = (
-        {} if _is_here(urlsplit(url).hostname or "") else None
-    )  # None: those of the environment
-    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirect())
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _why(error: Exception, timeout_s: float) -> str:
