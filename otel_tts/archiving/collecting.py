@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from otel_tts import durable
 from otel_tts.archiving import ledger as ledgers
 from otel_tts.archiving import sources
 from otel_tts.archiving.days import NotRecords, split
@@ -54,7 +55,7 @@ class _Writing:
         """Have all of it on the disk."""
         for key in list(self.open):
             self._close(key)
-        ledgers.sync(self.folder)
+        durable.sync(self.folder)
 
     def _close(self, key: str) -> None:
         self.open.pop(key).close()
@@ -119,7 +120,7 @@ def _keep_apart(folder: Path, ledger: Ledger, lines: list[bytes]) -> None:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
-    ledgers.sync(folder)
+    durable.sync(folder)
     ledger.left_out.append(name)
 
 

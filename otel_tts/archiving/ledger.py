@@ -9,12 +9,12 @@ step is done again. Files that it does not name are leftovers of such a step.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from otel_tts import durable
 from otel_tts.trouble import Trouble
 
 _NAME: Final = "ledger.json"
@@ -96,20 +96,4 @@ def load(folder: Path) -> Ledger:
 
 def save(folder: Path, ledger: Ledger) -> None:
     """Make it so. Raises OSError."""
-    path = folder / _NAME
-    unfinished = path.with_suffix(".part")
-    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(asdict(ledger), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync(folder)
-
-
-def sync(folder: Path) -> None:
-    """Have the system keep what was moved into a folder. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    durable.write(folder / _NAME, json.dumps(asdict(ledger), indent=1))

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
+from otel_tts import durable
 from otel_tts.archiving import ledger as ledgers
 from otel_tts.archiving.collecting import PIECES
 from otel_tts.archiving.ledger import Ledger, Part, Piece
@@ -48,7 +49,7 @@ def _pack(home: Path, ledger: Ledger, key: str, day: date, pieces: list[Piece]) 
                 shutil.copyfileobj(part, file, _BLOCK)
         file.flush()
         os.fsync(file.fileno())
-    ledgers.sync(path.parent)
+    durable.sync(path.parent)
     lines = sum(piece.lines for piece in pieces)
     if (there := _count_lines(path)) != lines:
         raise Trouble(

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from otel_tts import durable
 from otel_tts.relaying.alerts import Alert, Group
 from otel_tts.trouble import Trouble, WrongUse
 
@@ -147,17 +148,7 @@ class Spool:
         self._store(self._path(message.id), message)
 
     def _store(self, path: Path, message: Message) -> None:
-        unfinished = path.with_suffix(".part")
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(asdict(message), file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        handle = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        durable.write(path, json.dumps(asdict(message)))
 
     def _read(self, path: Path) -> Message | None:
         try:
