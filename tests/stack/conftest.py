@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -84,8 +85,21 @@ class Backends:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     """The backends, ready. Who stops a server starts it again before the test ends."""
+    with _running(tmp_path_factory.mktemp("stack")) as found:
+        yield found
+
+
+@pytest.fixture
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+    """Backends of this test alone: what they refuse shows on no board of the others."""
+    with _running(tmp_path_factory.mktemp("own-stack")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _running(state: Path) -> Iterator[Backends]:
     _require_go()
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+    stack = Stack(state)
     try:
         try:
             stack.up(ports.free())

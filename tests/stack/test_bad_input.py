@@ -121,23 +121,23 @@ def test_a_thousand_label_values_pass(leaving: Leaving) -> None:
     assert len(found["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["gauge"]["dataPoints"]) == 10_000
 
 
-def test_a_clock_that_is_hours_off_hides_nobodys_metrics(stack: Backends, eventually: Callable[..., Any]) -> None:
+def test_a_clock_that_is_hours_off_hides_nobodys_metrics(own_stack: Backends, eventually: Callable[..., Any]) -> None:
     """What is hours old is taken at its time, what is hours ahead refused and counted; others' are there as ever."""
     name, now, hours = f"skewed_{secrets.token_hex(4)}", time.time_ns(), 5 * 3600 * 10**9
     for who, moment in (("slow", now - hours), ("fast", now + hours), ("right", now)):
         point = {"timeUnixNano": str(moment), "asDouble": 7.0, "attributes": attributes(who=who)}
         gauge = {"name": name, "gauge": {"dataPoints": [point]}}
         body = {"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"metrics": [gauge]}]}]}
-        httpx.post(f"{stack.otlp_http}/v1/metrics", json=body).raise_for_status()
+        httpx.post(f"{own_stack.otlp_http}/v1/metrics", json=body).raise_for_status()
 
     def values(at: int) -> list[str]:
-        answer = httpx.get(f"{stack.prometheus}/api/v1/query", params={"query": name, "time": at // 10**9 + 1})
+        answer = httpx.get(f"{own_stack.prometheus}/api/v1/query", params={"query": name, "time": at // 10**9 + 1})
         return [one["metric"]["who"] for one in answer.json()["data"]["result"]]
 
     eventually(lambda: values(now) == ["right"])
     eventually(lambda: values(now - hours) == ["slow"])
     assert values(now + hours) == []
-    own = httpx.get(f"{stack.stack.url('collector_metrics')}/metrics").text
+    own = httpx.get(f"{own_stack.stack.url('collector_metrics')}/metrics").text
     refused = [line for line in own.splitlines() if line.startswith("otelcol_exporter_send_failed_metric_points")]
     assert [line.rpartition(" ")[2] for line in refused if 'exporter="otlp_http/prometheus"' in line] != ["0"]
 

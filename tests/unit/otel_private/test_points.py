@@ -8,6 +8,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -124,12 +125,14 @@ def test_collections_in_between_lose_nothing() -> None:
 
     collecting = threading.Thread(target=collect)
     collecting.start()
-    for number in range(5000):
+    number, patience = 0, time.monotonic() + 60
+    while (number < 5000 or len(counts) < 3) and time.monotonic() < patience:
         points.record(number, {"engine": "a"}, context(number))
+        number += 1
     done.set()
     collecting.join()
     counts.extend(point[3] for metric in collected(reader) for point in metric[2])
-    assert sum(counts) == 5000 and len(counts) > 2
+    assert sum(counts) == number and len(counts) >= 3
 
 
 def test_what_waits_for_a_collection_keeps_no_context_alive() -> None:
