@@ -35,6 +35,7 @@ from otel_tts.emit.later.waiting import Waiting
 from otel_tts.emit.logs import Lines
 from otel_tts.emit.metrics import Instruments
 from otel_tts.emit.outcomes import Outcomes
+from otel_tts.emit.overflow import Overflow
 from otel_tts.emit.pace import Pace
 from otel_tts.emit.server_metrics import ServerInstruments
 from otel_tts.emit.spans import SpanMaker
@@ -95,6 +96,7 @@ class Emitter:
         """How the latest requests ended, where somebody may ask for it."""
         self.lines = Lines(logger_provider, settings)
         self.files = FileReader(recorder, self._emit_late_file)
+        self._overflow = Overflow(recorder)
         self._times = DeviceTimes(recorder)
         self._waiting = Waiting(recorder, (self._times, self.files), recorder.finished.append)
         self.instruments = Instruments(meter_provider, recorder, self.voices)
@@ -161,6 +163,7 @@ class Emitter:
             contain("gpu", self.look_at_gpu)
             contain("keep", self.look_at_traces)
             contain("clients", self._look_for_clients)
+            contain("overflow", self._overflow.say)
             if looks % _STUCK_EVERY == 0:
                 contain("stuck", self.report_stuck)
 
@@ -443,6 +446,7 @@ class Emitter:
         drained = self.drain(max(0.0, deadline - time.monotonic()), breathe=False) and drained
         if self.keep is not None:
             self.keep.close()
+        contain("overflow", self._overflow.say, last=True)
         return drained
 
     def _is_idle(self) -> bool:
@@ -478,6 +482,7 @@ class Emitter:
         contain("voices", self.voices.renew)
         self.outcomes = None if self.outcomes is None else Outcomes()
         contain("metrics", self.instruments.renew)
+        self._overflow.renew()
         self._start_thread()
 
 

@@ -25,6 +25,8 @@ RATE = int(os.environ.get("OTEL_TTS_RATE", "100"))
 SECONDS = int(os.environ.get("OTEL_TTS_RATE_SECONDS", "3"))
 REQUESTS = RATE * SECONDS
 NAME = "at-a-rate"
+PIECES = 1 + RATE // 500
+"""Parts of a second that are asked for at once."""
 SERVICE = """
 import sys, time
 import numpy, otel_tts
@@ -48,33 +50,39 @@ print(f"{requests / (time.monotonic() - began):.0f}")
 """
 
 
-def speak(endpoint: str) -> str:
-    """Speak at the rate; return the rate that it was, and fail where the service says that something is lost."""
+def run_service(endpoint: str, rate: int, requests: int, name: str = NAME) -> subprocess.CompletedProcess[str]:
+    """Let a service speak at the rate; it prints the rate that it was, and complains where it has lost something."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
     environ |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_TTS_LOG_FORMAT": "none", "OTEL_TTS_SHUTDOWN_TIMEOUT": "60",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",
     }  # fmt: skip
-    command = [sys.executable, "-c", SERVICE, str(RATE), str(REQUESTS), NAME]
-    done = subprocess.run(command, env=environ, text=True, capture_output=True, timeout=SECONDS * 20 + 120)
-    assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-c", SERVICE, str(rate), str(requests), name]
+    return subprocess.run(
+        command, env=environ, text=True, capture_output=True, timeout=requests / rate * 20 + 120, check=True
+    )
+
+
+def speak(endpoint: str) -> str:
+    """Speak at the rate; return the rate that it was, and fail where the service says that something is lost."""
+    done = run_service(endpoint, RATE, REQUESTS)
     assert "dropped" not in done.stderr and "not been delivered" not in done.stderr, done.stderr
     return done.stdout.strip()
 
 
-def traces(stack: Backends, since: float) -> int:
-    """How many requests Jaeger has, asked second by second: it answers with whole traces."""
+def traces(stack: Backends, since: float, name: str = NAME) -> int:
+    """How many requests Jaeger has, asked piece by piece: it answers with whole traces, and never more than 1500."""
     found: set[str] = set()
-    for second in range(int(time.time() - since) + 2):
-        at = round((since + second) * 1e6)
-        query = {"service": NAME, "operation": "POST", "start": at, "end": at + 10**6, "limit": 20 * RATE}
+    for piece in range(int((time.time() - since) * PIECES) + 2):
+        at = round((since + piece / PIECES) * 1e6)
+        query = {"service": name, "operation": "POST", "start": at, "end": at + 10**6 // PIECES, "limit": 1500}
         answer = httpx.get(f"{stack.jaeger}/api/traces", params=query, timeout=120).raise_for_status()
         found |= {one["traceID"] for one in answer.json()["data"] or () if len(one["spans"]) == 7}
     return len(found)
 
 
-def lines(stack: Backends) -> int:
-    query = {"query": f'service.name:="{NAME}" "REQ_SUCCESS" | count_uniq(request_id) as n'}
+def lines(stack: Backends, name: str = NAME) -> int:
+    query = {"query": f'service.name:="{name}" "REQ_SUCCESS" | count_uniq(request_id) as n'}
     answer = httpx.get(f"{stack.victorialogs}/select/logsql/query", params=query, timeout=120).raise_for_status()
     return int(answer.json()["n"])
 
@@ -101,10 +109,13 @@ class Queues(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(0.2):
-            for exporter, size in re.findall(
-                r'^otelcol_exporter_queue_size\{.*?exporter="([^"]+)".*?\} (\d+)', httpx.get(self._url).text, re.M
-            ):
-                self.most[exporter] = max(self.most.get(exporter, 0), int(size))
+            for exporter, size in self.sizes().items():
+                self.most[exporter] = max(self.most.get(exporter, 0), size)
+
+    def sizes(self) -> dict[str, int]:
+        text = httpx.get(self._url, timeout=60).text
+        found = re.findall(r'^otelcol_exporter_queue_size\{.*?exporter="([^"]+)".*?\} (\d+)', text, re.M)
+        return {exporter: int(size) for exporter, size in found}
 
     def end(self) -> str:
         self._over.set()

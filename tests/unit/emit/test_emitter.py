@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -13,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 from otel_tts import guard
 from otel_tts.emit import emitter
+from otel_tts.emit.overflow import Overflow
 from otel_tts.recording import recorder
 from tests.unit.support.world import World
 
@@ -84,6 +86,27 @@ def test_the_queue_is_bounded_and_what_it_drops_is_counted(stalled) -> None:
     assert here.points("tts.requests") == {("e", "ok"): 17}
     assert sum("REQ_START" in line for line in here.lines()) == 17
     assert not guard.faults
+
+
+def test_what_is_dropped_is_said_at_once_and_again_at_the_end(world, caplog: pytest.LogCaptureFixture) -> None:
+    here = world(queue_size=16)
+    said = Overflow(here.recorder)
+
+    def counts() -> list[str]:
+        return re.findall(r"(\d+) finished requests and stages dropped", caplog.text)
+
+    said.say()
+    assert counts() == []
+    for number in range(20):
+        one(here, f"r{number}")
+    said.say()
+    assert counts() == ["4"] and "OTEL_TTS_QUEUE_SIZE=16" in caplog.text
+    one(here, "later")
+    said.say()
+    assert counts() == ["4"]
+    said.say(last=True)
+    said.say(last=True)
+    assert counts() == ["4", "5"]
 
 
 def test_late_stages_are_bounded_too(world, clock) -> None:
