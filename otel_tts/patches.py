@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -74,6 +74,13 @@ def put(owner: Any, name: str, new: Any, group: str) -> None:
     _forget(lambda patch: patch.owner() is None or patch.placed() is None)
     _patches.append(_Patch(group, weakref.ref(owner), name, weakref.ref(new), name in vars(owner)))
     setattr(owner, name, new)
+
+
+def replace_in(module: Any, rows: Iterable[tuple[str, str, Callable[[Any], Any]]], group: str) -> None:
+    """`replace` for each row: a class, its method, and `make`. A class that `module` has not is another module's."""
+    for owner, name, make in rows:
+        if (cls := getattr(module, owner, None)) is not None:
+            replace(cls, name, make, group)
 
 
 def found(owner: Any, name: str) -> Any:
@@ -152,6 +159,12 @@ def after_import(module: str, call: Callable[[Any], object], group: str) -> None
         again = True
 
     wrapt.register_post_import_hook(run, module)
+
+
+def patch_after_import(modules: Iterable[str], patcher: str, group: str) -> None:
+    """Call the function `patch` of `patcher`, a module of ours that is imported then: see `after_import`."""
+    for module in modules:
+        after_import(module, lambda loaded: import_module(patcher).patch(loaded), group)
 
 
 def _await_the_next(module: str, run: Callable[[Any], None]) -> None:

@@ -21,7 +21,7 @@ from otel_tts.distro.distro import is_helper, is_on
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers, exports_by_the_sdks
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi, every, serving
+from otel_tts.instrumentation.edges import every, serving
 from otel_tts.instrumentation.libraries import logging as log_lines
 from otel_tts.instrumentation.libraries import loguru
 from otel_tts.otel_private import setup
@@ -113,7 +113,7 @@ class Configurator(setup.Configurator):
     def _instrument_the_edges(self, pipeline: Pipeline, settings: Settings) -> None:
         serving.choose(settings)
         if (add := getattr(pipeline.traces, "add_span_processor", None)) is not None:
-            add(asgi.RequestSpans())
+            add(serving.RequestSpans())
         every.instrument(before_end=shutdown.flush)
         log_lines.instrument()
         loguru.instrument()

@@ -16,7 +16,6 @@ from wrapt import register_post_import_hook
 from otel_tts import settings
 from otel_tts.distro import console_warnings, defaults
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import fastapi as fastapi_options
 from otel_tts.instrumentation.edges import serving
 
 _logger = logging.getLogger("otel_tts")
@@ -81,12 +80,14 @@ def _load_fastapi(entry_point: Any, kwargs: dict[str, Any]) -> None:
 
     Where the server spans are ours it is left out: who switches it on himself gets its spans in the place of ours.
     """
-    if serving.choose(settings.read()):
+    if serving.ours:
         return
     register_post_import_hook(lambda _: contain("fastapi", _instrument_fastapi, entry_point, kwargs), "fastapi")
 
 
 def _instrument_fastapi(entry_point: Any, kwargs: dict[str, Any]) -> None:
+    from otel_tts.instrumentation.edges import fastapi as fastapi_options
+
     _load(entry_point, {**kwargs, **fastapi_options.options()})
     fastapi_options.keep_picklable(sys.modules["opentelemetry.instrumentation.fastapi"])
 

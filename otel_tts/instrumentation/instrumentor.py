@@ -4,22 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.util._importlib_metadata import entry_points  # pyright: ignore[reportUnknownVariableType]
 
 from otel_tts.engines.known import all_engines
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
-from otel_tts.instrumentation.edges.celery import watch_celery
-from otel_tts.instrumentation.edges.dramatiq import watch_dramatiq
-from otel_tts.instrumentation.edges.grpc import watch_grpc
-from otel_tts.instrumentation.edges.litserve import watch_litserve
-from otel_tts.instrumentation.edges.ray import watch_ray
-from otel_tts.instrumentation.edges.rq import watch_rq
-from otel_tts.instrumentation.edges.wyoming import watch_wyoming
+from otel_tts.instrumentation.edges import every
 from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.gradio import unwatch_gradio, watch_gradio
@@ -29,17 +22,6 @@ from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
 from otel_tts.instrumentation.tables import watch
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
-
-_EDGES: Final[dict[str, Callable[[], object]]] = {
-    "celery": watch_celery,
-    "rq": watch_rq,
-    "dramatiq": watch_dramatiq,
-    "wyoming": watch_wyoming,
-    "grpc": watch_grpc,
-    "litserve": watch_litserve,
-    "ray": watch_ray,
-}
-"""What requests come in by, beside the web."""
 
 
 class SpeechInstrumentor(BaseInstrumentor):
@@ -54,12 +36,10 @@ class SpeechInstrumentor(BaseInstrumentor):
             contain(f"engine {engine.name}", watch, engine)
         contain("onnxruntime", watch_onnxruntime)
         contain("postprocess", watch_postprocess)
-        contain("answer_audio", watch_answers_by_file)
         contain("compile", watch_compiling)
         contain("gradio", watch_gradio)
         contain("pipecat", watch_pipecat)
-        for place, watch_edge in _EDGES.items():
-            contain(place, watch_edge)
+        every.instrument_tasks()
         contain("carrier", threads.install)
 
     def _uninstrument(self, **kwargs: Any) -> None:

@@ -29,12 +29,13 @@ def wrap_after_import(module: str, target: str, wrapper: Callable[..., Any], opt
     def place(loaded: Any) -> None:
         nonlocal optional
         said, optional = optional, True
-        _wrap(loaded, target, wrapper, said)
+        wrap_in(loaded, target, wrapper, said)
 
     after_import(module, place, HOOKS)
 
 
-def _wrap(module: Any, target: str, wrapper: Callable[..., Any], optional: bool) -> None:
+def wrap_in(module: Any, target: str, wrapper: Callable[..., Any], optional: bool = False) -> None:
+    """The same now, in a module that is imported."""
     try:
         parent, attribute, original = wrapt.resolve_path(module, target)
     except AttributeError:

@@ -33,7 +33,7 @@ from otel_tts.emit.emitter import Emitter
 from otel_tts.engines import form
 from otel_tts.engines.table import Engine
 from otel_tts.instrumentation import tables
-from otel_tts.instrumentation.edges import asgi, every, fastapi, serving
+from otel_tts.instrumentation.edges import every, fastapi, serving
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
@@ -158,7 +158,7 @@ class Telemetry:
     def _hook_everything(self) -> None:
         self._undo.callback(SpeechInstrumentor().uninstrument)
         SpeechInstrumentor().instrument(skip_dep_check=True)
-        self.tracers.add_span_processor(asgi.RequestSpans())
+        self.tracers.add_span_processor(serving.RequestSpans())
         self._undo.callback(every.uninstrument)
         every.instrument()
 

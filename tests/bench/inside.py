@@ -85,7 +85,10 @@ def cleaner(voices: tuple[str, ...]) -> Any:
 def web_edge() -> Any:
     """The module that puts the edge into web applications (`instrument`) and takes it out (`uninstrument`)."""
     return module(
-        "otel_tts.instrumentation.edges.asgi", "otel_tts.instrumentation.libraries.web", "otel_tts.instrumentation.asgi"
+        "otel_tts.instrumentation.edges.every",
+        "otel_tts.instrumentation.edges.asgi",
+        "otel_tts.instrumentation.libraries.web",
+        "otel_tts.instrumentation.asgi",
     )
 
 

@@ -60,7 +60,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def ways() -> dict[str, tuple[Application, Callable[[], object], Callable[[], object]]]:
     """All that is compared: the application, what puts the way in force, and what empties its queues."""
-    edge, queue = inside.module("otel_tts.instrumentation.edges.wsgi"), SpanQueue()
+    edge, queue = inside.web_edge(), SpanQueue()
     provider, own = TracerProvider(shutdown_on_exit=False), TracerProvider(shutdown_on_exit=False)
     for each in (provider, own):
         each.add_span_processor(queue)

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from otel_tts import marking, names
-from otel_tts.instrumentation.edges import asgi
+from otel_tts.instrumentation.edges import every
 from otel_tts.instrumentation.libraries import queued_job
 from otel_tts.recording import carried, request
 from tests.unit.support.world import World
@@ -26,11 +26,11 @@ AUDIO = [0.5, -0.5] * 8000
 
 @pytest.fixture(autouse=True)
 def edge() -> Iterator[None]:
-    asgi.instrument()
+    every.instrument()
     marking.trust(TOKEN)
     yield
     marking.trust(None)
-    asgi.uninstrument()
+    every.uninstrument()
 
 
 def asked(here: World, mark: str | None) -> None:

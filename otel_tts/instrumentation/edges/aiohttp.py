@@ -12,7 +12,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import exchange, serving
 from otel_tts.instrumentation.edges.arrival import socket_of
 from otel_tts.instrumentation.edges.exchange import HEADER, Exchange
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace_in
 from otel_tts.recording.delivered import note_file
 
 _GROUP: Final = "aiohttp"
@@ -21,25 +21,9 @@ _exchange: Final[ContextVar[Exchange | None]] = ContextVar("otel_tts_aiohttp_exc
 _excluded: Final = serving.Excluded("aiohttp_server")
 
 
-def instrument() -> None:
-    """Give aiohttp's server the edge, now or when it is imported. Doing it again does nothing."""
-    after_import("aiohttp.web_protocol", _patch_server, _GROUP)
-    after_import("aiohttp.web_response", _patch_response, _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`."""
-    undo(_GROUP)
-
-
-def _patch_server(module: Any) -> None:
-    replace(module.RequestHandler, "_handle_request", _with_edge, _GROUP)
-    replace(module.RequestHandler, "handle_error", _noting_errors, _GROUP)
-
-
-def _patch_response(module: Any) -> None:
-    replace(module.StreamResponse, "prepare", _with_head, _GROUP)
-    replace(module.StreamResponse, "write", _with_piece, _GROUP)
+def patch(module: Any) -> None:
+    """Give aiohttp's server the edge."""
+    replace_in(module, _PATCHES, _GROUP)
 
 
 def _with_edge(original: Any) -> Any:
@@ -150,3 +134,11 @@ def _with_piece(original: Any) -> Any:
 def _note_piece(data: bytes) -> None:
     if (current := _exchange.get()) is not None:
         current.pass_piece(data)
+
+
+_PATCHES: Final = (
+    ("RequestHandler", "_handle_request", _with_edge),
+    ("RequestHandler", "handle_error", _noting_errors),
+    ("StreamResponse", "prepare", _with_head),
+    ("StreamResponse", "write", _with_piece),
+)

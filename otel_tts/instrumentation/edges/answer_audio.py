@@ -13,7 +13,7 @@ from typing import Any, Final
 from otel_tts.audio.files.excerpt import Passing
 from otel_tts.audio.files.file import claim_of_name, claim_of_type
 from otel_tts.guard import contain
-from otel_tts.instrumentation.wrapping import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_in
 from otel_tts.recording import pieces, request
 from otel_tts.recording.delivered import note_file
 from otel_tts.recording.request import Request
@@ -23,9 +23,9 @@ _FILE: Final = object()
 """A request's `body` once its file has been noted: the body is that file."""
 
 
-def watch_answers_by_file() -> None:
-    """Wrap Starlette's answer by file after its import."""
-    wrap_after_import("starlette.responses", "FileResponse.__call__", _send_file)
+def patch(module: Any) -> None:
+    """Wrap Starlette's answer by file."""
+    wrap_in(module, "FileResponse.__call__", _send_file)
 
 
 def _send_file(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -12,92 +12,40 @@ function, and takes an app with a wrapped one for ASGI 2, which answers every re
 
 from __future__ import annotations
 
-import asyncio
 import functools
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
 from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Span, SpanProcessor
-from opentelemetry.trace import SpanKind
 
 from otel_tts import marking
 from otel_tts.guard import contain, note_fault
-from otel_tts.instrumentation.edges import asgi_span, serving
+from otel_tts.instrumentation.edges import asgi_scope, asgi_span, ending, serving
 from otel_tts.instrumentation.edges.answer import HEADER, Answer, Message, Receive, Send
 from otel_tts.instrumentation.edges.arrival import arrived
+from otel_tts.instrumentation.edges.asgi_scope import MARK, QUIET, SERVED, Scope
 from otel_tts.otel_private.context import enter_context, leave_context
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace
 from otel_tts.recording import request
 
-Scope = MutableMapping[str, Any]
 Application = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 Tokens = tuple[Token[request.Request | None], tuple[Context, Any] | None]
 """How to leave the request and, where there is a span of ours, its context."""
 
-QUIET: Final = "otel_tts.quiet"
-"""Scope key of requests that leave nothing; `edges/fastapi.py` keeps the framework's telemetry from them."""
-MOUNTED: Final = "otel_tts.mounted"
-"""Scope key of requests that a page inside another app answers."""
-MARK: Final = "otel_tts.recording.request"
-"""Scope key that says an outer app has done it: mounted apps are called with the same scope."""
-SERVED: Final = "otel_tts.served"
-"""Scope key of requests whose edge is around an application of no framework."""
-
-_APPLICATIONS: Final = (
-    ("starlette.applications", "Starlette"),
-    ("fastapi.applications", "FastAPI"),
-    ("litestar.app", "Litestar"),
-    ("quart.app", "Quart"),
-    ("django.core.handlers.asgi", "ASGIHandler"),
-    ("falcon.asgi.app", "App"),
-)
+_APPLICATIONS: Final = ("Starlette", "FastAPI", "Litestar", "Quart", "ASGIHandler", "App")
 _ENDS: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
-_EDGES: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 _HEADS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
 _GROUP: Final = "asgi"
 
-_before_end: Callable[[], object] | None = None
 
-look_at: Callable[[Any, Scope], object] | None = None
-"""Is shown each app's requests and may set QUIET and MOUNTED. Set by the instrumentation of a page server."""
-
-
-class RequestSpans(SpanProcessor):
-    """Puts the request's id on the span of its kind that is made below the edge, whoever makes it."""
-
-    late_safe = True  # never reads a span before or after: late spans of ours may pass it by
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        if span.kind in _EDGES and (current := request.current.get()) is not None and span.kind is current.kind:
-            contain("asgi.span", serving.give_way, current, span)
-
-
-def instrument(before_end: Callable[[], object] | None = None) -> None:
-    """Give every app of these frameworks the edge, now or when it is imported. Doing it again does nothing.
-
-    `before_end` is called, in another thread, when an app has shut down and before the server hears of it: servers end
-    in ways that skip atexit.
-    """
-    global _before_end
-    _before_end = before_end or _before_end
-    for module, name in _APPLICATIONS:
-        after_import(module, functools.partial(_patch_class, name), _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`: apps are called as before."""
-    global _before_end
-    _before_end = None
-    undo(_GROUP)
-
-
-def _patch_class(name: str, module: Any) -> None:
-    cls = getattr(module, name, None)
-    if isinstance(cls, type) and "__call__" in cls.__dict__:
-        replace(cls, "__call__", functools.partial(with_edge, framework=module.__name__.partition(".")[0]), _GROUP)
+def patch(module: Any) -> None:
+    """Give the class of applications that `module` has the edge."""
+    for name in _APPLICATIONS:
+        cls = getattr(module, name, None)
+        if isinstance(cls, type) and "__call__" in cls.__dict__:
+            replace(cls, "__call__", functools.partial(with_edge, framework=cls.__module__.partition(".")[0]), _GROUP)
 
 
 def with_edge(original: Application, framework: str = "asgi", served: bool = False) -> Application:
@@ -114,8 +62,8 @@ def with_edge(original: Application, framework: str = "asgi", served: bool = Fal
             return
         token = None
         try:
-            if look_at is not None:
-                contain("asgi.look", look_at, self, scope)
+            if asgi_scope.look_at is not None:
+                contain("asgi.look", asgi_scope.look_at, self, scope)
             token, receive, send = _enter(self, excluded, scope, receive, send)
             if served:
                 scope[SERVED] = True
@@ -210,25 +158,7 @@ def _may_accept_with_headers(scope: Scope) -> bool:
 def _flushing(send: Send) -> Send:
     async def flush_then_send(message: Message) -> None:
         if message["type"] in _ENDS:
-            await flush()
+            await ending.flush()
         await send(message)
 
     return flush_then_send
-
-
-async def flush() -> None:
-    """Call, in another thread, what `instrument` was given for the end."""
-    if (call := _before_end) is not None:
-        try:
-            await _in_thread(call)
-        except Exception as error:
-            note_fault("asgi.lifespan", error)
-
-
-async def _in_thread(call: Callable[[], object]) -> None:
-    try:
-        from anyio.to_thread import run_sync  # where it is there, as with Starlette, the loop may be another's
-    except ImportError:
-        await asyncio.to_thread(contain, "asgi.flush", call)
-    else:
-        await run_sync(contain, "asgi.flush", call, abandon_on_cancel=True)

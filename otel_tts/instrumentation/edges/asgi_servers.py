@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import asgi
-from otel_tts.patches import after_import, is_patched, replace, undo
+from otel_tts.patches import is_patched, replace
 
 _GROUP: Final = "asgi_servers"
 _INNER: Final = ("app", "application", "_app", "__wrapped__")
@@ -17,21 +17,12 @@ _INNER: Final = ("app", "application", "_app", "__wrapped__")
 _DEEPEST: Final = 32
 
 
-def instrument() -> None:
-    """Watch the servers that are or will be imported. Doing it again does nothing."""
-    for module, owner, name, make in _LOADERS:
-        after_import(module, functools.partial(_patch, owner, name, make), _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`; applications that are loaded keep their edge."""
-    undo(_GROUP)
-
-
-def _patch(owner: str, name: str, make: Any, module: Any) -> None:
-    where = getattr(module, owner) if owner else module
-    if hasattr(where, name):
-        replace(where, name, make, _GROUP)
+def patch(module: Any) -> None:
+    """Let the server that `module` is of put the edge around what it loads."""
+    for owner, name, make in _LOADERS:
+        where = getattr(module, owner, None) if owner else module
+        if where is not None and hasattr(where, name):
+            replace(where, name, make, _GROUP)
 
 
 def put_around(app: Any) -> Any:
@@ -104,9 +95,9 @@ def _serve_with_granian(original: Any) -> Any:
 
 
 _LOADERS: Final = (
-    ("uvicorn.config", "Config", "load", functools.partial(_after, look=_look_at_uvicorn)),
-    ("hypercorn.app_wrappers", "ASGIWrapper", "__init__", functools.partial(_after, look=_look_at_hypercorn)),
-    ("daphne.server", "Server", "__init__", functools.partial(_after, look=_look_at_daphne)),
-    ("granian.asgi", "", "_callback_wrapper", _serve_with_granian),
+    ("Config", "load", functools.partial(_after, look=_look_at_uvicorn)),
+    ("ASGIWrapper", "__init__", functools.partial(_after, look=_look_at_hypercorn)),
+    ("Server", "__init__", functools.partial(_after, look=_look_at_daphne)),
+    ("", "_callback_wrapper", _serve_with_granian),
 )
-"""Module, class, what loads or holds the application, and what is put in its place."""
+"""Class, what loads or holds the application, and what is put in its place."""

@@ -16,16 +16,17 @@ from typing import Any, Final
 from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges.task import Task, carried_in, send_along
-from otel_tts.instrumentation.wrapping import HOOKS, wrap_after_import
-from otel_tts.patches import after_import
+from otel_tts.instrumentation.wrapping import wrap_in
 
 _FAILED: Final = frozenset({"FAILURE", "RETRY", "REJECTED"})
 
 
-def watch_celery() -> None:
-    """Hook the running and the sending of tasks after Celery's import."""
-    wrap_after_import("celery.app.trace", "build_tracer", _build)
-    after_import("celery.signals", _listen, HOOKS)
+def patch(module: Any) -> None:
+    """Hook the running or the sending of Celery's tasks."""
+    if hasattr(module, "before_task_publish"):
+        module.before_task_publish.connect(_send, weak=False, dispatch_uid="otel_tts")
+    else:
+        wrap_in(module, "build_tracer", _build)
 
 
 def _build(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -76,10 +77,6 @@ def _error_of(done: Any) -> BaseException | None:
     if info is None or info.state not in _FAILED:
         return None
     return getattr(info.retval, "exc", None) or info.retval
-
-
-def _listen(signals: Any) -> None:
-    signals.before_task_publish.connect(_send, weak=False, dispatch_uid="otel_tts")
 
 
 def _send(headers: Any = None, **more: Any) -> None:

@@ -12,26 +12,14 @@ import functools
 from typing import Any, Final
 
 from otel_tts.instrumentation.edges import serving
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace
 
 _GROUP: Final = "contrib"
 _ASKS: Final = "_start_internal_or_server_span"
-_PACKAGE: Final = "opentelemetry.instrumentation."
-_MODULES: Final = ("wsgi", "flask", "django.middleware.otel_middleware", "falcon", "pyramid.callbacks", "tornado")
 
 
-def watch_instrumentations() -> None:
-    """Let them make their span in the place of ours, now or when they are imported."""
-    for name in _MODULES:
-        after_import(_PACKAGE + name, _patch, _GROUP)
-
-
-def unwatch_instrumentations() -> None:
-    """Undo `watch_instrumentations`."""
-    undo(_GROUP)
-
-
-def _patch(module: Any) -> None:
+def patch(module: Any) -> None:
+    """Let this instrumentation make its span in the place of ours."""
     if hasattr(module, _ASKS):
         replace(module, _ASKS, _in_place_of_ours, _GROUP)
 

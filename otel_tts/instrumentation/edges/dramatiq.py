@@ -14,17 +14,17 @@ from typing import Any, Final
 from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges.task import Task, carried_in, send_along
-from otel_tts.instrumentation.wrapping import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_in
 
 _ENDS: Final = frozenset({"process_message", "skip_message"})
 _working = threading.local()
 """The `task` that this thread works on."""
 
 
-def watch_dramatiq() -> None:
-    """Hook what brokers say, after Dramatiq's import."""
-    wrap_after_import("dramatiq.broker", "Broker.emit_before", _before)
-    wrap_after_import("dramatiq.broker", "Broker.emit_after", _after)
+def patch(module: Any) -> None:
+    """Hook what Dramatiq's brokers say."""
+    wrap_in(module, "Broker.emit_before", _before)
+    wrap_in(module, "Broker.emit_after", _after)
 
 
 def _before(wrapped: Any, broker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -16,12 +16,13 @@ from typing import Any, Final
 from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi, serving
+from otel_tts.instrumentation.edges import serving
+from otel_tts.instrumentation.edges.answer import Receive, Send
+from otel_tts.instrumentation.edges.asgi_scope import MOUNTED, QUIET, Scope
 from otel_tts.otel_private.context import enter_context, leave_context
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace
 
 _GROUP: Final = "fastapi"
-_MIDDLEWARES: Final = ("opentelemetry.instrumentation.asgi", "starlette.middleware.opentelemetry")
 
 # A span per ASGI message is a span per audio chunk:
 # https://github.com/open-telemetry/opentelemetry-python-contrib/issues/3992
@@ -38,22 +39,12 @@ def silence_inner_apps(span: Span, scope: MutableMapping[str, Any]) -> None:
     scope.setdefault("fastapi.telemetry", None)
 
 
-def watch_middleware() -> None:
-    """Let the middlewares of OpenTelemetry and Starlette pass requests that are to leave nothing.
+def patch(module: Any) -> None:
+    """Let the middleware of OpenTelemetry or Starlette pass requests that are to leave nothing.
 
     Where a request has a span of ours already, whoever put the middleware there wanted its span: ours gives way. And
     inside a mounted page no second span is made for the same request, but the one that there is named after the route.
     """
-    for module in _MIDDLEWARES:
-        after_import(module, _keep_quiet, _GROUP)
-
-
-def unwatch_middleware() -> None:
-    """Take the patches of `watch_middleware` off: the middlewares trace every request again."""
-    undo(_GROUP)
-
-
-def _keep_quiet(module: Any) -> None:
     replace(module.OpenTelemetryMiddleware, "__call__", _quiet, _GROUP)
 
 
@@ -61,8 +52,8 @@ def _quiet(original: Any) -> Any:
     """A real ``async def``: see `asgi`."""
 
     @functools.wraps(original)
-    async def __call__(self: Any, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        if scope.get(asgi.QUIET) or contain("fastapi", _is_named_already, self, scope):
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get(QUIET) or contain("fastapi", _is_named_already, self, scope):
             await self.app(scope, receive, send)
             return
         contain("fastapi.foreign", serving.note_foreign, self)
@@ -79,9 +70,9 @@ def _quiet(original: Any) -> Any:
     return __call__
 
 
-def _is_named_already(middleware: Any, scope: asgi.Scope) -> bool:
+def _is_named_already(middleware: Any, scope: Scope) -> bool:
     span: Any = get_current_span()
-    if serving.ours or scope["type"] != "http" or not scope.get(asgi.MOUNTED):
+    if serving.ours or scope["type"] != "http" or not scope.get(MOUNTED):
         return False
     if getattr(span, "kind", None) is not SpanKind.SERVER:
         return False

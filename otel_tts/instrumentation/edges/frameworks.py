@@ -12,28 +12,22 @@ import sys
 from typing import Any, Final
 
 from otel_tts.guard import contain
-from otel_tts.patches import after_import, undo, wrap
+from otel_tts.patches import wrap
 from otel_tts.recording import request
 
 _GROUP: Final = "frameworks"
 
 
-def instrument() -> None:
-    """Watch the frameworks that are or will be imported. Doing it again does nothing."""
-    for module, owner, name, path in _ROUTES:
-        after_import(module, functools.partial(_watch, owner, name, path), _GROUP)
-    for module in _SIGNALS:
-        after_import(module, _hear, _GROUP)
-    for module, owner, name, place in _HANDLERS:
-        after_import(module, functools.partial(_watch_handler, owner, name, place), _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`."""
-    undo(_GROUP)
-    for module in _SIGNALS:
-        if module in sys.modules:
-            contain(_GROUP, sys.modules[module].got_request_exception.disconnect, _note_error)
+def patch(module: Any) -> None:
+    """Watch what of a framework is in `module`."""
+    for where, owner, name, path in _ROUTES:
+        if where == module.__name__:
+            _watch(owner, name, path, module)
+    for where, owner, name, place in _HANDLERS:
+        if where == module.__name__:
+            _watch_handler(owner, name, place, module)
+    if hasattr(module, "got_request_exception"):
+        module.got_request_exception.connect(_note_error)  # of a module, so that a weak reference to it holds
 
 
 # --- routes -----------------------------------------------------------------------------------------------------------
@@ -78,9 +72,6 @@ def _note_route(path: list[str], instance: Any, result: Any, args: tuple[Any, ..
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
-_SIGNALS: Final = ("flask.signals", "django.core.signals", "quart.signals")
-
-
 _HANDLERS: Final = (
     ("falcon.app", "App", "_python_error_handler", 2),
     ("falcon.asgi.app", "App", "_python_error_handler", 2),
@@ -107,10 +98,6 @@ def _before_handler(place: int, wrapped: Any, instance: Any, args: Any, kwargs: 
 
 def _note_argument(args: tuple[Any, ...], place: int) -> None:
     _note_error_now(args[place])
-
-
-def _hear(module: Any) -> None:
-    module.got_request_exception.connect(_note_error)  # of a module, so that a weak reference to it holds
 
 
 def _note_error(sender: Any, **said: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges.task import GIVEN_UP, Task, carried_in
-from otel_tts.instrumentation.wrapping import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_in
 from otel_tts.recording.request import is_acceptable
 from otel_tts.recording.server import ServerSpan
 
@@ -33,10 +33,9 @@ _EXCLUDED: Final = "OTEL_PYTHON_GRPC_EXCLUDED_SERVICES"
 _KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
-def watch_grpc() -> None:
-    """Hook the making of servers after gRPC's import."""
-    wrap_after_import("grpc", "server", _serve)
-    wrap_after_import("grpc.aio", "server", _serve_async)
+def patch(module: Any) -> None:
+    """Hook the making of gRPC's servers."""
+    wrap_in(module, "server", _serve_async if module.__name__ == "grpc.aio" else _serve)
 
 
 def _serve(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import exchange, serving
 from otel_tts.instrumentation.edges.exchange import HEADER, Exchange
 from otel_tts.otel_private.context import current_context, enter_context, restore_context
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace_in
 from otel_tts.recording.request import current
 
 _GROUP: Final = "http_server"
@@ -23,22 +23,9 @@ _WSGI: Final = ("run_wsgi", "get_environ", "make_environ")
 _excluded: Final = serving.Excluded("http_server")
 
 
-def instrument() -> None:
-    """Give its handlers the edge, now or when it is imported. Doing it again does nothing."""
-    after_import("http.server", _patch, _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`."""
-    undo(_GROUP)
-
-
-def _patch(module: Any) -> None:
-    handler = module.BaseHTTPRequestHandler
-    replace(handler, "handle_one_request", _with_edge, _GROUP)
-    replace(handler, "parse_request", _with_begin, _GROUP)
-    replace(handler, "send_response_only", _with_status, _GROUP)
-    replace(handler, "end_headers", _with_head, _GROUP)
+def patch(module: Any) -> None:
+    """Give its handlers the edge."""
+    replace_in(module, _PATCHES, _GROUP)
 
 
 def _with_edge(original: Any) -> Any:
@@ -148,3 +135,11 @@ def _note_head(handler: Any) -> None:
     if lacking is not None:
         handler.send_header(HEADER, lacking)
     begun.pass_piece(b"")
+
+
+_PATCHES: Final = (
+    ("BaseHTTPRequestHandler", "handle_one_request", _with_edge),
+    ("BaseHTTPRequestHandler", "parse_request", _with_begin),
+    ("BaseHTTPRequestHandler", "send_response_only", _with_status),
+    ("BaseHTTPRequestHandler", "end_headers", _with_head),
+)

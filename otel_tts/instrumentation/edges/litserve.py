@@ -13,7 +13,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.wrapping import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_in
 from otel_tts.otel_private.context import enter_context
 from otel_tts.recording import request
 from otel_tts.recording.carried import Opened, Parcel, pack
@@ -21,10 +21,10 @@ from otel_tts.recording.carried import Opened, Parcel, pack
 _ENDS: Final = frozenset({"ERROR", "FINISH_STREAMING"})
 
 
-def watch_litserve() -> None:
-    """Hook the queue and the loops after LitServe's import."""
-    wrap_after_import("litserve.server", "LitServer._get_request_queue", _give_queue, optional=True)
-    wrap_after_import("litserve.loops.base", "LitLoop.put_response", _put_response, optional=True)
+def patch(module: Any) -> None:
+    """Hook LitServe's queue or its loops."""
+    wrap_in(module, "LitServer._get_request_queue", _give_queue, optional=True)
+    wrap_in(module, "LitLoop.put_response", _put_response, optional=True)
 
 
 class Uid(str):

@@ -12,20 +12,16 @@ import functools
 from typing import Any, Final
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi
+from otel_tts.instrumentation.edges import asgi, ending
 from otel_tts.instrumentation.edges.answer import HEADER
 from otel_tts.instrumentation.wrapping import HOOKS
-from otel_tts.patches import after_import, replace
+from otel_tts.patches import replace
 
 _HEADS: Final = frozenset({"http.response.start", "websocket.accept"})
 
 
-def watch_ray() -> None:
-    """Hook the replicas after Ray Serve's import."""
-    after_import("ray.serve._private.replica", _patch, HOOKS)
-
-
-def _patch(module: Any) -> None:
+def patch(module: Any) -> None:
+    """Hook the replicas of Ray Serve."""
     contain("ray", replace, module.Replica, "shutdown", _flushing, HOOKS)
     cls = module.UserCallableWrapper
     on_their_loop: Any = cls._run_user_code  # a plain function to whoever asks the class
@@ -38,7 +34,7 @@ def _flushing(shutdown: Any) -> Any:
         try:
             return await shutdown(replica)
         finally:
-            await asgi.flush()
+            await ending.flush()
 
     return shut_down
 

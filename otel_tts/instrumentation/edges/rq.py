@@ -9,13 +9,13 @@ from typing import Any
 from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges.task import Task, carried_in, send_along
-from otel_tts.instrumentation.wrapping import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_in
 
 
-def watch_rq() -> None:
-    """Hook the making and the running of jobs after RQ's import."""
-    wrap_after_import("rq.job", "Job.create", _create)
-    wrap_after_import("rq.job", "Job.perform", _perform)
+def patch(module: Any) -> None:
+    """Hook the making and the running of RQ's jobs."""
+    wrap_in(module, "Job.create", _create)
+    wrap_in(module, "Job.perform", _perform)
 
 
 def _create(wrapped: Any, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -15,35 +15,16 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import exchange, serving
 from otel_tts.instrumentation.edges.arrival import socket_of
 from otel_tts.instrumentation.edges.exchange import HEADER, Exchange
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace_in
 
 _GROUP: Final = "sanic"
 _MARK: Final = "_otel_tts_exchange"
 _excluded: Final = serving.Excluded("sanic")
 
 
-def instrument() -> None:
-    """Give Sanic's server the edge, now or when it is imported. Doing it again does nothing."""
-    after_import("sanic.server.protocols.http_protocol", _patch_protocol, _GROUP)
-    after_import("sanic.response.types", _patch_response, _GROUP)
-    after_import("sanic.handlers.error", _patch_errors, _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`; connections that are open keep their edge."""
-    undo(_GROUP)
-
-
-def _patch_protocol(module: Any) -> None:
-    replace(module.HttpProtocol, "__init__", _with_handler, _GROUP)
-
-
-def _patch_response(module: Any) -> None:
-    replace(module.BaseHTTPResponse, "send", _with_send, _GROUP)
-
-
-def _patch_errors(module: Any) -> None:
-    replace(module.ErrorHandler, "response", _noting_errors, _GROUP)
+def patch(module: Any) -> None:
+    """Give Sanic's server the edge; connections that are open have none."""
+    replace_in(module, _PATCHES, _GROUP)
 
 
 def _with_handler(original: Any) -> Any:
@@ -126,3 +107,10 @@ def _note_send(response: Any, data: Any) -> None:
             response.headers[HEADER] = lacking
     if body:
         current.pass_piece(body.encode() if isinstance(body, str) else body)
+
+
+_PATCHES: Final = (
+    ("HttpProtocol", "__init__", _with_handler),
+    ("BaseHTTPResponse", "send", _with_send),
+    ("ErrorHandler", "response", _noting_errors),
+)

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from opentelemetry import propagate
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import Span, SpanKind
 
 from otel_tts import names
@@ -33,6 +35,7 @@ OURS: Final = "own"
 CONTRIB: Final = "contrib"
 
 _HEADERS: Final = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_"
+_EDGES: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 _CONVENTIONS: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 ours = True
@@ -168,6 +171,16 @@ def give_way(request: Request, other: Span) -> None:
         span.withdraw()
         request.span = None
     request.adopt(other)
+
+
+class RequestSpans(SpanProcessor):
+    """Puts the request's id on the span of its kind that is made below the edge, whoever makes it."""
+
+    late_safe = True  # never reads a span before or after: late spans of ours may pass it by
+
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        if span.kind in _EDGES and (current := current_request.get()) is not None and span.kind is current.kind:
+            contain("asgi.span", give_way, current, span)
 
 
 def note_foreign(middleware: Any) -> None:

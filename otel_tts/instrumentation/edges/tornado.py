@@ -10,24 +10,15 @@ from typing import Any, Final
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import exchange, serving
 from otel_tts.instrumentation.edges.exchange import HEADER, Exchange
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace
 
 _GROUP: Final = "tornado"
 _MARK: Final = "_otel_tts_exchange"
 _excluded: Final = serving.Excluded("tornado")
 
 
-def instrument() -> None:
-    """Give Tornado's request handlers the edge, now or when they are imported. Doing it again does nothing."""
-    after_import("tornado.web", _patch, _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`."""
-    undo(_GROUP)
-
-
-def _patch(module: Any) -> None:
+def patch(module: Any) -> None:
+    """Give Tornado's request handlers the edge."""
     handler = module.RequestHandler
     replace(handler, "_execute", _with_edge, _GROUP)
     replace(handler, "flush", _with_head, _GROUP)

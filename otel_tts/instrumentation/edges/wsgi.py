@@ -19,7 +19,7 @@ from otel_tts.instrumentation.edges import serving, wsgi_span
 from otel_tts.instrumentation.edges.exchange import greet, show_facts
 from otel_tts.instrumentation.edges.wsgi_answer import Answer, StartResponse
 from otel_tts.otel_private.context import current_context
-from otel_tts.patches import after_import, replace, undo
+from otel_tts.patches import replace
 from otel_tts.recording import request
 
 Environ = dict[str, Any]
@@ -30,31 +30,16 @@ MARK: Final = "otel_tts.request"
 """Key in the environ that says an outer app has done it: mounted apps are called with the same one."""
 _MARKED: Final = "HTTP_" + marking.HEADER.upper().replace("-", "_")
 
-_APPLICATIONS: Final = (
-    ("flask.app", "Flask"),
-    ("django.core.handlers.wsgi", "WSGIHandler"),
-    ("bottle", "Bottle"),
-    ("falcon.app", "App"),
-    ("pyramid.router", "Router"),
-)
+_APPLICATIONS: Final = ("Flask", "WSGIHandler", "Bottle", "App", "Router")
 _GROUP: Final = "wsgi"
 
 
-def instrument() -> None:
-    """Give every app of these frameworks the edge, now or when it is imported. Doing it again does nothing."""
-    for module, name in _APPLICATIONS:
-        after_import(module, functools.partial(_patch_class, name), _GROUP)
-
-
-def uninstrument() -> None:
-    """Undo `instrument`: apps are called as before."""
-    undo(_GROUP)
-
-
-def _patch_class(name: str, module: Any) -> None:
-    cls = getattr(module, name, None)
-    if isinstance(cls, type) and "__call__" in cls.__dict__:
-        replace(cls, "__call__", functools.partial(_with_edge, framework=module.__name__.partition(".")[0]), _GROUP)
+def patch(module: Any) -> None:
+    """Give the class of applications that `module` has the edge."""
+    for name in _APPLICATIONS:
+        cls = getattr(module, name, None)
+        if isinstance(cls, type) and "__call__" in cls.__dict__:
+            replace(cls, "__call__", functools.partial(_with_edge, framework=cls.__module__.partition(".")[0]), _GROUP)
 
 
 def _with_edge(original: Application, framework: str = "wsgi") -> Application:

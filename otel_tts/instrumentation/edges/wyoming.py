@@ -16,7 +16,7 @@ from typing import Any, Final
 from otel_tts import names
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges.task import Task, carried_in, send_along
-from otel_tts.instrumentation.wrapping import wrap_after_import
+from otel_tts.instrumentation.wrapping import wrap_in
 from otel_tts.recording.server import ServerSpan
 
 _WHOLE, _START, _STOP = "synthesize", "synthesize-start", "synthesize-stop"
@@ -24,10 +24,9 @@ _BEGINS: Final = frozenset({_WHOLE, _START})
 _ID: Final = "x-request-id"
 
 
-def watch_wyoming() -> None:
-    """Hook servers' clients and clients' events after Wyoming's import."""
-    wrap_after_import("wyoming.server", "AsyncEventHandler.run", _run)
-    wrap_after_import("wyoming.client", "AsyncClient.write_event", _write)
+def patch(module: Any) -> None:
+    """Hook a server's clients, or a client's events."""
+    wrap_in(module, *_HOOKED[module.__name__])
 
 
 # --- a server ---------------------------------------------------------------------------------------------------------
@@ -120,3 +119,9 @@ def _with_context(event: Any) -> tuple[Any, ...] | None:
         return None
     send_along(data)
     return (dataclasses.replace(event, data=data),)
+
+
+_HOOKED: Final[dict[str, tuple[str, Callable[..., Any]]]] = {
+    "wyoming.server": ("AsyncEventHandler.run", _run),
+    "wyoming.client": ("AsyncClient.write_event", _write),
+}

@@ -21,7 +21,8 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otel_tts.guard import contain
-from otel_tts.instrumentation.edges import asgi
+from otel_tts.instrumentation.edges import asgi_scope
+from otel_tts.instrumentation.edges.asgi_scope import Scope
 from otel_tts.instrumentation.libraries.queued_job import Batch, Job, refuse
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import enter_context, leave_context
@@ -49,12 +50,12 @@ def watch_gradio() -> None:
         wrap_after_import(_QUEUEING, target, wrapper)
     wrap_after_import("gradio.route_utils", "call_process_api", _watch_failures)
     wrap_after_import(_QUEUEING, "Queue.remove_from_queue", _watch_removals, optional=True)  # since Gradio 6
-    asgi.look_at = look_at
+    asgi_scope.look_at = look_at
 
 
 def unwatch_gradio() -> None:
     """Let requests of pages be as before. The queue's hooks go with all others, see `patches.undo`."""
-    asgi.look_at = None
+    asgi_scope.look_at = None
 
 
 # --- the way of a job ------------------------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ _mounts: Final[WeakKeyDictionary[Any, tuple[int, tuple[tuple[str, Any], ...]]]] 
 """Of an app that is no page: how many routes it had when looked at, and where in it pages are mounted."""
 
 
-def look_at(app: Any, scope: asgi.Scope) -> None:
+def look_at(app: Any, scope: Scope) -> None:
     """Mark a request that is a page's own housekeeping: its files, uploads, heartbeat, event stream, …"""
     if scope["type"] == "lifespan":
         return
@@ -228,18 +229,18 @@ def look_at(app: Any, scope: asgi.Scope) -> None:
         return
     for prefix, page in _pages_in(app):
         if path == prefix or path.startswith(f"{prefix}/"):
-            scope[asgi.MOUNTED] = True
+            scope[asgi_scope.MOUNTED] = True
             _mark(page, scope, path[len(prefix) :] or "/")
             return
 
 
-def _mark(page: Any, scope: asgi.Scope, path: str) -> None:
+def _mark(page: Any, scope: Scope, path: str) -> None:
     if _is_quiet(page, scope, path):
-        scope[asgi.QUIET] = True
+        scope[asgi_scope.QUIET] = True
         scope["fastapi.telemetry"] = None  # FastAPI's own stands down where somebody has set it
 
 
-def _is_quiet(page: Any, scope: asgi.Scope, path: str) -> bool:
+def _is_quiet(page: Any, scope: Scope, path: str) -> bool:
     if scope["type"] == "http" and scope["method"] == "POST" and _JOBS_V2(path):
         return False
     return _QUIET(path) is not None or path.strip("/") in _names_of_pages(page)

@@ -24,8 +24,7 @@ from otel_tts import guard, names
 from otel_tts.audio.files.excerpt import HEAD, TAIL, Excerpt, Passing
 from otel_tts.audio.files.file import read_excerpt
 from otel_tts.audio.files.header import read_header
-from otel_tts.instrumentation.edges import asgi as web
-from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
+from otel_tts.instrumentation.edges import every
 
 RATE = 24000
 TONE = (0.4 * np.sin(np.arange(4 * RATE) / 9)).astype(np.float32)
@@ -33,10 +32,10 @@ TONE = (0.4 * np.sin(np.arange(4 * RATE) / 9)).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def edge() -> Iterator[None]:
-    web.instrument()
-    watch_answers_by_file()
+    every.instrument()
+    every.instrument_tasks()
     yield
-    web.uninstrument()
+    every.uninstrument()
     assert guard.faults == {}
 
 

@@ -22,15 +22,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from otel_tts import guard
-from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.edges import every, serving
 from otel_tts.recording import request
 
 
 @pytest.fixture(autouse=True)
 def edge() -> Iterator[None]:
-    web.instrument()
+    every.instrument()
     yield
-    web.uninstrument()
+    every.uninstrument()
 
 
 def http(*headers: tuple[bytes, bytes], path: str = "/", **more: Any) -> dict[str, Any]:
@@ -83,12 +83,12 @@ def test_the_edge_is_a_real_coroutine_function() -> None:
 
 def test_it_is_put_on_once_and_taken_off() -> None:
     edged = Starlette.__call__
-    web.instrument()
+    every.instrument()
     assert Starlette.__call__ is edged
-    web.uninstrument()
-    web.uninstrument()
+    every.uninstrument()
+    every.uninstrument()
     assert ids(call(Plain(answer), http())[0]) == []
-    web.instrument()
+    every.instrument()
     assert len(ids(call(Plain(answer), http())[0])) == 1
 
 
@@ -172,7 +172,7 @@ def test_a_fault_in_the_edge_does_not_reach_the_app() -> None:
 def test_server_spans_made_inside_and_outside_get_the_id() -> None:
     memory, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(memory))
-    provider.add_span_processor(web.RequestSpans())
+    provider.add_span_processor(serving.RequestSpans())
     tracer = provider.get_tracer("test")
     requests: list[Any] = []
 
@@ -220,7 +220,7 @@ def test_telemetry_is_flushed_in_another_thread_before_the_server_hears_of_the_e
         await send({"type": ending})
         order.append("told")
 
-    web.instrument(before_end=flush)
+    every.instrument(before_end=flush)
     sent = call(Plain(app), {"type": "lifespan"})
     assert order == ["end", ("flush", False), "told"]
     assert [message["type"] for message in sent] == ["lifespan.startup.complete", ending]

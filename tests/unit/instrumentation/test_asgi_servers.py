@@ -145,12 +145,12 @@ def test_a_message_that_nobody_has_received_says_that_the_client_has_gone() -> N
 
 @pytest.mark.parametrize("anyio", [True, False])
 def test_the_end_of_an_application_waits_for_what_is_to_leave(monkeypatch: pytest.MonkeyPatch, anyio: bool) -> None:
-    from otel_tts.instrumentation.edges import asgi
+    from otel_tts.instrumentation.edges import asgi, ending
 
     if not anyio:
         monkeypatch.setitem(sys.modules, "anyio.to_thread", None)
     done: list[str] = []
-    monkeypatch.setattr(asgi, "_before_end", lambda: done.append("flushed"))
+    monkeypatch.setattr(ending, "before_end", lambda: done.append("flushed"))
 
     async def send(message: Any) -> None:
         done.append(message["type"])

@@ -23,7 +23,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from otel_tts.engines.table import Engine, Entry, Seam
-from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.edges import every
 from otel_tts.instrumentation.tables import watch
 
 FILL = 1_200
@@ -195,12 +195,12 @@ def test_streamed_answers_whose_client_has_gone(engine, seen) -> None:
         with contextlib.suppress(OSError, ClientDisconnect):
             await app(dict(scope), receive, send)
 
-    web.instrument()
+    every.instrument()
     try:
         with asyncio.Runner() if hasattr(asyncio, "Runner") else _Loop() as loop:
             assert abandon(seen, lambda: loop.run(one())) == EACH
     finally:
-        web.uninstrument()
+        every.uninstrument()
 
 
 def test_many_at_once_from_many_threads(engine, seen) -> None:

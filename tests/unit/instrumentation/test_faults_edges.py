@@ -29,7 +29,6 @@ from otel_tts.instrumentation.edges import (
     contrib,
     every,
     frameworks,
-    http_server,
     sanic,
     tornado,
     wsgi,
@@ -146,7 +145,7 @@ def test_what_frameworks_know(world: Any) -> None:
             every.uninstrument()
 
     calls = (partial(ask, "/speak/a"), partial(ask, "/broken"))
-    hooks = ("frameworks._note", "frameworks._watch", "frameworks._hear")
+    hooks = ("frameworks._note", "frameworks._watch", "frameworks.patch")
     check(lambda: [outcome(call) for call in calls], only=hooks)
 
 
@@ -161,7 +160,7 @@ def test_another_that_makes_the_span(world: Any) -> None:
     def app(environ: Any, start: Any) -> Any:
         module: Any = ModuleType("theirs")
         module._start_internal_or_server_span = utils._start_internal_or_server_span
-        guard.contain("contrib", contrib._patch, module)
+        guard.contain("contrib", contrib.patch, module)
         span, token = module._start_internal_or_server_span(tracer, "theirs", None, {}, DefaultGetter())
         with trace.use_span(span, end_on_exit=True):
             result = in_a_list(environ, start)
@@ -378,7 +377,7 @@ def test_answers_of_the_standard_librarys_server(world: Any) -> None:
 
     def ask(path: str) -> Any:
         ours, client = socket.socketpair()
-        guard.contain("http_server", http_server.instrument)
+        guard.contain("http_server", every.instrument)
         try:
             with ours, client:
                 client.sendall(f"GET {path} HTTP/1.0\r\nx-request-id: a\r\n\r\n".encode())
@@ -386,6 +385,6 @@ def test_answers_of_the_standard_librarys_server(world: Any) -> None:
                 seen.drain()
                 return client.recv(1000).replace(b"X-Request-ID: a\r\n", b"")
         finally:
-            http_server.uninstrument()
+            every.uninstrument()
 
     check(lambda: [outcome(partial(ask, path)) for path in ("/", "/raises")], only=("http_server._", *SHARED))

@@ -43,8 +43,7 @@ from otel_tts.device.torch.allocator import TorchAllocator
 from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines import kept
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Finish, Keep, Load, Mark, Seam
-from otel_tts.instrumentation.edges import asgi, fastapi
-from otel_tts.instrumentation.edges.answer_audio import watch_answers_by_file
+from otel_tts.instrumentation.edges import asgi, asgi_scope, every, fastapi, serving
 from otel_tts.instrumentation.libraries import logging as log_lines
 from otel_tts.instrumentation.libraries import loguru
 from otel_tts.instrumentation.libraries import threads as carrier
@@ -204,7 +203,7 @@ def test_answering_with_audio(world: Any, encoders: Path) -> None:
     from starlette.responses import FileResponse, Response, StreamingResponse
 
     seen = world()
-    watch_answers_by_file()
+    every.instrument_tasks()
     write_wave(encoders / "a.wav")
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": "2.5"}}
 
@@ -680,9 +679,9 @@ def test_handing_over_to_pools(world: Any, pools: Any) -> None:
 
 def test_a_page_inside_an_instrumented_app(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The middleware of the contrib instrumentation, around an app and around what is mounted in it."""
-    seen = world(processors=(asgi.RequestSpans(),))
+    seen = world(processors=(serving.RequestSpans(),))
     monkeypatch.setattr(OpenTelemetryMiddleware, "__call__", OpenTelemetryMiddleware.__call__)
-    fastapi._keep_quiet(sys.modules[OpenTelemetryMiddleware.__module__])
+    fastapi.patch(sys.modules[OpenTelemetryMiddleware.__module__])
     hook = fastapi.options()["server_request_hook"]
     around = partial(OpenTelemetryMiddleware, tracer_provider=seen.tracers, server_request_hook=hook)
 
@@ -692,7 +691,7 @@ def test_a_page_inside_an_instrumented_app(world: Any, monkeypatch: pytest.Monke
     page = around(Starlette(routes=[Route("/speak", lambda web: Response(PCM)), Route("/fails", fail)]))
 
     async def mount(scope: Any, receive: Any, send: Any) -> None:
-        await page({**scope, asgi.MOUNTED: True, "root_path": "/page"}, receive, send)
+        await page({**scope, asgi_scope.MOUNTED: True, "root_path": "/page"}, receive, send)
 
     app = around(mount)
     edge = asgi.with_edge(lambda self, *call: app(*call))
@@ -714,7 +713,7 @@ def test_a_page_inside_an_instrumented_app(world: Any, monkeypatch: pytest.Monke
     calls = (
         partial(ask, "/page/speak"),
         partial(ask, "/page/fails"),
-        partial(ask, "/page/speak", **{asgi.QUIET: True}),
+        partial(ask, "/page/speak", **{asgi_scope.QUIET: True}),
     )
     check(lambda: [outcome(call) for call in calls], only=("fastapi", "asgi"))
 
@@ -806,7 +805,7 @@ def test_importing_a_web_framework_and_a_log_handler(
     module: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = module(LATE)
-    monkeypatch.setattr(asgi, "_APPLICATIONS", ((name, "Starlette"),))
+    monkeypatch.setattr(every, "WEB", {"asgi": (name,)})
     monkeypatch.setattr(log_lines, "_HANDLER_MODULE", name)
 
     sent: list[str] = []
@@ -817,7 +816,7 @@ def test_importing_a_web_framework_and_a_log_handler(
     def import_it() -> Any:
         sys.modules.pop(name, None)
         sent.clear()
-        guard.contain("asgi", asgi.instrument)
+        guard.contain("asgi", every.instrument)
         guard.contain("logging", log_lines.instrument)
         try:
             made = importlib.import_module(name)
@@ -826,11 +825,11 @@ def test_importing_a_web_framework_and_a_log_handler(
             return list(sent)
         finally:
             log_lines.uninstrument()
-            asgi.uninstrument()
+            every.uninstrument()
 
     check(
         lambda: [outcome(import_it)],
-        only=("logging._adopt", "asgi._patch_class", *PATCHES),
+        only=("logging._adopt", "asgi.patch", *PATCHES),
     )
 
 
@@ -903,6 +902,8 @@ CHECKED = {
 EXEMPT = {
     "distro.distro": "calls no hook but those of other packages, at start or after an import, contained as a whole",
     "distro.shutdown": "works when the process ends; what multiprocessing's import calls is contained as a whole",
+    "instrumentation.edges.asgi_scope": "has nothing that is called",
+    "instrumentation.edges.ending": "calls what is given to it for the end, contained as a whole",
     "instrumentation.edges.every": "sets the hooks of the edges, each of them contained",
     "instrumentation.instrumentor": "sets the hooks of the others, each of them contained",
 }

@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from otel_tts.engines import hibari, piper
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
-from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.edges import every
+from otel_tts.instrumentation.edges.answer import HEADER
 from otel_tts.instrumentation.libraries import threads
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
@@ -207,11 +208,11 @@ def test_answers_of_a_web_service(engine, monkeypatch) -> None:
         Route("/stream", lambda request: StreamingResponse(piece.tobytes() for piece in engine.stream(TEXT))),
         Route("/fails", lambda request: Response(engine.say("").tobytes())),
     ])  # fmt: skip
-    web.instrument()
+    every.instrument()
     try:
         check(lambda: [outcome(partial(answer, app, path)) for path in ("/whole", "/stream", "/fails")])
     finally:
-        web.uninstrument()
+        every.uninstrument()
 
 
 def answer(app: Any, path: str) -> list[Any]:
@@ -227,7 +228,7 @@ async def get(app: Any, path: str) -> list[Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Any) -> None:
-        headers = [header for header in message.get("headers", ()) if header[0] != web.HEADER]
+        headers = [header for header in message.get("headers", ()) if header[0] != HEADER]
         sent.append({**message, "headers": headers})
 
     scope = {

@@ -21,7 +21,7 @@ from opentelemetry import trace
 
 import otel_tts
 from otel_tts import guard
-from otel_tts.instrumentation.edges import asgi, celery, dramatiq, grpc, litserve, ray, rq, wyoming
+from otel_tts.instrumentation.edges import asgi, celery, dramatiq, every, grpc, litserve, ray, rq, wyoming
 from otel_tts.instrumentation.libraries import encoders, onnxruntime, pipecat
 from tests.unit.support.faults import check, outcome
 
@@ -211,7 +211,7 @@ class Receive:
 
 def test_requests_to_a_replica_of_ray(world: Any) -> None:
     seen = world()
-    asgi.instrument(before_end=lambda: None)
+    every.instrument(before_end=lambda: None)
 
     async def ask(text: str, is_asgi_app: bool) -> Any:
         sent: list[Any] = []
@@ -220,7 +220,7 @@ def test_requests_to_a_replica_of_ray(world: Any) -> None:
             sent.append((message["type"], message.get("body")))
 
         replica, caller = type("Replica", (Replica,), {}), type("Caller", (), dict(vars(UserCallableWrapper)))
-        guard.contain("ray", ray._patch, SimpleNamespace(Replica=replica, UserCallableWrapper=caller))
+        guard.contain("ray", ray.patch, SimpleNamespace(Replica=replica, UserCallableWrapper=caller))
         scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"x-request-id", b"r-1")]}
         info = SimpleNamespace(is_asgi_app=is_asgi_app)
         try:
@@ -233,7 +233,7 @@ def test_requests_to_a_replica_of_ray(world: Any) -> None:
     try:
         check(lambda: [outcome(call) for call in calls], only=("ray",))
     finally:
-        asgi.uninstrument()
+        every.uninstrument()
     seen.drain()
 
 

@@ -21,7 +21,7 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from otel_tts import guard, names
-from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.edges.asgi_scope import QUIET
 from otel_tts.instrumentation.libraries import gradio as hooks
 from otel_tts.instrumentation.libraries import queued_job as jobs
 from otel_tts.recording import request
@@ -357,8 +357,8 @@ def make_page(*pages: str) -> Any:
 def is_quiet(app: Any, path: str, method: str = "GET", **more: Any) -> bool:
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path, **more}
     hooks.look_at(app, scope)
-    assert (scope.get("fastapi.telemetry", "unset") is None) == (web.QUIET in scope)
-    return web.QUIET in scope
+    assert (scope.get("fastapi.telemetry", "unset") is None) == (QUIET in scope)
+    return QUIET in scope
 
 
 JOBS = ["queue/join", "call/speak", "call/speak/", "call/v2/speak", "run/speak", "run/speak/", "api/speak"]

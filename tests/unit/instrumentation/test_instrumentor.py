@@ -20,7 +20,7 @@ import opentelemetry.instrumentation.asgi, opentelemetry.instrumentation.logging
 
 from otel_tts.device.torch import graphs
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
-from otel_tts.instrumentation.edges import asgi as web
+from otel_tts.instrumentation.edges import every
 from otel_tts.instrumentation.libraries import logging as log_lines, loguru as sinks
 
 class CUDAGraph:
@@ -53,11 +53,11 @@ def changes(before, after):
 before = attributes()
 SpeechInstrumentor().instrument(skip_dep_check=True)
 hooked = attributes()
-web.instrument(), log_lines.instrument(), sinks.instrument(), graphs.watch_torch()
+every.instrument(), log_lines.instrument(), sinks.instrument(), graphs.watch_torch()
 edged = attributes()
 SpeechInstrumentor().uninstrument()
 unhooked = attributes()
-web.uninstrument(), log_lines.uninstrument(), sinks.uninstrument(), graphs.unwatch_torch()
+every.uninstrument(), log_lines.uninstrument(), sinks.uninstrument(), graphs.unwatch_torch()
 after = attributes()
 SpeechInstrumentor().instrument(skip_dep_check=True)
 again = attributes()
@@ -87,6 +87,7 @@ EDGES = {
     "fastapi.applications.FastAPI": {"__call__"},
     "logging.Logger": {"makeRecord"},
     "loguru._logger.Logger": {"add", "remove"},
+    "opentelemetry.instrumentation.asgi.OpenTelemetryMiddleware": {"__call__"},
     "opentelemetry.instrumentation.logging.handler.LoggingHandler": {"emit", "flush"},
     "starlette.applications.Starlette": {"__call__"},
 }

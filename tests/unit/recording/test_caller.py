@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import otel_tts
-from otel_tts.instrumentation.edges import asgi
+from otel_tts.instrumentation.edges import every
 from otel_tts.recording.caller import caller_of
 from otel_tts.recording.request import name_of
 
@@ -68,11 +68,11 @@ def ask(world: Any) -> httpx.Response:
         async with httpx.AsyncClient(transport=app, base_url="http://test") as client:
             return await client.get("/", headers={**THEIRS, "x-request-id": "order-1"})
 
-    asgi.instrument()
+    every.instrument()
     try:
         answer = asyncio.run(main())
     finally:
-        asgi.uninstrument()
+        every.uninstrument()
     world.drain()
     return answer
 
