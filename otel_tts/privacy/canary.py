@@ -15,7 +15,6 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -179,20 +178,18 @@ def _spans(policy: Policy, resource: Resource, attributes: dict[str, Any], text:
     gate.install(provider, None, None, policy)
     state = TraceState([("canary", text if text.isascii() else "sung"), ("ot", "th:c")])
     remote = SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, True, TraceFlags(1), state)
-    root = trace.set_span_in_context(trace.NonRecordingSpan(remote), Context())
-    context = root
+    root = context = trace.set_span_in_context(trace.NonRecordingSpan(remote), Context())
     for scope in (*_SCOPES, text):
         tracer = provider.get_tracer(scope, text, text, {text: text})
-        for kind in (SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CLIENT):
+        for kind in (SpanKind.INTERNAL, SpanKind.SERVER):  # all others are judged as the former
             for name in _names_with(text):
-                span = tracer.start_span(name, root, kind, attributes, [Link(remote, attributes)])
-                context = trace.set_span_in_context(span, Context())
-        span = tracer.start_span(_CLEAN_SPAN, root, attributes=attributes)
+                tracer.start_span(name, root, kind, {text: text}).end()
+        span = tracer.start_span(_CLEAN_SPAN, root, attributes=attributes, links=[Link(remote, attributes)])
+        context = trace.set_span_in_context(span, Context())
         span.add_event(text, attributes)
         span.record_exception(ValueError(text), {text: text})
         span.set_status(StatusCode.ERROR, text)
         span.end()
-        trace.get_current_span(context).end()
     return memory.get_finished_spans(), context
 
 
@@ -211,8 +208,8 @@ def _logs(policy: Policy, resource: Resource, attributes: dict[str, Any], text: 
     extra = {**attributes, "code.file.path": f"/{text}/{text}", "exception.message": text, "exception.stacktrace": text}
     for scope in (*_SCOPES, text):
         logger = provider.get_logger(scope, text, text, {text: text})
-        bodies = (text, f"{names.REQ_START} request_id={text}", f"{names.REQ_START} {text}=1", {text: text})
-        for body, part in product(bodies, _in_parts(extra)):
+        bodies = (f"{names.REQ_START} request_id={text}", f"{names.REQ_START} {text}=1", {text: text})
+        for body, part in [(text, part) for part in _in_parts(extra)] + [(body, {text: text}) for body in bodies]:
             logger.emit(
                 LogRecord(
                     context=Context(), severity_number=SeverityNumber.INFO, severity_text=text, body=body,

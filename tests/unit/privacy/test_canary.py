@@ -14,6 +14,7 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from otel_tts import guard
 from otel_tts.privacy import canary, cleaner
@@ -112,6 +113,19 @@ BREAKS: dict[str, Callable[..., Any]] = {
 def test_a_hole_in_the_policy_is_found(method: str) -> None:
     policy = counting(Policy())
     policy.__dict__[method] = BREAKS[method]
+    assert "got through" in (canary.check(policy) or "")
+
+
+@pytest.mark.parametrize("begin", ["GET ", "tts.", "text_to_speech ", "process "])
+@pytest.mark.parametrize("kind", [SpanKind.INTERNAL, SpanKind.SERVER])
+def test_a_hole_for_one_kind_of_name_is_found(begin: str, kind: SpanKind) -> None:
+    policy = counting(Policy())
+    judge = policy.span_name
+
+    def span_name(name: str, of: SpanKind, *more: Any) -> str:
+        return name if name.startswith(begin) and of is kind else judge(name, of, *more)
+
+    policy.__dict__["span_name"] = span_name
     assert "got through" in (canary.check(policy) or "")
 
 
