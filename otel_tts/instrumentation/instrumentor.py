@@ -19,7 +19,7 @@ from otel_tts.instrumentation.libraries.gradio import unwatch_gradio, watch_grad
 from otel_tts.instrumentation.libraries.onnxruntime import watch_onnxruntime
 from otel_tts.instrumentation.libraries.pipecat import watch_pipecat
 from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
-from otel_tts.instrumentation.tables import watch
+from otel_tts.instrumentation.tables import watch_known
 from otel_tts.instrumentation.wrapping import HOOKS
 from otel_tts.patches import undo
 
@@ -33,7 +33,7 @@ class SpeechInstrumentor(BaseInstrumentor):
 
     def _instrument(self, **kwargs: Any) -> None:
         for engine in all_engines(entry_points):  # pyright: ignore[reportUnknownArgumentType]
-            contain(f"engine {engine.name}", watch, engine)
+            contain(f"engine {engine.name}", watch_known, engine)
         contain("onnxruntime", watch_onnxruntime)
         contain("postprocess", watch_postprocess)
         contain("compile", watch_compiling)

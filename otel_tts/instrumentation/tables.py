@@ -41,7 +41,13 @@ def watch(engine: Engine) -> None:
             "otel-tts: the engine table %s is left out: %s (%s)",
             getattr(engine, "name", ""), trouble, contain("engine table", form.caller),
         )  # fmt: skip
-    elif engine.only_with:
+    else:
+        watch_known(engine)
+
+
+def watch_known(engine: Engine) -> None:
+    """`watch` for a table that has been held against the form, or is one of ours."""
+    if engine.only_with:
         watched: list[Engine] = []
         after_import(engine.module, partial(_watch_marked, engine, watched), HOOKS)
     else:
