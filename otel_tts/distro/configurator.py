@@ -18,6 +18,7 @@ from otel_tts import variables
 from otel_tts.device.torch import graphs
 from otel_tts.distro import console_warnings, defaults, fork, losses, propagation, shutdown, start_line
 from otel_tts.distro.distro import is_helper, is_on
+from otel_tts.distro.garbage import not_collected
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers, exports_by_the_sdks
 from otel_tts.guard import contain
@@ -36,6 +37,7 @@ _pipeline: Pipeline | None = None
 class Configurator(setup.Configurator):
     """Entry point ``otel_tts``. A second call does nothing."""
 
+    @not_collected()
     def _configure(self, **kwargs: Any) -> None:
         global _pipeline
         console_warnings.install()
