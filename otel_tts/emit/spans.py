@@ -101,4 +101,5 @@ def _is_simple(record: LateSpan, attrs: dict[str, Any], limits: Any) -> bool:
         or not are_simple(attrs, limits.max_span_attributes)
     ):
         return False
-    return all(not event[1] or are_simple(event[1], limits.max_event_attributes) for event in record.events)
+    most = limits.max_event_attributes
+    return all(not given or are_simple(given, most) for _, given, _, _ in record.events)
