@@ -12,13 +12,26 @@ T = TypeVar("T")
 
 BREATH_S: Final = 0.00005
 """Seconds of real sleep: who only yields the interpreter is the first to take it again."""
-_EVERY: Final = 32
-"""Items of a batch of telemetry, each some microseconds of work."""
+WORK_NS: Final = 250_000
+"""Nanoseconds of work between two: a sleep costs some microseconds, and another thread waits for the work at most."""
+
+
+class Breath:
+    """Pauses in the work of one thread, each when it is due."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter_ns()
+
+    def take(self) -> None:
+        """Sleep a moment where the last pause is long enough ago."""
+        if time.perf_counter_ns() - self._since >= WORK_NS:
+            time.sleep(BREATH_S)
+            self._since = time.perf_counter_ns()
 
 
 def breathing(items: Iterable[T]) -> Iterator[T]:
     """Yield `items`, and sleep a moment now and then: another thread waits for a few of them, not for a whole batch."""
-    for number, item in enumerate(items, 1):
-        if number % _EVERY == 0:
-            time.sleep(BREATH_S)
+    breath = Breath()
+    for item in items:
         yield item
+        breath.take()

@@ -17,12 +17,13 @@ class Console:
 
     def __init__(self, form: str) -> None:
         self._form = form
+        self.speaks = form != "none"
 
     def write(
         self, event: str, level: str, stamp: int, body: str, fields: dict[str, Any], span: SpanContext
     ) -> None:  # fmt: skip
         """Write one line: `stamp` is ns since the epoch, `body` its logfmt, `fields` the same as values."""
-        if self._form == "none" or sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        if not self.speaks or sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
             return
         seconds, rest = divmod(stamp, 1_000_000_000)
         moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)

@@ -4,9 +4,8 @@
 
 The request path appends to a bounded deque and is done. The thread looks every 100 ms without being signalled
 (waking it per request costs more than all the rest; see `otel_tts.emit.pace`), handles what has finished twice a
-second, and sleeps a moment after each record: who only yields the interpreter is the first to take it again, and
-another thread would be held up for longer. Two things do not wait for a request's end: its REQ_START line, and the
-report of a request that has been open too long.
+second, and sleeps a moment after a few records (see `otel_tts.breath`). Two things do not wait for a request's end:
+its REQ_START line, and the report of a request that has been open too long.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from opentelemetry.trace import NonRecordingSpan
 
 from otel_tts import forking, names
 from otel_tts.audio.files.excerpt import Excerpt
-from otel_tts.breath import BREATH_S
+from otel_tts.breath import Breath
 from otel_tts.device.clocks import choice
 from otel_tts.device.clocks.sums import add_up
 from otel_tts.device.memory.readings import MemoryEvent
@@ -65,7 +64,8 @@ _AT_EXIT_S: Final = 1.0
 _AT_THE_END_S: Final = 1.0
 """Seconds that a request waits at most once there is no thread any more."""
 _BREATH_EVERY: Final = 50
-"""Records after which a long drain pauses, so that the exporters' own queues are not flooded."""
+_LONG_BREATH_S: Final = 0.002
+"""Records after which a long drain pauses, and how long, so that the exporters' own queues are not flooded."""
 
 
 class Emitter:
@@ -178,7 +178,7 @@ class Emitter:
         self._look_at_processors()
         self._release_late(late_after)
         self._waiting.look()
-        done = 0
+        done, breath = 0, Breath()
         while True:  # taken once even where nothing waits: another thread may be at work on the last record
             if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return False
@@ -190,8 +190,12 @@ class Emitter:
             done += 1
             if time.monotonic() > deadline:
                 return False
-            if breathe:
-                time.sleep(0.002 if done % _BREATH_EVERY == 0 else BREATH_S)
+            if not breathe:
+                continue
+            if done % _BREATH_EVERY == 0:
+                time.sleep(_LONG_BREATH_S)
+            else:
+                breath.take()
 
     def _look_at_processors(self) -> None:
         self.spans.look_at_processors()

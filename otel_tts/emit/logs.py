@@ -81,12 +81,20 @@ class Lines:
         """Choose the way for the next lines (see `otel_tts.otel_private.lines`)."""
         self._handover.look_at_processors()
 
+    @property
+    def are_read(self) -> bool:
+        """Whether a line goes anywhere."""
+        return self._handover.is_heard or self._console.speaks
+
     def started(self, synthesis: Synthesis) -> None:
         """REQ_START, dated at the synthesis's start."""
-        self._write(synthesis, names.REQ_START, _pick(synthesis, _START), _INFO, synthesis.t0)
+        if self.are_read:
+            self._write(synthesis, names.REQ_START, _pick(synthesis, _START), _INFO, synthesis.t0)
 
     def ended(self, synthesis: Synthesis) -> None:
         """REQ_SUCCESS or REQ_FAIL, and STAGE_TIME where any stage ran."""
+        if not self.are_read:
+            return
         attrs, end = synthesis.attrs, synthesis.t1 or synthesis.t0
         outcome = attrs[names.OUTCOME]
         fields = {**_pick(synthesis, _START), "duration": (end - synthesis.t0) / 1e9, **_pick(synthesis, _END)}
@@ -141,21 +149,37 @@ class Lines:
         severity: tuple[SeverityNumber, str], at: int,
         context: Context | None = None, stages: dict[str, float] | None = None,
     ) -> None:  # fmt: skip
-        shown = {_word(key): _safe(key, value) for key, value in fields.items() if value is not None}
-        stages = {_word(key): spent for key, spent in stages.items()} if stages else {}
-        stamp = synthesis.epoch_offset_ns + at
-        body = " ".join([event, *(f"{key}={_text(value)}" for key, value in (shown | stages).items())])
+        words = [event]
+        shown: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
+        for field, value in fields.items():
+            if value is None:
+                continue
+            kind = value.__class__
+            if kind is float:
+                words.append(f"{field}={value:.4g}")
+            else:
+                value = _safe(field, value)
+                words.append(f"{field}={str(value).lower() if kind is bool else value}")
+            shown[field] = value
+            if (name := _ATTRIBUTE.get(field)) is not None:
+                attributes[name] = value
         if stages:
-            whole = {key: stages.pop(key) for key in WHOLE if key in stages}
-            shown |= {**whole, "stages": stages}
-        self._handover.emit(
-            LogRecord(
-                timestamp=stamp, observed_timestamp=stamp, context=context or synthesis.inside,
-                severity_number=severity[0], severity_text=severity[1], body=body, event_name=event,
-                attributes={_ATTRIBUTE.get(key, key): value for key, value in shown.items() if key in _ATTRIBUTE},
-            )
-        )  # fmt: skip
-        self._console.write(event, severity[1], stamp, body, shown, synthesis.identity)
+            shown_stages = {_word(stage): spent for stage, spent in stages.items()}
+            words += [f"{stage}={spent:.4g}" for stage, spent in shown_stages.items()]
+            shown |= {whole: shown_stages.pop(whole) for whole in WHOLE if whole in shown_stages}
+            shown["stages"] = shown_stages
+        stamp, body = synthesis.epoch_offset_ns + at, " ".join(words)
+        if self._handover.is_heard:
+            self._handover.emit(
+                LogRecord(
+                    timestamp=stamp, observed_timestamp=stamp, context=context or synthesis.inside,
+                    severity_number=severity[0], severity_text=severity[1], body=body, event_name=event,
+                    attributes=attributes,
+                )
+            )  # fmt: skip
+        if self._console.speaks:
+            self._console.write(event, severity[1], stamp, body, shown, synthesis.identity)
 
 
 _ATTRIBUTE: Final = {
@@ -191,17 +215,12 @@ def _safe(field: str, value: Any) -> Any:
 
     A voice is a preset, listed in OTEL_TTS_VOICES, or hashed by now.
     """
-    if value.__class__ in _NUMBERS or field == "voice":
+    kind = value.__class__
+    if kind in _NUMBERS or field == "voice":
         return value
-    return _word(value) if isinstance(value, str) else REDACTED
+    return _word(value) if kind is str or isinstance(value, str) else REDACTED
 
 
 @functools.lru_cache(maxsize=1024)  # the same few names in every line
 def _word(text: str) -> str:
     return text if _is_word(text) else REDACTED
-
-
-def _text(value: Any) -> str:
-    if value.__class__ is bool:
-        return "true" if value else "false"
-    return f"{value:.4g}" if value.__class__ is float else str(value)

@@ -15,7 +15,7 @@ from otel_tts import guard, names
 from otel_tts.emit.device_metrics import DeviceMetrics
 from otel_tts.emit.host_memory import HostMemory
 from otel_tts.emit.voices import VoiceNames
-from otel_tts.otel_private.points import Points
+from otel_tts.otel_private.points import Labels, Points
 from otel_tts.privacy import policy
 from otel_tts.record import PlainSpan, StageRecord
 from otel_tts.recording.recorder import Recorder
@@ -47,7 +47,7 @@ class Instruments:
         self._recorder, self._voices = recorder, voices
         self._points: list[Points] = []
         self._memory = HostMemory()
-        self._bounds: dict[str, set[str]] = collections.defaultdict(set)
+        self._bounds: dict[str, dict[str, Labels]] = collections.defaultdict(dict)
         self._limit = settings.max_label_values
         self._probes = self.counter(names.WATCH_PROBES)
         self._requests = self.counter(names.REQUESTS)
@@ -80,45 +80,46 @@ class Instruments:
 
     def record(self, synthesis: Synthesis) -> None:
         """Record every point of a finished synthesis; of a watcher's probe only that there was one."""
-        attrs, context = synthesis.attrs, synthesis.inside
-        outcome = attrs[names.OUTCOME]
+        if not self._requests.are_read:
+            return
+        attrs = synthesis.attrs
+        outcome = ((names.OUTCOME, attrs[names.OUTCOME]),)
         if names.CANARY in attrs:
-            self._probes.record(1, {names.OUTCOME: outcome}, context)
+            self._probes.record_at(1, outcome, synthesis)
             return
         engine = self.label(names.ENGINE, attrs.get(names.ENGINE))
-        both = {**engine, **self.label(names.MODEL, attrs.get(names.MODEL))}
+        both = engine + self.label(names.MODEL, attrs.get(names.MODEL))
         voice = self.label(names.VOICE, self._voices.label(synthesis))
         error = self.label(names.ERROR_TYPE, attrs.get(names.ERROR_TYPE))
-        self._requests.record(1, {**both, **voice, names.OUTCOME: outcome, **error}, context)
-        self._duration.record(
-            (synthesis.t1 - synthesis.t0) / 1e9, {**both, names.OUTCOME: outcome}, context  # pyright: ignore[reportOptionalOperand]
-        )  # fmt: skip
+        self._requests.record_at(1, both + voice + outcome + error, synthesis)
+        self._duration.record_at((synthesis.t1 - synthesis.t0) / 1e9, both + outcome, synthesis)  # pyright: ignore[reportOptionalOperand]
         for stage, nanoseconds in synthesis.stages.sums.items():
-            histogram = self._queue_duration if stage == names.Stage.QUEUE else self._stage_duration
-            labels = engine if stage == names.Stage.QUEUE else {**engine, **self.label(names.STAGE, stage)}
-            histogram.record(nanoseconds / 1e9, labels, context)
+            if stage == names.Stage.QUEUE:
+                self._queue_duration.record_at(nanoseconds / 1e9, engine, synthesis)
+            else:
+                self._stage_duration.record_at(nanoseconds / 1e9, engine + self.label(names.STAGE, stage), synthesis)
         if isinstance(length := attrs.get(names.TEXT_LENGTH), (int, float)):
-            self._text.record(length, both, context)
-        if outcome in _DELIVERED:
+            self._text.record_at(length, both, synthesis)
+        if outcome[0][1] in _DELIVERED:
             for histogram, name in self._delivered:
                 if (value := attrs.get(name)) is not None:
-                    histogram.record(value, both, context)
+                    histogram.record_at(value, both, synthesis)
         if (reason := attrs.get(names.FINISH_REASON)) is not None:
-            self._generations.record(1, {**both, names.FINISH_REASON: reason}, context)
-        self._others.record(attrs.get(names.OTHERS, 0), engine, context)
+            self._generations.record_at(1, (*both, (names.FINISH_REASON, reason)), synthesis)
+        self._others.record_at(attrs.get(names.OTHERS, 0), engine, synthesis)
         for histogram, name in self._by_engine:
             if (value := attrs.get(name)) is not None:
-                histogram.record(value, engine, context)
+                histogram.record_at(value, engine, synthesis)
         for state, name in _SEGMENTS:
             if count := attrs.get(name):
-                self._segments.record(count, {**engine, names.SEGMENT_STATE: state}, context)
+                self._segments.record_at(count, (*engine, (names.SEGMENT_STATE, state)), synthesis)
         if (wait := attrs.get(names.WAIT)) is not None:
-            self._wait.record(wait, {**engine, names.WAIT_SOURCE: attrs[names.WAIT_SOURCE]}, context)
+            self._wait.record_at(wait, (*engine, (names.WAIT_SOURCE, attrs[names.WAIT_SOURCE])), synthesis)
         if (seconds := attrs.get(names.ABANDONED)) is not None:
-            self._abandoned.record(seconds, both, context)
+            self._abandoned.record_at(seconds, both, synthesis)
         if attrs.get(names.DEVICE_FALLBACK):
-            self._fallbacks.record(1, engine, context)
-        self.record_anomalies(synthesis, attrs.get(names.AUDIO_ANOMALY, ()), context)
+            self._fallbacks.record_at(1, engine, synthesis)
+        self.record_anomalies(synthesis, attrs.get(names.AUDIO_ANOMALY, ()), synthesis.inside)
         guard.contain("memory", self._memory.note, synthesis)
 
     def record_anomalies(self, synthesis: Synthesis, anomalies: Iterable[str], context: Any) -> None:
@@ -127,63 +128,63 @@ class Instruments:
             return
         engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
         for anomaly in anomalies:
-            self._anomalies.record(1, {**engine, names.AUDIO_ANOMALY: anomaly}, context)
+            self._anomalies.record(1, {**dict(engine), names.AUDIO_ANOMALY: anomaly}, context)
 
     def record_stage(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage that was opened after its synthesis ended; of folded ones the sum."""
         if names.CANARY in synthesis.attrs:
             return
         engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
-        labels = {**engine, **self.label(names.STAGE, stage.stage)}
+        labels = engine + self.label(names.STAGE, stage.stage)
         took: float = (stage.t1 - stage.t0) / 1e9  # pyright: ignore[reportOptionalOperand, reportUnknownVariableType]
-        self._stage_duration.record(stage.attrs.get(names.STAGE_HOST_DURATION, took), labels, stage.inside)
+        self._stage_duration.record_at(stage.attrs.get(names.STAGE_HOST_DURATION, took), labels, stage)
 
     def record_wait(self, span: PlainSpan) -> None:
         """Record how long a job waited in its queue before a synthesis."""
         if names.CANARY in span.attrs:
             return
         engine = self.label(names.ENGINE, span.attrs.get(names.ENGINE))
-        self._queue_duration.record(((span.t1 or span.t0) - span.t0) / 1e9, engine, span.inside)
+        self._queue_duration.record_at(((span.t1 or span.t0) - span.t0) / 1e9, engine, span)
 
     def record_abandoned(self, span: PlainSpan) -> None:
         """Record how long an engine went on for nobody after its synthesis had ended."""
         if names.CANARY in span.attrs:
             return
         engine, model = span.attrs.get(names.ENGINE), span.attrs.get(names.MODEL)
-        labels = {**self.label(names.ENGINE, engine), **self.label(names.MODEL, model)}
-        self._abandoned.record(span.attrs[names.ABANDONED], labels, span.inside)
+        labels = self.label(names.ENGINE, engine) + self.label(names.MODEL, model)
+        self._abandoned.record_at(span.attrs[names.ABANDONED], labels, span)
 
     def record_peak(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage's peak of device memory, where it is known."""
         if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None and names.CANARY not in synthesis.attrs:
             engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
-            self._peak.record(peak, {**engine, **self.label(names.STAGE, stage.stage)}, stage.inside)
+            self._peak.record_at(peak, engine + self.label(names.STAGE, stage.stage), stage)
 
     def record_load(self, span: PlainSpan) -> None:
         """Record how long a model took to load, or until that failed."""
         engine, model = span.attrs.get(names.ENGINE), span.attrs.get(names.MODEL)
-        labels = {**self.label(names.ENGINE, engine), **self.label(names.MODEL, model)}
+        labels = self.label(names.ENGINE, engine) + self.label(names.MODEL, model)
         if names.ERROR_TYPE in span.attrs:
-            labels[names.OUTCOME] = names.Outcome.ERROR
-        self._load.record(((span.t1 or span.t0) - span.t0) / 1e9, labels, span.inside)
+            labels = (*labels, (names.OUTCOME, names.Outcome.ERROR))
+        self._load.record_at(((span.t1 or span.t0) - span.t0) / 1e9, labels, span)
 
-    def label(self, key: str, value: str | None) -> dict[str, str]:
+    def label(self, key: str, value: str | None) -> Labels:
         """Return the label, `other` beyond the bound, or nothing where the value is unknown."""
         if value is None:
-            return {}
-        seen = self._bounds[key]
-        if value not in seen:
-            if len(seen) >= self._limit:
-                return {key: names.OTHER}
-            seen.add(value)
-        return {key: value}
+            return ()
+        known = self._bounds[key]
+        if (found := known.get(value)) is not None:
+            return found
+        if len(known) >= self._limit:
+            return ((key, names.OTHER),)
+        return known.setdefault(value, ((key, value),))
 
     def _bounded(self, points: Iterable[tuple[float, dict[str, str]]]) -> Iterable[Observation]:
         """Make observations of values and labels; engines and models beyond the bound are one point."""
         sums: dict[tuple[tuple[str, str], ...], float] = {}
         for value, labels in points:
             for key in _REQUESTS_LABELS & labels.keys():
-                labels = labels | self.label(key, labels[key])
+                labels = labels | dict(self.label(key, labels[key]))
             key = tuple(labels.items())
             sums[key] = sums.get(key, 0) + value
         return [Observation(value, dict(labels)) for labels, value in sums.items()]
@@ -191,7 +192,7 @@ class Instruments:
     def _count_active(self) -> Iterable[Observation]:
         by_engine = collections.Counter(s.attrs.get(names.ENGINE) for s in self._open())
         for engine in {*self._recorder.warm, *by_engine}:
-            yield Observation(by_engine[engine], self.label(names.ENGINE, engine))
+            yield Observation(by_engine[engine], dict(self.label(names.ENGINE, engine)))
 
     def _measure_loops(self) -> Iterable[Observation]:
         return _known(self._recorder.loops.worst_lag_s())
@@ -208,7 +209,7 @@ class Instruments:
                 key = (synthesis.attrs.get(names.ENGINE), stage.stage)
                 oldest[key] = max(oldest.get(key, 0.0), (now - stage.t0) / 1e9)
         for (engine, stage), age in oldest.items():
-            yield Observation(age, {**self.label(names.ENGINE, engine), **self.label(names.STAGE, stage)})
+            yield Observation(age, dict(self.label(names.ENGINE, engine) + self.label(names.STAGE, stage)))
 
     def _open(self) -> list[Synthesis]:
         return [s for s in list(self._recorder.open.values()) if names.CANARY not in s.attrs]

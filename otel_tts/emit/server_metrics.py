@@ -37,14 +37,14 @@ class ServerInstruments:
         if names.HTTP_METHOD not in attrs:
             return
         self._seen[_under_way(span)] = None
-        labels = {key: attrs[key] for key in _PLAIN if key in attrs}
+        labels = tuple((key, attrs[key]) for key in _PLAIN if key in attrs)
         for key in _BOUNDED:
-            labels |= self._instruments.label(key, attrs.get(key))
-        self._duration.record(((span.t1 or span.t0) - span.t0) / 1e9, labels, span.inside)
+            labels += self._instruments.label(key, attrs.get(key))
+        self._duration.record_at(((span.t1 or span.t0) - span.t0) / 1e9, labels, span)
         if span.sent:
-            self._sent.record(span.sent, labels, span.inside)
+            self._sent.record_at(span.sent, labels, span)
         if span.received is not None:
-            self._received.record(span.received, labels, span.inside)
+            self._received.record_at(span.received, labels, span)
 
     def _count_active(self) -> Iterable[Observation]:
         served = [span for span in list(self._recorder.serving.values()) if names.URL_SCHEME in span.attrs]

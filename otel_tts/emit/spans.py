@@ -24,6 +24,16 @@ from otel_tts.recording.identity import Identities
 _UNSET: Final = Status(StatusCode.UNSET)
 
 
+class _Whole(ReadableSpan):
+    """A span of which nothing was dropped: the SDK asks what kind each of its collections is, to count what was."""
+
+    dropped_attributes = dropped_events = dropped_links = 0  # pyright: ignore
+
+
+class _WholeEvent(Event):
+    dropped_attributes = 0  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+
+
 class SpanMaker:
     """Makes spans on the tracer whose ids and decisions were given away at their start. Without an SDK: nothing."""
 
@@ -55,12 +65,12 @@ class SpanMaker:
         parent: SpanContext | None = outer.get_span_context() if outer is not None else None
         if parent is not None and not parent.is_valid:
             parent = None
+        events = [_WholeEvent(name, given, stamp or offset_ns + at) for name, given, stamp, at in record.events]
         tracer.span_processor.on_end(
-            ReadableSpan(
-                record.name, record.identity, parent, tracer.resource, attrs,
-                [Event(name, attributes, stamp or offset_ns + at) for name, attributes, stamp, at in record.events], (),
-                record.kind, tracer.instrumentation_info, record.status or _UNSET, offset_ns + record.t0,
-                offset_ns + end, tracing.scope_of(tracer),
+            _Whole(
+                record.name, record.identity, parent, tracer.resource, attrs, events, (), record.kind,
+                tracer.instrumentation_info, record.status or _UNSET, offset_ns + record.t0, offset_ns + end,
+                tracing.scope_of(tracer),
             )
         )  # fmt: skip
 
@@ -91,4 +101,5 @@ def _is_simple(record: LateSpan, attrs: dict[str, Any], limits: Any) -> bool:
         or not are_simple(attrs, limits.max_span_attributes)
     ):
         return False
-    return all(not event[1] or are_simple(event[1], limits.max_event_attributes) for event in record.events)
+    most = limits.max_event_attributes
+    return all(not given or are_simple(given, most) for _, given, _, _ in record.events)

@@ -33,7 +33,8 @@ def stage_times(synthesis: Synthesis) -> dict[str, float]:
     shown: dict[str, float] = {}
     for name, spent in outer.items():
         shown[f"stage.{name}" if name in _RESERVED else name] = spent / 1e9
-        shown |= {way: seconds for way, seconds in ways.items() if way.startswith(f"{name}.")}
+        if ways:
+            shown |= {way: seconds for way, seconds in ways.items() if way.startswith(f"{name}.")}
     shown |= {way: seconds for way, seconds in ways.items() if way not in shown}  # their stage has not ended yet
     total = (synthesis.t1 or synthesis.t0) - synthesis.t0
     shown["total"] = total / 1e9

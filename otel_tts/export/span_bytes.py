@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,6 +13,11 @@ from otel_tts.export.wire import LONGEST, Attributes, Memory, count, each, field
 
 _HAS_REMOTE: Final = 0x100
 _IS_REMOTE: Final = 0x200
+_LOW_64: Final = 2**64 - 1
+_ids: Final = struct.Struct(">2sQQ2sQ").pack
+_parent: Final = struct.Struct(">2sQ").pack
+_times: Final = struct.Struct("<BQBQ").pack
+_time: Final = struct.Struct("<BQ").pack
 _LOCAL_PARENT: Final = b"\x85\x01" + fixed32(_HAS_REMOTE)
 _REMOTE_PARENT: Final = b"\x85\x01" + fixed32(_HAS_REMOTE | _IS_REMOTE)
 
@@ -31,46 +37,45 @@ class SpanEncoder:
         return self._origins.wrap(self._origins.grouped(items)), len(items)
 
     def _span(self, span: Any) -> bytes:
-        context, parent = span.context, span.parent
-        out = [b"\x0a\x10", context.trace_id.to_bytes(16, "big"), b"\x12\x08", context.span_id.to_bytes(8, "big")]
-        if context.trace_state:
-            out.append(text(b"\x1a", _trace_state(context.trace_state)))
+        context, parent, start, end, links = span.context, span.parent, span.start_time, span.end_time, span.links
+        out = [_ids(b"\x0a\x10", context[0] >> 64, context[0] & _LOW_64, b"\x12\x08", context[1])]
+        add = out.append
+        if context[4]:
+            add(text(b"\x1a", _trace_state(context[4])))
         if parent is not None:
-            out += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
-        out += (
-            self._head(span.name, span.kind.value + 1),
-            moment(b"\x39", span.start_time), moment(b"\x41", span.end_time),
-        )  # fmt: skip
+            add(_parent(b"\x22\x08", parent[1]))
+        head = (span.name, span.kind._value_)
+        add(self._heads.young.get(head) or self._head(head))
+        add(_times(0x39, start, 0x41, end) if start and end else moment(b"\x39", start) + moment(b"\x41", end))
         self._attributes.add(span.attributes, out)
-        out.append(count(b"\x50", span.dropped_attributes))
+        add(count(b"\x50", span.dropped_attributes))
         for event in span.events:
-            out.append(self._event(event))
-        out.append(count(b"\x60", span.dropped_events))
-        out += map(self._link, span.links)
-        out.append(count(b"\x70", span.dropped_links))
-        out += (_status(span.status), _REMOTE_PARENT if parent is not None and parent.is_remote else _LOCAL_PARENT)
+            add(self._event(event))
+        add(count(b"\x60", span.dropped_events))
+        if links:
+            out += map(self._link, links)
+        add(count(b"\x70", span.dropped_links))
+        add(_status(span.status))
+        add(_REMOTE_PARENT if parent is not None and parent[2] else _LOCAL_PARENT)
         return field(b"\x12", b"".join(out))
 
-    def _head(self, name: str, kind: int) -> bytes:
-        key = (name, kind)
-        known = self._heads.get(key)
-        if known is None:
-            known = text(b"\x2a", name) + b"\x30" + bytes((kind,))
-            if len(name) <= LONGEST:
-                self._heads.keep(key, known)
-        return known
+    def _head(self, head: tuple[str, int]) -> bytes:
+        """Return a span's name and kind."""
+        name, kind = head
+        known = self._heads.revive(head) or text(b"\x2a", name) + b"\x30" + bytes((kind + 1,))
+        return self._heads.keep(head, known) if len(name) <= LONGEST else known
 
     def _event(self, event: Any) -> bytes:
-        name: str = event.name
-        known = self._event_names.get(name)
-        if known is None:
-            known = text(b"\x12", name)
-            if len(name) <= LONGEST:
-                self._event_names.keep(name, known)
-        parts = [moment(b"\x09", event.timestamp), known]
+        name, stamp = event.name, event.timestamp
+        known = self._event_names.young.get(name) or self._event_name(name)
+        parts = [_time(0x09, stamp) if stamp else b"", known]
         self._event_attributes.add(event.attributes, parts)
         parts.append(count(b"\x20", event.dropped_attributes))
         return field(b"\x5a", b"".join(parts))
+
+    def _event_name(self, name: str) -> bytes:
+        known = self._event_names.revive(name) or text(b"\x12", name)
+        return self._event_names.keep(name, known) if len(name) <= LONGEST else known
 
     def _link(self, link: Any) -> bytes:
         context = link.context
@@ -88,5 +93,9 @@ def _trace_state(state: Any) -> str:
 def _status(given: Any) -> bytes:
     if given is None:
         return b""
-    code, said = given.status_code.value, given.description
-    return field(b"\x7a", text(b"\x12", said) + count(b"\x18", code))
+    code: int = given.status_code._value_
+    said: str | None = given.description
+    return field(b"\x7a", text(b"\x12", said) + count(b"\x18", code)) if said else _STATUSES[code]
+
+
+_STATUSES: Final[tuple[bytes, ...]] = tuple(field(b"\x7a", count(b"\x18", code)) for code in range(3))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterable
 from typing import Any, Final
 
 from opentelemetry._logs import LogRecord
@@ -29,6 +30,8 @@ class Handover:
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         self._queues: tuple[Any, ...] = ()
+        self.is_heard = True
+        """Whether any processor gets a line."""
         self._most: int | None = None
         self.look_at_processors()
 
@@ -39,7 +42,9 @@ class Handover:
         enabled = getattr(logger, "_is_enabled", lambda: False)()
         self._most = getattr(limits, "max_log_record_attributes", 0)
         shortens = getattr(limits, "max_log_record_attribute_length", 0) is not None
-        self._queues = _queues_of(logger) if enabled and not shortens else ()
+        processors = getattr(getattr(logger, "_multi_log_record_processor", None), "_log_record_processors", None)
+        self.is_heard = processors is None or len(processors) > 0
+        self._queues = _queues_of(processors or ()) if enabled and not shortens else ()
 
     def emit(self, line: LogRecord) -> None:
         """Hand over `line`, whose attributes are a dict that nobody changes afterwards."""
@@ -59,12 +64,10 @@ class Handover:
             queue.emit(ReadableLogRecord(own, logger._resource, scope, limits))
 
 
-def _queues_of(logger: Any) -> tuple[Any, ...]:
+def _queues_of(processors: Iterable[Any]) -> tuple[Any, ...]:
     """Return the queues of the SDK's batch processors; nothing where one is of another kind, or lines are counted."""
     if os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").lower() == "true":
         return ()
-    multi = getattr(logger, "_multi_log_record_processor", None)
-    processors = getattr(multi, "_log_record_processors", ())
     if any(type(processor) is not BatchLogRecordProcessor for processor in processors):
         return ()
     queues = tuple(getattr(processor, "_batch_processor", None) for processor in processors)

@@ -21,7 +21,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.metrics._internal.aggregation import _ExplicitBucketHistogramAggregation, _SumAggregation
@@ -32,6 +32,19 @@ from otel_tts.otel_private.context import SPAN_KEY
 
 _MAX_SERIES: Final = 10_000
 """Sets of labels that one instrument remembers; metrics.py bounds them far lower."""
+
+
+Labels = tuple[tuple[str, Any], ...]
+"""Labels as pairs of their names and values: the same ones are the same key, without making one."""
+
+
+class Place(Protocol):
+    """The span that a point is recorded in, which its exemplar names, and the context inside it."""
+
+    @property
+    def identity(self) -> SpanContext: ...
+    @property
+    def inside(self) -> Context: ...
 
 
 class _Measurement(NamedTuple):
@@ -45,16 +58,16 @@ class _Measurement(NamedTuple):
 
 
 class _Series:
-    """The points of one set of labels since the last collection."""
+    """The points of one set of labels since the last collection. Without edges they cannot be added up."""
 
     __slots__ = ("aggregations", "counts", "edges", "exemplars", "highest", "labels", "lowest", "total")
 
-    def __init__(self, labels: dict[str, Any], aggregations: list[Any], edges: Sequence[float]) -> None:
+    def __init__(self, labels: dict[str, Any], aggregations: list[Any], edges: Sequence[float] | None) -> None:
         self.labels, self.aggregations, self.edges = labels, aggregations, edges
         self.begin()
 
     def begin(self) -> None:
-        self.counts = [0] * (len(self.edges) + 1)
+        self.counts = [0] * (len(self.edges or ()) + 1)
         self.exemplars: dict[int, tuple[float, int, SpanContext | None]] = {}
         self.total: float = 0
         self.lowest, self.highest = math.inf, -math.inf
@@ -66,7 +79,7 @@ class Points:
     def __init__(self, instrument: Any) -> None:
         self._instrument = instrument
         self._through: Any = getattr(instrument, "record", None) or instrument.add
-        self._known: dict[tuple[tuple[str, Any], ...], tuple[dict[str, Any], list[Any], _Series | None]] = {}
+        self._known: dict[Labels, _Series] = {}
         self._storages: Any = None
         self._lock = threading.Lock()
         self._waiting: dict[int, _Series] = {}
@@ -80,6 +93,11 @@ class Points:
             self._consumer.register_asynchronous_instrument(self)  # whose callbacks come first in each collection
         except AttributeError:
             self._short = False
+
+    @property
+    def are_read(self) -> bool:
+        """Whether any reader collects them; without one there is nothing to record for."""
+        return not self._short or bool(self._consumer._reader_storages)
 
     def record(self, value: float, labels: Mapping[str, Any], context: Context | None = None) -> None:
         """Record a point, or add to a counter; `context` names the span for the exemplar."""
@@ -95,17 +113,30 @@ class Points:
         if known is None:
             self._through(value, labels, context)
             self._remember(key)
-        elif (series := known[2]) is not None:
-            self._add(series, value, context)
+        elif known.edges is not None:
+            span: Any = context.get(SPAN_KEY)
+            self._add(known, value, context, span.get_span_context() if span is not None else None)
         else:
-            self._aggregate(known[1], known[0], value, context)
+            self._aggregate(known, value, context)
 
-    def _add(self, series: _Series, value: float, context: Context) -> None:
-        bucket = bisect_left(series.edges, value)
-        stamp = time.time_ns()
-        span: Any = context.get(SPAN_KEY)
-        identity: SpanContext | None = span.get_span_context() if span is not None else None
+    def record_at(self, value: float, labels: Labels, place: Place) -> None:
+        """As `record` for who has the labels as pairs and the span at hand: the dozen points of each request."""
+        known = self._known.get(labels)
+        if (
+            known is None
+            or known.edges is None
+            or self._storages is not self._consumer._reader_storages
+            or not 0 <= value < math.inf
+            or not self._is_enabled()
+        ):
+            self.record(value, dict(labels), place.inside)
+        else:
+            self._add(known, value, place.inside, place.identity)
+
+    def _add(self, series: _Series, value: float, context: Context, identity: SpanContext | None) -> None:
+        bucket = bisect_left(series.edges, value)  # pyright: ignore[reportArgumentType]
         wanted: Any = self._configuration.exemplar_filter
+        stamp = time.time_ns()
         if type(wanted) is TraceBasedExemplarFilter:  # most of its time goes into comparing spans
             keeps = identity is not None and identity[3] & 1
         else:
@@ -121,11 +152,11 @@ class Points:
                 series.exemplars[bucket] = (value, stamp, identity)
             self._waiting[id(series)] = series
 
-    def _aggregate(self, aggregations: list[Any], labels: dict[str, Any], value: float, context: Context) -> None:
+    def _aggregate(self, series: _Series, value: float, context: Context) -> None:
         stamp = time.time_ns()
-        sampled = self._configuration.exemplar_filter.should_sample(value, stamp, labels, context)
-        measurement = _Measurement(value, stamp, self._instrument, context, labels)
-        for aggregation in aggregations:
+        sampled = self._configuration.exemplar_filter.should_sample(value, stamp, series.labels, context)
+        measurement = _Measurement(value, stamp, self._instrument, context, series.labels)
+        for aggregation in series.aggregations:
             aggregation.aggregate(measurement, sampled)
 
     # --- collections --------------------------------------------------------------------------------------------------
@@ -151,13 +182,12 @@ class Points:
 
     # --- series -------------------------------------------------------------------------------------------------------
 
-    def _remember(self, key: tuple[tuple[str, Any], ...]) -> None:
+    def _remember(self, key: Labels) -> None:
         labels = dict(key)
         if len(self._known) < _MAX_SERIES:
             try:
                 found = self._find(labels)
-                edges = _edges_of(found)
-                self._known[key] = labels, found, None if edges is None else _Series(labels, found, edges)
+                self._known[key] = _Series(labels, found, _edges_of(found))
             except (AttributeError, LookupError):
                 self._short = False
 

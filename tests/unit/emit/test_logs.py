@@ -7,8 +7,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.trace import SpanContext
 
 from otel_tts import names
+from otel_tts.emit.logs import Lines
+from otel_tts.record import PlainSpan
+from otel_tts.settings import Settings
 
 
 def test_bodies_are_made_from_the_listed_fields_only(world) -> None:
@@ -90,3 +97,25 @@ def test_lines_belong_to_the_synthesis_span(world) -> None:
     assert {(record.trace_id, record.span_id, int(record.trace_flags)) for record in here.records} == {
         (context.trace_id, context.span_id, int(context.trace_flags))
     }
+
+
+def test_where_nobody_reads_no_line_is_made_until_somebody_does(world) -> None:
+    provider, memory = LoggerProvider(shutdown_on_exit=False), InMemoryLogRecordExporter()
+    silent = Lines(provider, Settings(log_format="none"))
+    assert not silent.are_read
+    assert Lines(provider, Settings(log_format="logfmt")).are_read  # stderr is
+    here = world()
+    here.emitter.lines = silent
+    with here.synthesis(), here.synthesis():
+        here.drain()
+        provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
+    here.drain()
+    assert [one.log_record.event_name for one in memory.get_finished_logs()] == ["REQ_SUCCESS", "REQ_SUCCESS"]
+
+
+def test_a_line_on_stderr_needs_no_processor(capsys) -> None:
+    lines = Lines(LoggerProvider(shutdown_on_exit=False), Settings(log_format="logfmt"))
+    span = PlainSpan("tts.queue", Context(), 1, 0, {names.REQUEST_ID: "r", names.ABANDONED: 0.5})
+    span.identity, span.inside = SpanContext(1, 2, False), Context()
+    lines.abandoned(span)
+    assert "REQ_ABANDONED request_id=r abandoned=0.5" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,10 +86,23 @@ SET_UPS: dict[str, dict[str, Any]] = {
 }
 
 
+class AtPlaces:
+    """Points, recorded as those of a request are."""
+
+    def __init__(self, instrument: Any) -> None:
+        self._points = Points(instrument)
+
+    def record(self, value: float, labels: dict[str, Any], inside: Context) -> None:
+        identity = trace.get_current_span(inside).get_span_context()
+        place: Any = SimpleNamespace(identity=identity, inside=inside)
+        self._points.record_at(value, tuple(labels.items()), place)
+
+
+@pytest.mark.parametrize("ours", [Points, AtPlaces])
 @pytest.mark.parametrize("set_up", SET_UPS.values(), ids=SET_UPS.keys())
-def test_same_points_as_the_sdk(set_up: dict[str, Any]) -> None:
+def test_same_points_as_the_sdk(set_up: dict[str, Any], ours: Any) -> None:
     results = []
-    for wrap in (Points, lambda instrument: instrument):
+    for wrap in (ours, lambda instrument: instrument):
         readers = [InMemoryMetricReader(), InMemoryMetricReader(preferred_temporality=DELTA)]
         provider = MeterProvider(metric_readers=readers, **set_up)
         meter = provider.get_meter("test")
@@ -125,14 +139,14 @@ def test_collections_in_between_lose_nothing() -> None:
 
     collecting = threading.Thread(target=collect)
     collecting.start()
-    number, patience = 0, time.monotonic() + 60
-    while (number < 5000 or len(counts) < 3) and time.monotonic() < patience:
-        points.record(number, {"engine": "a"}, context(number))
-        number += 1
+    recorded, deadline = 0, time.monotonic() + 60
+    while (len(counts) < 10 or recorded < 5000) and time.monotonic() < deadline:
+        points.record(recorded, {"engine": "a"}, context(recorded))
+        recorded += 1
     done.set()
     collecting.join()
     counts.extend(point[3] for metric in collected(reader) for point in metric[2])
-    assert sum(counts) == number and len(counts) >= 3
+    assert sum(counts) == recorded and len(counts) >= 10
 
 
 def test_what_waits_for_a_collection_keeps_no_context_alive() -> None:
@@ -179,6 +193,23 @@ def test_where_a_private_name_is_gone_all_goes_through_the_sdk(monkeypatch: pyte
     for _ in range(3):
         points.record(1.0, {"engine": "a"}, context(0))
     assert collected(reader)[0][2][0][3] == 3
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_what_the_sdk_refuses_is_refused_at_a_place_too(value: float) -> None:
+    reader = InMemoryMetricReader()
+    points = AtPlaces(MeterProvider(metric_readers=[reader]).get_meter("test").create_histogram("h"))
+    points.record(1.0, {"engine": "a"}, context(0))
+    points.record(value, {"engine": "a"}, context(0))
+    assert collected(reader)[0][2][0][3] == 1
+
+
+def test_a_reader_that_comes_later_is_seen() -> None:
+    provider = MeterProvider()
+    points = Points(provider.get_meter("test").create_counter("c"))
+    assert not points.are_read
+    provider.add_metric_reader(InMemoryMetricReader())
+    assert points.are_read
 
 
 def test_without_an_sdk_nothing_happens() -> None:

@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_tts.distro import outages
 from otel_tts.distro.losses import Counted, Losses
 from otel_tts.otel_private import exporters, providers, setup
-from otel_tts.otel_private.ids import SystemIdGenerator
+from otel_tts.otel_private.ids import OwnIdGenerator
 from otel_tts.otel_private.pipeline import Pipeline
 
 
@@ -86,7 +86,7 @@ def test_providers_take_what_variables_name(monkeypatch: pytest.MonkeyPatch) -> 
     resource = Resource({"service.name": "a"})
     tracers = setup.make_tracer_provider(resource, lambda _, call: call())
     assert not tracers.get_tracer("x").start_span("x").is_recording()
-    assert isinstance(tracers.id_generator, SystemIdGenerator)
+    assert isinstance(tracers.id_generator, OwnIdGenerator)
     reader = InMemoryMetricReader()
     meters = setup.make_meter_provider([reader], resource)
     meters.get_meter("x").create_counter("x").add(1)
