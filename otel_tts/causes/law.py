@@ -94,7 +94,8 @@ def _first(taken: Values, characters: Values) -> tuple[float, float]:
     run = lengths[half:] - lengths[: len(order) - half]
     rise = times[half:] - times[: len(order) - half]
     apart = run > 0
-    each = max(0.0, float(np.median(rise[apart] / run[apart]))) if apart.any() else 0.0
+    # As np.median, which imports all of numpy.ma first.
+    each = max(0.0, float(np.quantile(rise[apart] / run[apart], 0.5))) if apart.any() else 0.0
     return float(np.quantile(taken - each * characters, _LOW)), each
 
 

@@ -4,26 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import gc
+from typing import Annotated, Final
 
 import typer
 
-from otel_tts.cli.archive import archive
-from otel_tts.cli.demo import demo
-from otel_tts.cli.doctor import doctor
 from otel_tts.cli.encoding import write_anything
-from otel_tts.cli.engines import engines
-from otel_tts.cli.find import find
 from otel_tts.cli.overview import Overview
-from otel_tts.cli.relay import relay
-from otel_tts.cli.report import report
-from otel_tts.cli.run import CONTEXT
-from otel_tts.cli.run import run as run_command
-from otel_tts.cli.settings import settings
-from otel_tts.cli.stack import app as stack
-from otel_tts.cli.view import view
-from otel_tts.cli.voice import voice
-from otel_tts.cli.watch import watch
 
 app = typer.Typer(
     name="otel-tts",
@@ -33,6 +20,9 @@ app = typer.Typer(
     # A stack trace with local variables in it would print what was to be spoken.
     pretty_exceptions_enable=False,
 )
+
+_OBJECTS: Final = 50_000
+"""New ones after which the collector looks: by its default it goes a hundred times through what a file is read into."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -55,31 +45,14 @@ def main(
         raise typer.Exit(2)
 
 
-# What `otel-tts --help` says of each: a line, so that all of them fit on a screen.
-app.command(
-    "run",
-    context_settings=CONTEXT,
-    options_metavar="-- COMMAND [ARGUMENTS]",
-    short_help="start a service under otel-tts: otel-tts run -- uvicorn app:app",
-)(run_command)
-app.command("demo", short_help="speak a few sentences, and show what is seen of them")(demo)
-app.command("doctor", short_help="is everything here, and does telemetry arrive? what to do if not")(doctor)
-app.command("find", short_help="where a request's time went and why, by its id or by its kind")(find)
-app.command("view", short_help="requests in a browser, as a file, or for Perfetto")(view)
-app.command("watch", short_help="try a service, tell why it does not speak, and act if it may")(watch)
-app.command("relay", short_help="alerts to people: the last failing lines, the slowest request")(relay)
-app.command("archive", short_help="day files of log records to object storage, verified")(archive)
-app.command("report", short_help="a month for who pays for it, as a page and as PDF")(report)
-app.command("engines", short_help="the known speech engines, and whether they fit what is installed")(engines)
-app.command("settings", short_help="every setting, its value here and what it means")(settings)
-app.command("voice", short_help="the hash by which a recording's voice goes in telemetry")(voice)
-app.add_typer(stack, name="stack", short_help="the servers on this machine: build, up, status, down")
-
-
 def run() -> None:
     """Read the command line and do what it says."""
     write_anything()
-    app(prog_name="otel-tts")
+    gc.set_threshold(_OBJECTS)
+    try:
+        app(prog_name="otel-tts")
+    finally:
+        gc.freeze()  # the interpreter's end would go through all that is there twice more: a sixth of a question's time
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def stdout() -> Console:
 
     A pipe or file has no width; 80 characters, which rich would take, break every table.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_A_PIPE
     return console
@@ -32,7 +32,7 @@ def stdout() -> Console:
 
 def stderr() -> Console:
     """A console for everything that is not a result."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from typer.core import TyperGroup
 
-_WIDTH: Final = 79
+from otel_tts.cli.late_commands import SAID, LateCommands
+
 _ABOUT: Final = "OpenTelemetry for speech synthesis: a trace of every request, and tools for it."
 _MORE: Final = "otel-tts COMMAND --help says more. Also: --version, --install-completion."
 
@@ -16,13 +17,18 @@ _MORE: Final = "otel-tts COMMAND --help says more. Also: --version, --install-co
 class Overview(TyperGroup):
     """The group of all commands; what it says of itself is short."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = cast(Any, LateCommands())
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names; none is made for that."""
+        return list(self.commands)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write what `--help` shows."""
-        names = self.list_commands(ctx)
-        broad = max(map(len, names))
+        broad = max(map(len, SAID))
         formatter.write(f"Usage: otel-tts COMMAND [OPTIONS]\n\n{_ABOUT}\n\n")
-        for name in names:
-            command = self.get_command(ctx, name)
-            said = "" if command is None else command.get_short_help_str(_WIDTH - broad - 4)
+        for name, said in SAID.items():
             formatter.write(f"  {name:<{broad}}  {said}\n")
         formatter.write(f"\n{_MORE}\n")

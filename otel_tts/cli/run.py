@@ -10,8 +10,11 @@ import typer
 
 from otel_tts.cli.launch import launch
 
-CONTEXT: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
-"""Context settings for the command: everything after it belongs to COMMAND."""
+OPTIONS: Final = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
+    "options_metavar": "-- COMMAND [ARGUMENTS]",
+}
+"""Of the command: everything after it belongs to COMMAND."""
 
 
 def run(context: typer.Context) -> None:

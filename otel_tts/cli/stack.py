@@ -22,7 +22,7 @@ from otel_tts.stack.progress import Terminal
 from otel_tts.stack.run import Stack, Status
 from otel_tts.trouble import WrongUse
 
-app = typer.Typer(
+stack = typer.Typer(
     name="stack",
     help="The backends on this machine: Collector, Jaeger, VictoriaLogs, Prometheus, Alertmanager; no containers.",
     no_args_is_help=True,
@@ -40,7 +40,7 @@ StateOption = Annotated[
 ]
 
 
-@app.command()
+@stack.command()
 def build() -> None:
     """Build the servers from their Go modules, those that are not built yet.
 
@@ -59,7 +59,7 @@ def build() -> None:
         _say(console, f"  {server.title} {server.version}: {built}{folders[server.name]}")
 
 
-@app.command()
+@stack.command()
 def up(
     state: StateOption = None,
     port: Annotated[
@@ -106,7 +106,7 @@ def up(
     _say_next(console, stack, state)
 
 
-@app.command()
+@stack.command()
 def status(
     state: StateOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -124,7 +124,7 @@ def status(
         raise typer.Exit(1)
 
 
-@app.command()
+@stack.command()
 def down(state: StateOption = None) -> None:
     """Stop the servers. Their data stays in the state folder."""
     console = stdout()

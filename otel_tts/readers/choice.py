@@ -11,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from otel_tts.readers.file_metrics import FileMetrics
 from otel_tts.readers.files import FileLogs, FileTraces
 from otel_tts.readers.stores import LogStore, MetricStore, TraceStore
 
@@ -71,6 +70,8 @@ def choose_logs(places: Places) -> Choice[LogStore]:
 
 def choose_metrics(places: Places) -> Choice[MetricStore]:
     """The store of metrics. Raises NoStore, ValueError for an URL that is none of a store."""
+    from otel_tts.readers.file_metrics import FileMetrics  # who asks for traces does not wait for it
+
     return _choose("metrics", places, FileMetrics)
 
 

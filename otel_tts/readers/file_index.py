@@ -67,10 +67,6 @@ def _places(index: Path, state: os.stat_result, ids: Collection[bytes]) -> list[
             if made_of != _identity(state):
                 index.unlink(missing_ok=True)
                 return None
-            keys = [_key(one) for one in ids]
-            wanted = (
-                f"SELECT DISTINCT first, last FROM places WHERE key IN ({','.join('?' * len(keys))}) ORDER BY first"
-            )
             return list(database.execute(wanted, keys))
     except (ValueError, TypeError, sqlite3.Error):  # torn, foreign or of another version: as if there were none
         index.unlink(missing_ok=True)

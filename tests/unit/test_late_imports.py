@@ -53,6 +53,21 @@ run()
     assert run([sys.executable, "-c", code]) == "python --version\n"
 
 
+def test_a_command_is_imported_when_it_is_asked_for() -> None:
+    code = """
+import sys
+from otel_tts.cli.main import run
+sys.argv = ["otel-tts", *sys.argv[1:]]
+try:
+    run()
+finally:
+    ours = ("demo", "doctor", "engines", "find", "stack", "view")
+    print(*(name for name in ours if f"otel_tts.cli.{name}" in sys.modules), "numpy" in sys.modules)
+"""
+    for arguments, imported in ((["--version"], "False"), (["--help"], "False"), (["find", "--help"], "find False")):
+        assert run([sys.executable, "-c", code, *arguments]).splitlines()[-1] == imported
+
+
 @pytest.mark.parametrize(
     "arguments", [["run", "--help"], ["run", "--", "--"], ["run"], ["--version"]], ids=lambda each: " ".join(each)
 )

@@ -87,11 +87,13 @@ def test_with_forty_properties_time_grows_no_faster_than_the_number_of_requests(
         for _ in range(times):
             for one in made:
                 period.add(one)
-        began = time.process_time()
-        found = shared.slow(period)
-        took = time.process_time() - began
-        assert found.named[0].name == names.TEXT_LANGUAGE and found.total == times * 2000
-        return took
+        took: list[float] = []
+        for _ in range(3):  # the least of them: others on the machine only make it longer
+            began = time.process_time()
+            found = shared.slow(period)
+            took.append(time.process_time() - began)
+            assert found.named[0].name == names.TEXT_LANGUAGE and found.total == times * 2000
+        return min(took)
 
     few, many = seconds(5), seconds(25)
     assert many < 5 * 5 * few + 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from otel_tts.cli.stack import app
+from otel_tts.cli.stack import stack as app
 from otel_tts.stack import build, older, process, servers
 from otel_tts.stack.run import Stack
 
