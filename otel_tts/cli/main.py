@@ -21,6 +21,7 @@ from otel_tts.cli.run import CONTEXT
 from otel_tts.cli.run import run as run_command
 from otel_tts.cli.settings import settings
 from otel_tts.cli.stack import app as stack
+from otel_tts.cli.status import status
 from otel_tts.cli.view import view
 from otel_tts.cli.voice import voice
 from otel_tts.cli.watch import watch
@@ -65,6 +66,7 @@ app.command(
 app.command("demo", short_help="speak a few sentences, and show what is seen of them")(demo)
 app.command("doctor", short_help="is everything here, and does telemetry arrive? what to do if not")(doctor)
 app.command("find", short_help="where a request's time went and why, by its id or by its kind")(find)
+app.command("status", short_help="how a request ended, asked of the running service by its id")(status)
 app.command("view", short_help="requests in a browser, as a file, or for Perfetto")(view)
 app.command("watch", short_help="try a service, tell why it does not speak, and act if it may")(watch)
 app.command("relay", short_help="alerts to people: the last failing lines, the slowest request")(relay)
