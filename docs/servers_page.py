@@ -168,6 +168,11 @@ framework has run under another. Versions here are those of the locks that it in
   without.
 - **Client gone**: a stream's body that is closed before its end, a write that fails, and of a plain answer what the
   server knows or the connection says just before the answer is handed over: `tts.outcome` is `cancelled` then.
+- **How a stream ended**: a client over HTTP/2 that sends `TE: trailers` gets the trailer `x-tts-outcome` behind the
+  last byte of an answer that speaks, where the server has ASGI's `http.response.trailers` (hypercorn): `complete`
+  (without an error; whether the audio is sound is judged later), `error`, `rejected`, `cancelled`, `unknown`. A body
+  that breaks off stays broken off. Everywhere else, and for what the samples tell,
+  [`otel-tts status ID`](watch.md#how-a-request-ended) asks the service.
 - **Errors**: the exception behind a page of status 500 is an event on the server span, class and place only.
 - **Audio**: the body of an answer with an `audio/*` type ([audio.md](audio.md)).
 - **Excluded URLs**: `OTEL_PYTHON_EXCLUDED_URLS`, or that of the framework: `OTEL_PYTHON_FLASK_EXCLUDED_URLS`,
