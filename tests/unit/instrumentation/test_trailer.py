@@ -59,7 +59,8 @@ def messages(path: str, te: bytes | None = b"trailers", extensions: Any = None, 
     said: list[Any] = []
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "2", "method": method, "path": path,
-        "raw_path": b"", "query_string": query.encode(), "scheme": "http", "root_path": "", "server": ("x", 80), "client": ("y", 1),
+        "raw_path": b"", "query_string": query.encode(), "scheme": "http", "root_path": "", "server": ("x", 80),
+        "client": ("y", 1),
         "headers": [] if te is None else [(b"te", te)],
         "extensions": {"http.response.trailers": {}} if extensions is None else extensions,
     }  # fmt: skip
