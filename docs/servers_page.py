@@ -104,8 +104,9 @@ QUEUES = (
     ),
     Queue(
         "gRPC", "grpcio", "`grpc.server`, `grpc.aio.server`", "tests/services/test_grpc_edge.py",
-        "metadata: `traceparent`, `x-request-id`, which goes out in the trailing metadata", "`SERVICE/METHOD`, SERVER",
-        "facts of the audio in a message; streams of requests have not been tried",
+        "metadata: `traceparent`, `x-request-id`, which goes out in the answer's initial and trailing metadata",
+        "`SERVICE/METHOD`, SERVER",
+        "facts of the audio in a message; where the code sends initial metadata itself the id is in the trailing alone",
     ),
     Queue(
         "Wyoming, wyoming-piper", "wyoming-piper", "`python -m wyoming_piper`", "tests/services/test_wyoming.py",
