@@ -104,8 +104,9 @@ QUEUES = (
     ),
     Queue(
         "gRPC", "grpcio", "`grpc.server`, `grpc.aio.server`", "tests/services/test_grpc_edge.py",
-        "metadata: `traceparent`, `x-request-id`, which goes out in the trailing metadata", "`SERVICE/METHOD`, SERVER",
-        "facts of the audio in a message; streams of requests have not been tried",
+        "metadata: `traceparent`, `x-request-id`, which goes out in the answer's initial and trailing metadata",
+        "`SERVICE/METHOD`, SERVER",
+        "facts of the audio in a message; where the code sends initial metadata itself the id is in the trailing alone",
     ),
     Queue(
         "Wyoming, wyoming-piper", "wyoming-piper", "`python -m wyoming_piper`", "tests/services/test_wyoming.py",
@@ -168,6 +169,11 @@ framework has run under another. Versions here are those of the locks that it in
   without.
 - **Client gone**: a stream's body that is closed before its end, a write that fails, and of a plain answer what the
   server knows or the connection says just before the answer is handed over: `tts.outcome` is `cancelled` then.
+- **How a stream ended**: a client over HTTP/2 that sends `TE: trailers` gets the trailer `x-tts-outcome` behind the
+  last byte of an answer that speaks, where the server has ASGI's `http.response.trailers` (hypercorn): `complete`
+  (without an error; whether the audio is sound is judged later), `error`, `rejected`, `cancelled`, `unknown`. A body
+  that breaks off stays broken off. Everywhere else, and for what the samples tell,
+  [`otel-tts status ID`](watch.md#how-a-request-ended) asks the service.
 - **Errors**: the exception behind a page of status 500 is an event on the server span, class and place only.
 - **Audio**: the body of an answer with an `audio/*` type ([audio.md](audio.md)).
 - **Excluded URLs**: `OTEL_PYTHON_EXCLUDED_URLS`, or that of the framework: `OTEL_PYTHON_FLASK_EXCLUDED_URLS`,

@@ -34,7 +34,7 @@ MEANINGS = {
     "OTEL_TTS_FILE_DAYS": "该目录中的文件保留多少天",
     "OTEL_TTS_SCRAPE_DIR": "配合 OTEL_METRICS_EXPORTER=prometheus：每个进程各用一个端口，并把地址写入该目录（file_sd）",
     "OTEL_TTS_GRADIO_PROGRESS": "true 在 Gradio 页面的进度文字中显示请求 id",
-    "OTEL_TTS_CONTROL": "存放各进程控制套接字的目录（归自己所有，权限 0700），供 `otel-tts watch` 使用；未设置则没有",
+    "OTEL_TTS_CONTROL": "各进程控制套接字的目录（须属自己，0700），供 `otel-tts watch` 和 `status` 使用；未设置则没有",
     "OTEL_TTS_TRUST_CALLER": "对外开放时设为 false：调用方的追踪只作链接而不加入，不由它决定采样，也不沿用它的 id",
     "OTEL_TTS_TRUST_PROXY": "true 采信你的代理所设的 X-Request-Start：内核无法得知时，请求从那时算起",
     "OTEL_TTS_SILENCE_DBFS": "低于此电平视为静音",

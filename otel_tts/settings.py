@@ -185,7 +185,7 @@ class Settings:
         "OTEL_TTS_CONTROL",
         text("path"),
         "",
-        "folder of your own (0700) for a control socket of each process, for `otel-tts watch`; unset: no socket",
+        "folder of your own (0700) for each process's control socket, for `otel-tts watch` and `status`; unset: none",
     )
     trust_caller: bool = _setting(
         "OTEL_TTS_TRUST_CALLER",

@@ -16,6 +16,7 @@ SAID: Final = {
     "demo": "speak a few sentences, and show what is seen of them",
     "doctor": "is everything here, and does telemetry arrive? what to do if not",
     "find": "where a request's time went and why, by its id or by its kind",
+    "status": "how a request ended, asked of the running service by its id",
     "view": "requests in a browser, as a file, or for Perfetto",
     "watch": "try a service, tell why it does not speak, and act if it may",
     "relay": "alerts to people: the last failing lines, the slowest request",

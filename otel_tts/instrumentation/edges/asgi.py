@@ -21,7 +21,7 @@ from opentelemetry.context import Context
 
 from otel_tts import marking
 from otel_tts.guard import contain, note_fault
-from otel_tts.instrumentation.edges import asgi_scope, asgi_span, ending, serving
+from otel_tts.instrumentation.edges import asgi_scope, asgi_span, ending, serving, trailer
 from otel_tts.instrumentation.edges.answer import HEADER, Answer, Message, Receive, Send
 from otel_tts.instrumentation.edges.arrival import arrived
 from otel_tts.instrumentation.edges.asgi_scope import MARK, QUIET, SERVED, Scope
@@ -117,9 +117,12 @@ def _enter(
     heads = _HEADS if kind == "http" or _may_accept_with_headers(scope) else _HEADS - {"websocket.accept"}
     current.session, current.answers = kind == "websocket", kind == "http"
     answer = Answer(current, receive, send, heads)
+    reply = answer.send
+    if kind == "http" and contain("trailer", trailer.is_asked_for, scope):
+        reply = trailer.Trailer(current, reply).send
     outer = (inside, enter_context(inside)) if inside is not None else None
     # Of a WebSocket nothing that comes in is looked at.
-    return (request.current.set(current), outer), answer.receive if kind == "http" else receive, answer.send
+    return (request.current.set(current), outer), answer.receive if kind == "http" else receive, reply
 
 
 def _begin_span(app: Any, excluded: serving.Excluded, scope: Scope, current: request.Request) -> Context | None:

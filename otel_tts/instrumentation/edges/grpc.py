@@ -1,6 +1,7 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""gRPC: each call of a server is a request. Trace and id come in its metadata; the id goes out in the trailing one.
+"""gRPC: each call of a server is a request. Trace and id come in its metadata; the id goes out in that of the answer:
+in the trailing one, and before the first message in the initial one, unless the method's code has sent one itself.
 
 An interceptor before all others is around the method's own code: a function or a generator, or their like of asyncio,
 each of which has to stay what it is, since gRPC looks. A stream is stepped, and its call is current only inside a step.
@@ -86,7 +87,8 @@ def _with_edge(handler: Any, details: Any) -> Any:
         return None
     kind = _KINDS[2 * bool(handler.request_streaming) + bool(handler.response_streaming)]
     code = getattr(handler, kind)
-    begin = functools.partial(_Call, service, method, details.invocation_metadata)
+    session = handler.request_streaming and handler.response_streaming
+    begin = functools.partial(_Call, service, method, details.invocation_metadata, session)
     return handler._replace(**{kind: _around(code, begin, handler.response_streaming)})
 
 
@@ -109,7 +111,9 @@ def _call(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[.
         if inside is None:
             return code(asked, context)
         with inside:
-            return code(asked, context)
+            answer = code(asked, context)
+            inside.introduce()
+            return answer
 
     return call
 
@@ -120,7 +124,9 @@ def _await(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[
         if inside is None:
             return await code(asked, context)
         with inside:
-            return await code(asked, context)
+            answer = await code(asked, context)
+            await inside.introduce_async()
+            return answer
 
     return call
 
@@ -135,6 +141,7 @@ def _stream(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable
             answers = iter(code(asked, context))
             try:
                 for answer in answers:
+                    inside.introduce()
                     inside.pause()
                     yield answer
                     inside.resume()
@@ -156,6 +163,7 @@ def _stream_async(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Ca
         with inside:
             try:
                 async for answer in answers:
+                    await inside.introduce_async()
                     inside.pause()
                     yield answer
                     inside.resume()
@@ -170,14 +178,15 @@ def _stream_async(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Ca
 
 
 class _Call(Task):
-    def __init__(self, service: str, method: str, metadata: Any, context: Any) -> None:
+    def __init__(self, service: str, method: str, metadata: Any, session: bool, context: Any) -> None:
         headers: dict[str, Any] = {}
         for key, value in metadata or ():
             headers.setdefault(key, value)
         attrs: dict[str, Any] = {names.RPC_SYSTEM: "grpc", names.RPC_SERVICE: service, names.RPC_METHOD: method}
         super().__init__(f"{service}/{method}", headers.get(_ID), carried_in(headers), attrs, ServerSpan)
-        self.request.answers = True
-        self._context, self._is_in = context, False
+        self.request.answers = not session
+        self.request.session = session  # what is asked for in a stream is asked for piece by piece
+        self._context, self._is_in, self._is_introduced = context, False, False
         contain("grpc", self._tell_id)  # an end that the code brings about by itself sends what there is by then
 
     def __enter__(self) -> None:
@@ -199,6 +208,29 @@ class _Call(Task):
             self._is_in = False
             contain("grpc", self.leave)
 
+    def introduce(self) -> None:
+        """The first message is about to go out: the id goes before it."""
+        if (head := self._head()) is not None:
+            try:
+                self._context.send_initial_metadata(head)
+            except Exception:  # the code has sent its own, or nobody listens any more
+                pass
+
+    async def introduce_async(self) -> None:
+        """As `introduce`, for the contexts of asyncio."""
+        if (head := self._head()) is not None:
+            try:
+                await self._context.send_initial_metadata(head)
+            except Exception:
+                pass
+
+    def _head(self) -> tuple[tuple[str, str], ...] | None:
+        if self._is_introduced:
+            return None
+        self._is_introduced = True
+        contain("grpc", self._tell_id)
+        return ((_ID, self.request.id),)
+
     def close(self, error: BaseException | None) -> None:
         """The method's code is done, or `error` has left it, by which a call is also aborted or given up."""
         contain("grpc", self._tell_id)
@@ -207,7 +239,7 @@ class _Call(Task):
 
     def _note_status(self, error: BaseException | None) -> bool:
         """Note how the call ended; True where that says all of `error`."""
-        code = _number(self._context.code())
+        code = _number(self._ask("code"))
         given_up = self._is_given_up(error, code)
         if given_up:
             self.cancel()
@@ -224,12 +256,16 @@ class _Call(Task):
     def _is_given_up(self, error: BaseException | None, code: int) -> bool:
         if code == _CANCELLED or isinstance(error, GIVEN_UP):
             return True
-        is_active = getattr(self._context, "is_active", None)  # asyncio's has none: there the task is cancelled
-        return is_active is not None and not is_active()
+        return self._ask("is_active") is False  # asyncio's has none: there the task is cancelled
+
+    def _ask(self, what: str) -> Any:
+        """What the context says; None where it is none that says so: plain functions of asyncio's server get less."""
+        ask = getattr(self._context, what, None)
+        return None if ask is None else ask()
 
     def _tell_id(self) -> None:
         """The id that the code itself answers with is the one that the client holds."""
-        given: Any = self._context.trailing_metadata()
+        given: Any = self._ask("trailing_metadata")
         trailing: tuple[Any, ...] = tuple(given) if given else ()
         said: Any = next((value for key, value in trailing if key == _ID), None)
         if said is None:
