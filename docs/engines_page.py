@@ -112,6 +112,20 @@ NOTES = {
         "before: its sentence is not in the caller's trace. Of a service without a table here only the time is known: "
         "the audio goes to the player's queue",
     ),
+    "vllm-omni": Note(
+        "async generator", stand_in="tests/wheels/test_vllm_omni.py",
+        unproven="AsyncOmni and the engine's processes, which want a GPU: they were read (0.30.0)",
+        about="the wheel's own module of /v1/audio/speech ran, its engine a stand-in in another process. Whole, "
+        "streamed and as events; W3C headers go on to the engine, its id is on the stage `remote`, why the talker "
+        "ended is the engine's word. Of a WebSocket's sentences the audio is seen",
+    ),
+    "sglang-omni": Note(
+        "async generator", stand_in="tests/sglang_front/test_sglang_omni.py",
+        unproven="the processes of its models, which want a GPU",
+        about="the wheel's own web application, client and coordinator ran (0.1.9), and by their protocol a stand-in "
+        "of a model's process. Its id is the answer's, why it ended the model's word; its messages have no place for "
+        "W3C headers",
+    ),
     "supertonic": Note(
         real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
         unproven="its server, which holds a lock of its own around the call",

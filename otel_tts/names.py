@@ -221,6 +221,7 @@ STREAM_LAST_QUARTER: Final = "tts.stream.last_quarter"
 
 STAGE: Final = "tts.stage"
 STAGE_SEGMENTS: Final = "tts.stage.segments"
+REMOTE_ID: Final = "tts.remote.request_id"
 STAGE_HOST_DURATION: Final = "tts.stage.host_duration"
 BATCH_SIZE: Final = "tts.batch.size"
 BATCH_SHARE: Final = "tts.batch.share"
@@ -429,6 +430,7 @@ STAGE_ATTRIBUTES: Final = (
     Attribute(
         STAGE_HOST_DURATION, "double", "s", "time on the host's clock, where the span's own is another's or a sum"
     ),
+    Attribute(REMOTE_ID, "string", "", "the id by which the process that does the work names it in its own logs"),
     Attribute(BATCH_SIZE, "int", "{request}", "requests whose work ran as one batch; the spans are linked"),
     Attribute(BATCH_SHARE, "double", "s", "this request's share of the batch's time: time / number of requests"),
     Attribute(TIMING_MODE, "string", "", "which clock took the times: host, sync or events"),

@@ -28,9 +28,11 @@ from otel_tts.engines import (
     pocket_tts,
     qwen_tts,
     realtimetts,
+    sglang_omni,
     sherpa_onnx,
     supertonic,
     transformers,
+    vllm_omni,
     voxcpm,
 )
 from otel_tts.engines.form import GROUP, Wrong, load
@@ -57,9 +59,11 @@ ENGINES: tuple[Engine, ...] = (
     pocket_tts.ENGINE,
     qwen_tts.ENGINE,
     realtimetts.ENGINE,
+    sglang_omni.ENGINE,
     sherpa_onnx.ENGINE,
     supertonic.ENGINE,
     transformers.ENGINE,
+    vllm_omni.ENGINE,
     voxcpm.ENGINE,
 )
 """The tables that come with otel-tts."""

@@ -138,7 +138,8 @@ class Entry:
     """A generator's item after which whoever takes it may drop the generator: the synthesis ends there, complete."""
     error: str | int | Callable[[Any], Any] | None = None
     """Where a result or item says that it is an error instead of audio: a path in it or a function of it, to an
-    exception or anything true. For engines that hand errors over and raise none."""
+    exception, an HTTP status (of which 4xx is a refusal) or anything true. For engines that hand errors over and raise
+    none."""
     optional: bool = False
     """The callable is not in every version: it is not missed."""
     kinds: tuple[str, ...] = ()
@@ -151,6 +152,9 @@ class Entry:
     """Whether a call is a synthesis at all; one that is none is left alone."""
     outermost: bool = False
     """A call inside another entry is left alone: it is a part of that one, as its seams say."""
+    body: str | None = None
+    """The attribute of the result in which a generator goes on with the synthesis: ``"body_iterator"`` of a web
+    framework's answer that streams."""
     finish: Finisher | None = None
     """How the generation ended, where only the whole call knows it."""
 
@@ -193,6 +197,9 @@ class Seam:
     finish: Finisher | None = None
     """The call is a generation of steps, one after the other: how that ended. One that an exception leaves is
     ``"aborted"``; of `attempts` the last one counts."""
+    headers: str | None = None
+    """The argument that takes W3C trace headers for a process that goes on with the request. Where the caller gives
+    none it is given those of the span around the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,13 @@ class Synthesis(StageOwner, Block):
             self.attrs[names.ERROR_TYPE] = (kept[1] or {})["exception.type"]
         self.set_status(StatusCode.ERROR)
 
+    def refuse_unseen(self) -> None:
+        """The engine answered that the request is wrong, and raised nothing."""
+        if self.t1 is None:
+            self.attrs[names.OUTCOME] = names.Outcome.REJECTED
+            kept = self.swallowed
+            self.attrs[names.ERROR_TYPE] = "_OTHER" if kept is None else (kept[1] or {})["exception.type"]
+
     def _classify(self, error: BaseException) -> None:
         if isinstance(error, (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)):
             self.attrs[names.OUTCOME] = names.Outcome.CANCELLED

@@ -50,6 +50,7 @@ ENVIRONMENTS = {
     "services": Environment(("tests/services",), 2),
     "web": Environment(("tests/web_routes",), 1),
     "agents": Environment(("tests/voice_agents",), 2, on_request=True),
+    "omni": Environment(("tests/sglang_front",), 1),
     "asgi": Environment(("tests/asgi_servers",), 1),
     "piper12": Environment(("tests/piper_1_2",), 1, below=(3, 12)),
     "gradio5": Environment(("tests/gradio_pages",), 10),

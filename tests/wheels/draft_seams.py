@@ -12,10 +12,6 @@ from dataclasses import dataclass
 
 DRAFTS: dict[str, tuple[str, ...]] = {
     "vocos": ("vocos:Vocos.decode function",),
-    "vllm-omni": (
-        "vllm_omni.entrypoints.openai.serving_speech:OmniOpenAIServingSpeech.create_speech coroutine",
-        "vllm_omni.entrypoints.async_omni:AsyncOmni.generate async generator",
-    ),
 }
 
 SERVERS: dict[str, tuple[str, ...]] = {

@@ -48,7 +48,8 @@ def test_every_seam_of_a_draft_is_in_the_package(distribution: str, packages: Pa
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.distribution], ids=lambda e: e.module)
 def test_every_name_of_a_table_without_a_package_is_in_its_stand_in(engine: Engine) -> None:
-    stand_ins = Wheels(*(folder for pattern in STAND_INS for folder in sorted(ROOT.glob(pattern))))
+    found = [folder for pattern in STAND_INS for folder in sorted(ROOT.glob(pattern)) if folder.is_dir()]
+    stand_ins = Wheels(*found)
     findings = check(engine, stand_ins)
     assert sum(finding.callable and finding.state == FOUND for finding in findings) >= len(engine.entries)
     assert lines([finding for finding in findings if finding.lacking]) == []

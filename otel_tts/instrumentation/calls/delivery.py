@@ -29,6 +29,9 @@ from otel_tts.recording.delivered import note_encoded, note_file, note_passed
 from otel_tts.recording.streaming import LAST, Take
 from otel_tts.recording.synthesis import Synthesis, entries_around
 
+_CLIENT_ERRORS: Final = (400, 500)
+"""HTTP statuses, the last one no more."""
+
 _NO_AUDIO: Final = -1
 """Frames of a result or item that has no samples and is not meant to have any."""
 
@@ -103,7 +106,10 @@ class Delivery:
             self._synthesis.swallow(found)
         elif not found:
             return False
-        self._synthesis.fail_unseen()
+        if type(found) is int and _CLIENT_ERRORS[0] <= found < _CLIENT_ERRORS[1]:
+            self._synthesis.refuse_unseen()
+        else:
+            self._synthesis.fail_unseen()
         return True
 
     def tap(

@@ -95,7 +95,7 @@ class _Inside:
         rest = contain("entry", _rest_of, result, self._call)
         if rest is not None:
             self._goes_on = True
-            self._call.blocks, self._call.continued = False, not inspect.iscoroutine(result)
+            self._call.blocks, self._call.continued = False, not inspect.iscoroutine(rest)
             return rest
         contain("entry", self._call.delivery.returned, result)
         return result
@@ -127,18 +127,24 @@ def _exit(context: Context, entered: _Entered | None) -> int:
 
 
 def _rest_of(result: Any, call: _EntryCall) -> Any:
-    """Return what goes on inside the call's synthesis in place of a generator or coroutine; None for anything else."""
-    goes_on = _Continued(call)
+    """Return what goes on inside the call's synthesis in place of a generator or coroutine, or of an answer that has
+    one for its body; None for anything else."""
+    goes_on, body = _Continued(call), call.entry.body
+    source = result if body is None else getattr(result, body, None)
     rest: Any = None
-    if inspect.isgenerator(result):
-        rest = iterate(result, goes_on)
-    elif inspect.isasyncgen(result):
-        rest = iterate_async(result, goes_on)
-    elif inspect.iscoroutine(result):
-        rest = _await(result, goes_on.begin, call)
-    if rest is not None:
-        weakref.finalize(rest, goes_on.dropped).atexit = False
-    return rest
+    if inspect.isgenerator(source):
+        rest = iterate(source, goes_on)
+    elif inspect.isasyncgen(source):
+        rest = iterate_async(source, goes_on)
+    elif inspect.iscoroutine(source):
+        rest = _await(source, goes_on.begin, call)
+    if rest is None:
+        return None
+    weakref.finalize(rest, goes_on.dropped).atexit = False
+    if body is None:
+        return rest
+    setattr(result, body, rest)
+    return result
 
 
 class _EntryCall:

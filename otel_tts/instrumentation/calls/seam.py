@@ -6,20 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_tts import names
 from otel_tts.engines.table import Call, Seam
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
-from otel_tts.instrumentation.calls.arguments import call_of, fact, read
+from otel_tts.instrumentation.calls.arguments import call_of, fact, positional, read
 from otel_tts.instrumentation.calls.ending import Ending
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
 from otel_tts.recording.stage import StageSpan, Where
 from otel_tts.recording.streaming import EACH, LAST, NOBODY, Listener, Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current
+
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 def run_stage(
@@ -145,7 +148,10 @@ class _StageRun:
 
 def says_more(seam: Seam) -> bool:
     """Whether the arguments of each call have to be looked at."""
-    return bool(seam.facts or seam.segments or seam.streams or seam.last or seam.attempts or seam.job or seam.finish)
+    return bool(
+        seam.facts or seam.segments or seam.streams or seam.last or seam.attempts or seam.job or seam.finish
+        or seam.headers
+    )  # fmt: skip
 
 
 def run_seam(seam: Seam, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -153,7 +159,19 @@ def run_seam(seam: Seam, wrapped: Any, instance: Any, args: tuple[Any, ...], kwa
     plan = contain("stage", _plan, seam, wrapped, instance, args, kwargs)
     if plan is None:
         return wrapped(*args, **kwargs)
+    if seam.headers is not None:
+        kwargs = contain("stage", _with_headers, seam.headers, wrapped, args, kwargs) or kwargs
     return run_stage(seam.stage, wrapped, args, kwargs, fold=seam.fold, **plan)
+
+
+def _with_headers(argument: str, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments with the current span's W3C headers; None where the call takes none, or has its own."""
+    takes = positional(wrapped)
+    if argument not in takes or argument in takes[: len(args)] or kwargs.get(argument) is not None:
+        return None
+    headers: dict[str, str] = {}
+    _PROPAGATOR.inject(headers, current_context())
+    return {**kwargs, argument: headers} if headers else None
 
 
 def _plan(
