@@ -86,7 +86,7 @@ def suggestions(path: Path) -> list[str]:
 FIXED = re.compile(r"`otel-tts (?!stack` command)\w|(?<!\{)\bpip install\b")
 PACKAGE = Path(commands.__file__).parent
 KNOWN = {
-    "settings.py": ("`otel-tts voice FILE` tells", "`otel-tts watch`; unset"),
+    "settings.py": ("`otel-tts voice FILE` tells", "`otel-tts watch` and `status`; unset"),
     "names.py": ("of `otel-tts watch`",),
     "commands.py": ("pip install ",),
 }

@@ -118,8 +118,8 @@ def _enter(
     current.session, current.answers = kind == "websocket", kind == "http"
     answer = Answer(current, receive, send, heads)
     reply = answer.send
-    if kind == "http" and contain("trailer", trailer.is_asked_for, scope):
-        reply = trailer.Trailer(current, reply).send
+    if kind == "http":
+        reply = contain("trailer", trailer.put_before, reply, scope, current) or reply
     outer = (inside, enter_context(inside)) if inside is not None else None
     # Of a WebSocket nothing that comes in is looked at.
     return (request.current.set(current), outer), answer.receive if kind == "http" else receive, reply

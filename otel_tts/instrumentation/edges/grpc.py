@@ -9,6 +9,7 @@ each of which has to stay what it is, since gRPC looks. A stream is stepped, and
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -112,7 +113,7 @@ def _call(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[.
             return code(asked, context)
         with inside:
             answer = code(asked, context)
-            inside.introduce()
+            contain("grpc", inside.introduce)
             return answer
 
     return call
@@ -125,7 +126,7 @@ def _await(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable[
             return await code(asked, context)
         with inside:
             answer = await code(asked, context)
-            await inside.introduce_async()
+            await _settle(contain("grpc", inside.introduce))
             return answer
 
     return call
@@ -141,7 +142,7 @@ def _stream(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Callable
             answers = iter(code(asked, context))
             try:
                 for answer in answers:
-                    inside.introduce()
+                    contain("grpc", inside.introduce)
                     inside.pause()
                     yield answer
                     inside.resume()
@@ -163,7 +164,7 @@ def _stream_async(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Ca
         with inside:
             try:
                 async for answer in answers:
-                    await inside.introduce_async()
+                    await _settle(contain("grpc", inside.introduce))
                     inside.pause()
                     yield answer
                     inside.resume()
@@ -172,6 +173,12 @@ def _stream_async(code: Callable[..., Any], begin: Callable[[Any], _Call]) -> Ca
                 await answers.aclose()
 
     return stream
+
+
+async def _settle(sent: Any) -> None:
+    if sent is not None:
+        with contextlib.suppress(Exception):  # as in `introduce`: it fails when it is awaited
+            await sent
 
 
 # --- one call ---------------------------------------------------------------------------------------------------------
@@ -208,28 +215,16 @@ class _Call(Task):
             self._is_in = False
             contain("grpc", self.leave)
 
-    def introduce(self) -> None:
-        """The first message is about to go out: the id goes before it."""
-        if (head := self._head()) is not None:
-            try:
-                self._context.send_initial_metadata(head)
-            except Exception:  # the code has sent its own, or nobody listens any more
-                pass
-
-    async def introduce_async(self) -> None:
-        """As `introduce`, for the contexts of asyncio."""
-        if (head := self._head()) is not None:
-            try:
-                await self._context.send_initial_metadata(head)
-            except Exception:
-                pass
-
-    def _head(self) -> tuple[tuple[str, str], ...] | None:
+    def introduce(self) -> Any:
+        """The first message is about to go out: the id goes before it. What asyncio's contexts return is awaited."""
         if self._is_introduced:
             return None
         self._is_introduced = True
         contain("grpc", self._tell_id)
-        return ((_ID, self.request.id),)
+        try:
+            return self._context.send_initial_metadata(((_ID, self.request.id),))
+        except Exception:  # the code has sent its own, or nobody listens any more
+            return None
 
     def close(self, error: BaseException | None) -> None:
         """The method's code is done, or `error` has left it, by which a call is also aborted or given up."""

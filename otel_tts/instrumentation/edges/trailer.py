@@ -31,8 +31,13 @@ _WORST_FIRST: Final = (
 )  # fmt: skip
 
 
-def is_asked_for(scope: MutableMapping[str, Any]) -> bool:
-    """Say whether the server has trailers and the client takes them, for an answer that has a body."""
+def put_before(send: Send, scope: MutableMapping[str, Any], current: Request) -> Send | None:
+    """Return what the answer of the request `current` is sent by; None where nobody asks for a trailer."""
+    return Trailer(current, send).send if _is_asked_for(scope) else None
+
+
+def _is_asked_for(scope: MutableMapping[str, Any]) -> bool:
+    """Whether the server has trailers and the client takes them, for an answer that has a body."""
     extensions = scope.get("extensions")
     if not extensions or _EXTENSION not in extensions or _SENDS_FILES in extensions or scope["method"] == "HEAD":
         return False
@@ -59,8 +64,8 @@ class Trailer:
 
     async def send(self, message: Message) -> None:
         """Send; the head announces the trailer, which follows the last piece."""
-        if message["type"] == "http.response.start":
-            message = contain("trailer", self._announce, message) or message
+        if message["type"] == "http.response.start" and (announcing := contain("trailer", self._announce, message)):
+            message, self._announced = announcing, True
         await self._send(message)
         if self._announced and message["type"] == "http.response.body" and not message.get("more_body", False):
             self._announced = False
@@ -72,7 +77,6 @@ class Trailer:
         headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
         if message.get("trailers") or message["status"] in _BODILESS or not (self._syntheses or _is_audio(headers)):
             return None
-        self._announced = True
         return {**message, "trailers": True, "headers": [*headers, (b"trailer", FIELD)]}
 
     def _outcome(self) -> str:

@@ -233,6 +233,41 @@ def test_answering_with_audio(world: Any, encoders: Path) -> None:
     seen.drain()
 
 
+def test_a_trailer_behind_an_answer(world: Any) -> None:
+    seen = world()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/speaks":
+            with otel_tts.synthesis("m"):
+                pass
+        audio = [(b"content-type", b"audio/wav")] if scope["path"] != "/text" else []
+        await send({"type": "http.response.start", "status": 200, "headers": audio})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.body", "body": b"b"})
+
+    edge = asgi.with_edge(lambda self, *call: app(*call))
+    scope = {
+        "type": "http", "method": "GET", "headers": [(b"te", b"deflate, trailers")], "asgi": {"spec_version": "2.5"},
+        "extensions": {"http.response.trailers": {}},
+    }  # fmt: skip
+
+    def ask(path: str) -> bytes:
+        """The body: a fault may cost the trailer, but never one of its two parts alone."""
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        asyncio.run(edge(app, {**scope, "path": path}, None, send))
+        parts = sent[0].get("trailers", False), sent[-1]["type"] == "http.response.trailers"
+        assert parts in ((True, True), (False, False))
+        return b"".join(message.get("body", b"") for message in sent)
+
+    calls = [partial(ask, path) for path in ("/speaks", "/audio", "/text")]
+    check(lambda: [outcome(call) for call in calls], only=("trailer",))
+    seen.drain()
+
+
 def test_serving_a_request(world: Any) -> None:
     from starlette.applications import Starlette
     from starlette.responses import Response
@@ -847,6 +882,7 @@ CHECKED = {
     "instrumentation.edges.answer": "test_faults_injected.py::test_answers_of_a_web_service",
     "instrumentation.edges.answer_audio": "test_faults_everywhere.py::test_answering_with_audio",
     "instrumentation.edges.asgi_span": "test_faults_everywhere.py::test_serving_a_request",
+    "instrumentation.edges.trailer": "test_faults_everywhere.py::test_a_trailer_behind_an_answer",
     "instrumentation.edges.serving": "test_faults_everywhere.py::test_serving_a_request",
     "instrumentation.edges.task": "test_faults_tasks.py::test_tasks_of_celery",
     "instrumentation.edges.celery": "test_faults_tasks.py::test_tasks_of_celery",

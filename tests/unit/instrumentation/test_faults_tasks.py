@@ -257,6 +257,9 @@ class Context:
     def set_trailing_metadata(self, trailing: Any) -> None:
         self._trailing = trailing
 
+    def send_initial_metadata(self, head: Any) -> None:
+        assert len(head) == 1
+
 
 def stream(text: str, context: Any) -> Any:
     yield speak(text)
