@@ -46,7 +46,8 @@ def report(
     ] = None,
     service: Annotated[str | None, typer.Option(help="One service, by its name.")] = None,
     gpu_hour: Annotated[
-        float | None, typer.Option(metavar="PRICE", min=0, help="What an hour of a GPU costs, instead of tts.cost.")
+        float | None,
+        typer.Option(metavar="PRICE", min=0, max=1e6, help="What an hour of a GPU costs, instead of tts.cost."),
     ] = None,
     currency: Annotated[str, typer.Option(help="The currency of --gpu-hour.")] = "USD",
     zone: Annotated[

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otel_tts.cli.output import explained, print_json, say, stdout
+from otel_tts.cli.output import explained, fail, print_json, say, stdout
 from otel_tts.commands import suggest
 from otel_tts.stack import build as builds
 from otel_tts.stack import ports, servers
@@ -137,10 +137,15 @@ def down(state: StateOption = None) -> None:
 
 @contextmanager
 def _explained() -> Generator[None]:
-    """Turn a `Trouble` into its message and exit status; after an interrupt, say how to go on."""
+    """Turn a `Trouble` or a full disk into its message and exit status; after an interrupt, say how to go on."""
     try:
         with explained():
             yield
+    except OSError as failure:
+        raise fail(
+            f"{failure.filename or 'The state folder'} cannot be written: {failure.strerror}. Make room there, or give"
+            " a folder of yours with --state DIR."
+        ) from None
     except KeyboardInterrupt:
         say("Broken off. Run the same command again to go on.")
         raise typer.Exit(130) from None

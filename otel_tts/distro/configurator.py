@@ -23,8 +23,8 @@ from otel_tts.distro.gating import Gating
 from otel_tts.distro.providers import Providers, exports_by_the_sdks
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import every, serving
+from otel_tts.instrumentation.libraries import log_handler, loguru
 from otel_tts.instrumentation.libraries import logging as log_lines
-from otel_tts.instrumentation.libraries import loguru
 from otel_tts.otel_private import setup
 from otel_tts.otel_private.pipeline import SIGNALS, Pipeline, already_set, global_pipeline
 from otel_tts.settings import Settings
@@ -136,6 +136,7 @@ def forget() -> None:
     if (control := sys.modules.get("otel_tts.control.start")) is not None:
         control.stop()
     every.uninstrument()
+    log_handler.forget()
     log_lines.uninstrument()
     loguru.uninstrument()
     graphs.unwatch_torch()

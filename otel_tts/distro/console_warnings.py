@@ -1,11 +1,6 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong stays visible on the console.
-
-OpenTelemetry's logging handler on the root logger makes Python believe that somebody shows warnings: they stop being
-printed to stderr, the application's and the SDK's own about failing exports too, and leave over the very exporter that
-fails. https://github.com/open-telemetry/opentelemetry-python/issues/2594
-"""
+"""What otel-tts and OpenTelemetry have to say is on the console, also where nobody has set logging up."""
 
 from __future__ import annotations
 
@@ -14,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from otel_tts.distro.outages import NotExported
+from otel_tts.instrumentation.libraries.log_handler import is_exporting
 
 _SPEAKERS: Final = {
     "opentelemetry": (logging.WARNING, "%(levelname)s %(name)s: %(message)s"),
@@ -42,20 +37,6 @@ class Console(logging.Handler):
             self.handleError(record)
 
 
-class LastResort(logging.Filter):
-    """For OpenTelemetry's handler on the root logger: does what `logging.lastResort` would do without that handler.
-
-    A filter and not a handler of its own: `logging.basicConfig()` does nothing once the root logger has a handler.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Print a warning that nobody shows. Always lets the record pass."""
-        resort = logging.lastResort
-        if resort is not None and record.levelno >= resort.level and not _is_seen(record.name):
-            resort.handle(record)
-        return True
-
-
 def install() -> None:
     """Give the loggers of OpenTelemetry and otel-tts a console. Doing it again does nothing."""
     for name, (level, form) in _SPEAKERS.items():
@@ -69,41 +50,18 @@ def install() -> None:
         own.setLevel(logging.INFO)
 
 
-def keep_last_resort() -> None:
-    """Let warnings of everybody else appear on stderr again, where OpenTelemetry's handler is the only one.
-
-    And keep what exporters say of a failure away from what they fail to export.
-    """
-    for handler in logging.getLogger().handlers:
-        if is_exporting(handler) and not any(isinstance(f, LastResort) for f in handler.filters):
-            handler.addFilter(LastResort())
-            handler.addFilter(NotExported())  # after it: what it withholds is still shown
-
-
 def uninstall() -> None:
-    """Take off what `install` and `keep_last_resort` have put on the loggers (tests)."""
+    """Take off what `install` has put on the loggers (tests)."""
     for name in _SPEAKERS:
         logger = logging.getLogger(name)
         for handler in [h for h in logger.handlers if isinstance(h, Console)]:
             logger.removeHandler(handler)
     logging.getLogger("otel_tts").setLevel(logging.NOTSET)
-    for handler in logging.getLogger().handlers:
-        for wish in [f for f in handler.filters if isinstance(f, (LastResort, NotExported))]:
-            handler.removeFilter(wish)
-
-
-def is_exporting(handler: logging.Handler) -> bool:
-    """Say whether `handler` is OpenTelemetry's: it exports records and shows them to nobody here."""
-    return type(handler).__name__ == "LoggingHandler" and type(handler).__module__.startswith("opentelemetry.")
 
 
 def is_shown(logger: str) -> bool:
     """Say whether a record of `logger` reaches any handler but OpenTelemetry's and ours."""
     return any(not is_exporting(h) and not isinstance(h, Console) for h in _handlers(logger))
-
-
-def _is_seen(logger: str) -> bool:
-    return any(not is_exporting(handler) for handler in _handlers(logger))
 
 
 def _handlers(name: str) -> Iterator[logging.Handler]:

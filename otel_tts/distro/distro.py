@@ -14,9 +14,11 @@ from opentelemetry.instrumentation.distro import BaseDistro
 from wrapt import register_post_import_hook
 
 from otel_tts import settings
-from otel_tts.distro import console_warnings, defaults
+from otel_tts.distro import defaults
+from otel_tts.distro.outages import NotExported
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import serving
+from otel_tts.instrumentation.libraries import log_handler
 
 _logger = logging.getLogger("otel_tts")
 
@@ -95,7 +97,8 @@ def _instrument_fastapi(entry_point: Any, kwargs: dict[str, Any]) -> None:
 def _load_logging(entry_point: Any, kwargs: dict[str, Any]) -> None:
     # Of the application's lines only level, logger, file and line leave, so file and line have to be there.
     _load(entry_point, {"log_code_attributes": True, **kwargs} if _CODE_ATTRIBUTES not in os.environ else kwargs)
-    console_warnings.keep_last_resort()
+    for handler in log_handler.step_aside():
+        handler.addFilter(NotExported())
 
 
 def _load_system_metrics(entry_point: Any, kwargs: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -164,6 +165,8 @@ class Stack:
             )
 
     def _configure(self, chosen: Mapping[str, int] | None, webhook: str | None) -> None:
+        if webhook is not None and not _is_url(webhook):
+            raise WrongUse(f"--webhook {webhook} is no URL, as in {render.WEBHOOK}.")
         asked = Settings(ports.defaults(chosen), webhook or render.WEBHOOK)
         wanted = self._keep(asked, chosen, webhook) if any(map(self._find, SERVERS)) else asked
         (self._run / "stack.json").write_text(json.dumps(asdict(wanted), indent=2) + "\n", encoding="utf-8")
@@ -295,11 +298,20 @@ class Stack:
         try:
             # What people said is not in it, but when and how often they did is.
             self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError, PermissionError) as failure:
+        except OSError as failure:
             raise WrongUse(f"--state {self.state} cannot be used as a folder: {failure.strerror}.") from failure
         waiting = f"Another `otel-tts stack` command is at work in {self.state}; waiting for it."
         with locks.held(self._run / ".lock", lambda: progress.line(waiting)):
             yield
+
+
+def _is_url(text: str) -> bool:
+    """Say whether Alertmanager takes `text`: it does not start with another, nor with one that its file cannot hold."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:
+        return False
 
 
 def _keep_token(path: Path) -> None:

@@ -22,6 +22,7 @@ from opentelemetry.instrumentation.log_utils import std_to_otel
 
 from otel_tts import names
 from otel_tts.guard import contain
+from otel_tts.instrumentation.libraries import log_handler
 from otel_tts.otel_private.context import current_context
 from otel_tts.patches import after_import, original, replace, undo
 from otel_tts.record import type_name
@@ -116,9 +117,7 @@ def is_to_leave(record: Any) -> bool:
 
 def _leaves_otherwise() -> bool:
     """Whether the line was handed on from the logging module, where it is exported already."""
-    handlers = logging.getLogger().handlers
-    exported = any(type(handler).__module__.startswith("opentelemetry.") for handler in handlers)
-    return exported and _is_below(logging.Logger.callHandlers.__code__)
+    return log_handler.exports() and _is_below(logging.Logger.callHandlers.__code__)
 
 
 def came_from_loguru(record: logging.LogRecord) -> bool:

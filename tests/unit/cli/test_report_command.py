@@ -97,6 +97,7 @@ def test_without_the_extra_it_says_how_to_get_it(cli: CliRunner, monkeypatch: py
         (("--month", "2026-10", "--archive", "nowhere"), "nowhere is no folder of day files"),
         (("--month", "2026-10", "--metrics", "nothing"), "nothing is no http:// or https:// URL"),
         (("--month", "2026-10", "--gpu-hour", "-1"), "Invalid value"),
+        (("--month", "2026-10", "--gpu-hour", "inf"), "Invalid value"),
     ],
 )
 def test_wrong_use_is_status_2_in_a_sentence(cli: CliRunner, asked: tuple[str, ...], said: str) -> None:

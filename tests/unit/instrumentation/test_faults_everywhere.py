@@ -44,8 +44,8 @@ from otel_tts.device.torch.graphs import CaptureGuard
 from otel_tts.engines import kept
 from otel_tts.engines.table import Callback, Chunk, Engine, Entry, Finish, Keep, Load, Mark, Seam
 from otel_tts.instrumentation.edges import asgi, asgi_scope, every, fastapi, serving
+from otel_tts.instrumentation.libraries import log_handler, loguru
 from otel_tts.instrumentation.libraries import logging as log_lines
-from otel_tts.instrumentation.libraries import loguru
 from otel_tts.instrumentation.libraries import threads as carrier
 from otel_tts.instrumentation.libraries.encoders import watch_postprocess
 from otel_tts.instrumentation.libraries.torch_compile import watch_compiling
@@ -792,6 +792,25 @@ def test_log_lines(world: Any) -> None:
         log_lines.uninstrument()
 
 
+def test_log_lines_that_stand_aside(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world()
+    logger, kept = logging.getLogger("test.faults.aside"), Lines()
+    monkeypatch.setattr(
+        logging.getLogger(), "handlers", [kept, LoggingHandler(logger_provider=LoggerProvider(shutdown_on_exit=False))]
+    )
+    log_handler.step_aside()
+
+    def log() -> list[str]:
+        kept.lines.clear()
+        logger.warning("text %s", 7)
+        return [line for line in kept.lines if "otel-tts" not in line]
+
+    try:
+        check(lambda: [outcome(log)], only=("log_handler._",))
+    finally:
+        log_handler.forget()
+
+
 def test_log_lines_of_loguru(world: Any) -> None:
     from loguru import logger
 
@@ -923,6 +942,7 @@ CHECKED = {
     "instrumentation.libraries.queued_job": "test_faults_everywhere.py::test_jobs_of_a_page",
     "instrumentation.calls.load": "test_faults_everywhere.py::test_loading_a_model",
     "instrumentation.calls.lock": "test_form.py::test_a_fault_at_any_line_changes_nothing_of_a_worker_a_lock_a_batch",
+    "instrumentation.libraries.log_handler": "test_faults_everywhere.py::test_log_lines_that_stand_aside",
     "instrumentation.libraries.logging": "test_faults_everywhere.py::test_log_lines",
     "instrumentation.libraries.loguru": "test_faults_everywhere.py::test_log_lines_of_loguru",
     "instrumentation.libraries.onnxruntime": "test_faults_injected.py::test_running_a_session_of_onnxruntime",

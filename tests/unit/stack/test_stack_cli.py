@@ -9,6 +9,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,8 @@ def test_down_of_a_stack_that_never_ran(tmp_path: Path) -> None:
         (["--port", "prometheus=99999"], "65535"),
         (["--port", "alertmanager=9090"], "9090"),
         (["--port", "prometheus=1", "--free-ports"], "exclude each other"),
+        (["--webhook", "127.0.0.1:9099"], "is no URL"),
+        (["--webhook", "http://h:port/"], "is no URL"),
     ],
 )
 def test_wrong_use_ends_with_2_and_an_explanation(tmp_path: Path, no_go: None, arguments: list[str], said: str) -> None:
@@ -73,6 +77,23 @@ def test_a_state_folder_that_is_a_file_is_wrong_use(tmp_path: Path, no_go: None)
     result = runner.invoke(app, ["up", "--free-ports", "--state", str(file)])
     assert result.exit_code == 2
     assert str(file) in result.stderr
+
+
+def test_a_state_folder_that_cannot_be_made_is_wrong_use(no_go: None) -> None:
+    result = runner.invoke(app, ["up", "--free-ports", "--state", "/proc/none/state"])
+    assert (result.exit_code, "Traceback" in result.output) == (2, False)
+    assert "/proc/none/state" in result.stderr
+
+
+def test_a_disk_without_room_is_said(tmp_path: Path) -> None:
+    """Files may have no byte more here, which fails at the same place with another errno."""
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); from otel_tts.cli.main import run; run()"
+    )
+    command = [sys.executable, "-c", program, "stack", "up", "--free-ports", "--state", str(tmp_path / "state")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
+    assert "cannot be written" in ended.stderr and "--state" in ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [["build"], ["up", "--free-ports"]])
