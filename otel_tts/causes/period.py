@@ -69,7 +69,10 @@ class Column:
 
 
 class Period:
-    """Requests that are compared with each other. `since` and `until` are when the first and last began."""
+    """Requests that are compared with each other. `since` and `until` are when the first and last began.
+
+    `canaries` are how many requests that nobody asked for were among them; they are in no other number.
+    """
 
     def __init__(self, syntheses: Iterable[Synthesis] = ()) -> None:
         self.since, self.until = 2**63, 0
@@ -79,6 +82,7 @@ class Period:
         self._total, self._characters = array("d"), array("d")
         self._stages: dict[str, array[float]] = {}
         self._errors: Counter[str] = Counter()
+        self.canaries = 0
         for synthesis in syntheses:
             self.add(synthesis)
 
@@ -86,8 +90,10 @@ class Period:
         return len(self._total)
 
     def add(self, synthesis: Synthesis) -> None:
-        """One more; a request that came to no synthesis has nothing to compare."""
-        if not synthesis.span_id:
+        """One more; a request that came to no synthesis has nothing to compare, and canaries are only counted."""
+        if synthesis.is_canary:
+            self.canaries += 1
+        if synthesis.is_canary or not synthesis.span_id:
             return
         row = len(self)
         self.since, self.until = min(self.since, synthesis.start), max(self.until, synthesis.start)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from otel_tts import names
 from otel_tts.cli import output
 from otel_tts.cli.times import nanoseconds
 from otel_tts.names import ANOMALIES, OUTCOMES, Outcome
@@ -76,6 +77,7 @@ def find(
                 engine=engine,
                 service=service,
                 limit=slowest if slowest is not None else limit,
+                canaries=service == names.DOCTOR,
             )
             places = places_of(folder, traces, logs)
             if follow:

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 from otel_tts.readers import otlp_files, otlp_json
 from otel_tts.readers.file_search import line_begin
+from otel_tts.readers.limits import closest, count_asked_for
 from otel_tts.readers.model import Span, Synthesis
 from otel_tts.readers.syntheses import of_trace
 
@@ -35,13 +36,16 @@ _MOST: Final = 64 * 1024 * 1024
 
 
 def near(paths: Sequence[Path], time: int, most: int, seconds: float) -> list[Synthesis]:
-    """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`."""
+    """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`.
+
+    Canaries are not counted.
+    """
     until = clock.monotonic() + seconds
     plain = [path for path in paths if path.suffix != ".gz"]
     spans: dict[tuple[str, str, int], Span] = {}
     found: list[Synthesis] = []
     size = most * _EACH
-    while plain and len(found) < most:
+    while plain and count_asked_for(found) < most:
         for path in plain:
             with suppress(OSError):  # it is told by who reads all of it
                 spans.update(_keyed(_about(path, time, max(size // len(plain), 128 * 1024))))
@@ -51,12 +55,12 @@ def near(paths: Sequence[Path], time: int, most: int, seconds: float) -> list[Sy
         size *= 4
     packed = sorted((path for path in paths if path.suffix == ".gz"), key=lambda path: abs(_changed(path) - time))
     for path in packed:
-        if len(found) >= most or clock.monotonic() > until:
+        if count_asked_for(found) >= most or clock.monotonic() > until:
             break
         with suppress(OSError):
             spans.update(_keyed(otlp_files.read_spans(path, on_bad=lambda bad: None)))
         found = _made(spans.values())
-    return sorted(found, key=lambda one: abs(one.start - time))[:most]
+    return closest(found, time, most)
 
 
 def _about(path: Path, time: int, size: int) -> Iterator[Span]:

@@ -25,7 +25,8 @@ class Filter:
 
     `since` and `until` are Unix nanoseconds: it began at `since` or later, and before `until`. `least_seconds` is the
     least time in `stage`, without one that of the whole synthesis. `limit` is the most that is returned, the newest.
-    `trace_id` and `event` (`REQ_FAIL`, say) are for log records. Raises ValueError where a value makes no sense.
+    `trace_id` and `event` (`REQ_FAIL`, say) are for log records. Without `canaries` syntheses that nobody asked for are
+    left out. Raises ValueError where a value makes no sense.
     """
 
     since: int | None = None
@@ -41,6 +42,7 @@ class Filter:
     service: str | None = None
     event: str | None = None
     limit: int = 100
+    canaries: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -67,7 +69,7 @@ def _check_text(name: str, value: str) -> None:
 
 def fits(synthesis: Synthesis, wanted: Filter) -> bool:
     """Whether `synthesis` meets all of `wanted`."""
-    if not is_within(synthesis.start, wanted):
+    if not is_within(synthesis.start, wanted) or (synthesis.is_canary and not wanted.canaries):
         return False
     pairs = (
         (wanted.request_id, synthesis.request_id),

@@ -7,10 +7,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
-from otel_tts.readers.model import Answer, Gap
+from otel_tts.readers.model import Answer, Gap, Synthesis
 
 T = TypeVar("T")
 
@@ -44,6 +44,23 @@ class Best(Generic[T]):
     def answer(self, gaps: tuple[Gap, ...]) -> Answer[T]:
         """The best, with a gap where there were more."""
         return Answer(self.items(), (*gaps, over(self._limit)) if self.more else gaps)
+
+
+def count_asked_for(found: Iterable[Synthesis]) -> int:
+    """How many of them are no canaries."""
+    return sum(not one.is_canary for one in found)
+
+
+def closest(found: Iterable[Synthesis], at: int, most: int) -> list[Synthesis]:
+    """The `most` that began closest to `at` (Unix nanoseconds), the closest first, and the canaries among them."""
+    kept: list[Synthesis] = []
+    for one in sorted(found, key=lambda one: abs(one.start - at)):
+        if not one.is_canary:
+            most -= 1
+            if most < 0:
+                break
+        kept.append(one)
+    return kept
 
 
 def over(limit: int) -> Gap:

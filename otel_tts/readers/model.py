@@ -134,6 +134,11 @@ class Synthesis:
         return _text(own if own is not None else self.root.attributes.get(names.REQUEST_ID))
 
     @property
+    def is_canary(self) -> bool:
+        """Whether nobody asked for it: `otel-tts watch` or `otel-tts doctor` tried the service, or its telemetry."""
+        return self.attributes.get(names.CANARY) is True or self.resource.get("service.name") == names.DOCTOR
+
+    @property
     def outcome(self) -> str | None:
         """How it ended: one of `names.OUTCOMES`."""
         return _text(self.attributes.get(names.OUTCOME))

@@ -14,7 +14,7 @@ from otel_tts import names
 from otel_tts.readers.asked import AskedStore
 from otel_tts.readers.filters import Filter, fits
 from otel_tts.readers.http import StoreError, TooLarge
-from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, over
+from otel_tts.readers.limits import NOTHING_ASKED, Best, bounded, closest, count_asked_for, over
 from otel_tts.readers.model import Answer, Gap, OnGap, Span, Stream, Synthesis
 from otel_tts.readers.syntheses import of_trace
 from otel_tts.readers.windows import HOUR_NS, walk
@@ -104,12 +104,13 @@ class SearchedTraces(AskedStore):
     def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
         """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`.
 
-        First the minutes about the time are read, then what lies around these, four times as long each.
+        Canaries are not counted. First the minutes about the time are read, then what lies around these, four times as
+        long each.
         """
         until, reach, inner = clock.monotonic() + seconds, _NEAR, 0
         found: list[Synthesis] = []
         gaps: dict[Gap, None] = {}
-        while len(found) < most and clock.monotonic() < until and reach <= _FAR:
+        while count_asked_for(found) < most and clock.monotonic() < until and reach <= _FAR:
             rings = (
                 [(time - reach, time - inner), (time + inner, time + reach)]
                 if inner
@@ -127,7 +128,7 @@ class SearchedTraces(AskedStore):
             if any(gap.why in _FAILURES for gap in gaps):
                 break
             reach, inner = 4 * reach, reach
-        return Answer(tuple(sorted(found, key=lambda one: abs(one.start - time))[:most]), tuple(gaps))
+        return Answer(tuple(closest(found, time, most)), tuple(gaps))
 
     def find(self, wanted: Filter) -> Answer[Synthesis]:
         """The newest syntheses that meet `wanted`, newest first. By request id also requests that came to none."""

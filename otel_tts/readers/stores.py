@@ -36,7 +36,8 @@ class TraceStore(Protocol):
     def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
         """Some of those that began about `time` (Unix nanoseconds), to compare one with: at most `most`.
 
-        As many as are read within about `seconds`, those closest first; which ones is not promised.
+        As many as are read within about `seconds`, those closest first; which ones is not promised. Canaries among them
+        are not counted.
         """
         ...
 

@@ -97,8 +97,13 @@ def _shared(found: Shared) -> dict[str, Any]:
 def period(found: Period) -> dict[str, Any]:
     """What was compared with."""
     if not len(found):
-        return {"requests": 0}
-    return {"requests": len(found), "since_unix_nano": str(found.since), "until_unix_nano": str(found.until)}
+        return {"requests": 0, "canaries": found.canaries}
+    return {
+        "requests": len(found),
+        "canaries": found.canaries,
+        "since_unix_nano": str(found.since),
+        "until_unix_nano": str(found.until),
+    }
 
 
 def span(one: Span) -> dict[str, Any]:

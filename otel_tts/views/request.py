@@ -108,8 +108,9 @@ def _show_cause(console: Console, number: int, cause: Cause) -> None:
 def compared(why: Why, period: Period) -> list[str]:
     """What was compared with what, and what could not be, in sentences."""
     if not len(period):
-        return ["There is nothing to compare with: no other requests were read."]
-    said = [f"Compared with {len(period)} requests that began from {moment(period.since)} to {moment(period.until)}."]
+        return [f"There is nothing to compare with: no other requests were read{_canaries(period)}."]
+    when = f"from {moment(period.since)} to {moment(period.until)}"
+    said = [f"Compared with {len(period)} requests{_canaries(period)} that began {when}."]
     if why.excess is not None:
         excess = why.excess
         how = "longer than nineteen of twenty would" if excess.slow else "what such a text usually takes"
@@ -127,6 +128,11 @@ def compared(why: Why, period: Period) -> list[str]:
         )
         said.append(f"Of the {whole:.3g} s that the slow ones took in excess: {told}.")
     return said
+
+
+def _canaries(period: Period) -> str:
+    plural = "canary" if period.canaries == 1 else "canaries"
+    return f" (and {period.canaries} {plural}, not counted)" if period.canaries else ""
 
 
 def _looked(shared: Shared) -> str:

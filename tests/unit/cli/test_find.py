@@ -115,6 +115,38 @@ def test_by_its_trace_and_a_quick_one(folder: Path) -> None:
     assert [cause["key"] for cause in one["why"]["causes"]] == ["network"]
 
 
+@pytest.mark.parametrize("period", [[], ["--since", "2h"]], ids=["those about", "since"])
+def test_what_nobody_asked_for_is_in_no_number(folder: Path, period: list[str]) -> None:
+    """Canaries are the slowest here, and the newest, and more than all others; by its id each is found."""
+    start = time.time_ns() - HOUR // 2
+    canaries = [
+        Request(start + at * S, request_id=f"canary-{at}", seconds=60.0, **{names.CANARY: True}) for at in range(470)
+    ]
+    told = [document(*period, "--slowest", "10", "--dir", str(folder))]
+    write(folder, canaries)
+    told.append(document(*period, "--slowest", "10", "--dir", str(folder)))
+    ids = [[one["request_id"] for one in each["requests"]] for each in told]
+    assert ids[0] == ids[1] and len(ids[0]) == 10
+    compared = [each["compared_with"] for each in told]
+    assert [one.pop("canaries") for one in compared] == [0, 470]
+    assert compared[0] == compared[1] and compared[0]["requests"] == 450
+    assert told[0]["why"] == told[1]["why"]
+
+    _, out, _ = found(*period, "--dir", str(folder))
+    assert "canary-" not in out and "Compared with 450 requests (and 470 canaries, not counted)" in out
+    (one,) = document("canary-7", "--dir", str(folder))["requests"]
+    assert one["request_id"] == "canary-7" and one["why"]["excess"]["slow"]
+
+
+def test_the_canaries_of_the_doctor_are_found_by_its_name(folder: Path) -> None:
+    asked = [Request(time.time_ns() - HOUR // 2, request_id="of-the-doctor")]
+    with (folder / "traces-h-2.jsonl").open("w") as file:
+        file.write(json.dumps(traces(names.DOCTOR, asked[0].spans)) + "\n")
+    assert all(one["request_id"] != "of-the-doctor" for one in document("--dir", str(folder))["requests"])
+    (one,) = document("--service", names.DOCTOR, "--dir", str(folder))["requests"]
+    assert one["request_id"] == "of-the-doctor"
+
+
 def test_several_syntheses_of_one_request(tmp_path: Path) -> None:
     one = Request(time.time_ns() - HOUR, request_id="ws")
     one.synthesis["attributes"][0]["value"]["stringValue"] = "ws.1"
