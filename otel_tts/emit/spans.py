@@ -63,7 +63,7 @@ class SpanMaker:
         tracer = self._tracer
         outer: Any = record.outside.get(SPAN_KEY)
         parent: SpanContext | None = outer.get_span_context() if outer is not None else None
-        if parent is not None and not parent.is_valid:
+        if parent is not None and not parent[5]:
             parent = None
         events = [_WholeEvent(name, given, stamp or offset_ns + at) for name, given, stamp, at in record.events]
         tracer.span_processor.on_end(
