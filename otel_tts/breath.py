@@ -15,6 +15,9 @@ BREATH_S: Final = 0.00005
 WORK_NS: Final = 250_000
 """Nanoseconds of work between two: a sleep costs some microseconds, and another thread waits for the work at most."""
 
+_LOOK_EVERY: Final = 8
+"""Items of telemetry, each some microseconds of work, between two looks at the clock."""
+
 
 class Breath:
     """Pauses in the work of one thread, each when it is due."""
@@ -32,6 +35,7 @@ class Breath:
 def breathing(items: Iterable[T]) -> Iterator[T]:
     """Yield `items`, and sleep a moment now and then: another thread waits for a few of them, not for a whole batch."""
     breath = Breath()
-    for item in items:
+    for number, item in enumerate(items, 1):
         yield item
-        breath.take()
+        if number % _LOOK_EVERY == 0:
+            breath.take()

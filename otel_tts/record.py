@@ -35,6 +35,7 @@ set_item: Any = dict.__setitem__  # pyright: ignore[reportUnknownVariableType]
 make_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownVariableType]
 
 _PLAIN: Final = frozenset((str, int, float, bool))
+_are_plain: Final = _PLAIN.issuperset
 _DROP: Final = SamplingResult(Decision.DROP)
 
 Event = tuple[str, "dict[str, Any] | None", "int | None", int]
@@ -84,17 +85,12 @@ class LateSpan(trace.Span):
             self.attrs[key] = value if value.__class__ in _PLAIN else _freeze(value)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        for key, value in attributes.items():
-            self.set_attribute(key, value)
+        if self.t1 is None:
+            self.attrs.update(_frozen(attributes))
 
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
         if self.t1 is None:
-            frozen = (
-                {key: value if value.__class__ in _PLAIN else _freeze(value) for key, value in attributes.items()}
-                if attributes
-                else None
-            )
-            self.events.append((name, frozen, timestamp, now()))
+            self.events.append((name, _frozen(attributes) if attributes else None, timestamp, now()))
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
         if self.t1 is None:
@@ -157,6 +153,10 @@ class LateSpan(trace.Span):
         """Nobody will make telemetry of it: as `unlink`, for all that belongs to it."""
         self.unlink()
 
+    def own_stages(self) -> Sequence[StageRecord]:
+        """Return the stages whose times have to be known before it can leave."""
+        return ()
+
     def note(self, name: str, attributes: dict[str, Any]) -> None:
         """Add an event of ours: `attributes` are plain values that nobody changes afterwards."""
         self.events.append((name, attributes, None, now()))
@@ -201,6 +201,9 @@ class StageRecord(LateSpan):
     where: Where
     thread: int
     """Who opened it (threading.get_ident): where that thread stands says whether the stage moves on."""
+
+    def own_stages(self) -> Sequence[StageRecord]:
+        return (self,)
 
     def unlink(self) -> None:
         super().unlink()
@@ -254,6 +257,14 @@ def location_of(error: BaseException) -> dict[str, Any]:
         "code.line.number": line,
         "code.function.name": code.co_name,
     }
+
+
+def _frozen(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy whose values nobody changes: as a rule all are plain, which is asked at once."""
+    copied = dict(attributes)
+    if not _are_plain(map(type, copied.values())):
+        copied = {key: value if value.__class__ in _PLAIN else _freeze(value) for key, value in copied.items()}
+    return copied
 
 
 def _freeze(value: Any) -> Any:

@@ -41,6 +41,7 @@ class SpanMaker:
         self._provider, self._tracer = provider, identities.tracer
         if self._tracer is not None:
             self._reserved, self._decided = identities.reserved, identities.decided
+            self._limits, self._scope = tracing.span_limits(self._tracer), tracing.scope_of(self._tracer)
         self._straight = False
         self.look_at_processors()
 
@@ -54,7 +55,7 @@ class SpanMaker:
             return
         sampled: Any = record.sampling.attributes  # pyright: ignore[reportUnknownVariableType]
         attrs = {**sampled, **record.attrs} if sampled else record.attrs
-        if self._straight and _is_simple(record, attrs, tracing.span_limits(self._tracer)):
+        if self._straight and _is_simple(record, attrs, self._limits):
             self._hand_over(record, attrs, offset_ns, record.t1)
         else:
             self._run_through_sdk(record, attrs, offset_ns, record.t1)
@@ -63,14 +64,14 @@ class SpanMaker:
         tracer = self._tracer
         outer: Any = record.outside.get(SPAN_KEY)
         parent: SpanContext | None = outer.get_span_context() if outer is not None else None
-        if parent is not None and not parent.is_valid:
+        if parent is not None and not parent[5]:
             parent = None
         events = [_WholeEvent(name, given, stamp or offset_ns + at) for name, given, stamp, at in record.events]
         tracer.span_processor.on_end(
             _Whole(
                 record.name, record.identity, parent, tracer.resource, attrs, events, (), record.kind,
                 tracer.instrumentation_info, record.status or _UNSET, offset_ns + record.t0, offset_ns + end,
-                tracing.scope_of(tracer),
+                self._scope,
             )
         )  # fmt: skip
 

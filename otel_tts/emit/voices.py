@@ -99,7 +99,7 @@ class VoiceNames:
         voice: Any = attrs.get(names.VOICE)
         if voice is None:
             return
-        if isinstance(voice, os.PathLike):
+        if voice.__class__ is not str and isinstance(voice, os.PathLike):
             voice = os.fspath(voice)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if not isinstance(voice, str) or not voice:  # samples, an embedding: nothing that has a name
             del attrs[names.VOICE]

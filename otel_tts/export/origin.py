@@ -28,13 +28,14 @@ class Origins:
     def grouped(self, items: Iterable[tuple[Any, Any, bytes]]) -> Iterable[Group]:
         """Put items of equal resources and scopes together, in the order in which these appear first."""
         groups: dict[tuple[int, int], tuple[Any, Any, list[bytes]]] = {}
+        before: tuple[Any, Any] | None = None
+        group: list[bytes] = []
         for resource, scope, item in items:
-            resource, scope = self._first(resource), self._first(scope)
-            key = (id(resource), id(scope))
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = (resource, scope, [])
-            group[2].append(item)
+            if before is None or resource is not before[0] or scope is not before[1]:
+                before = resource, scope
+                first = self._first(resource), self._first(scope)
+                group = groups.setdefault((id(first[0]), id(first[1])), (*first, []))[2]
+            group.append(item)
         return groups.values()
 
     def wrap(self, groups: Iterable[Group]) -> bytes:

@@ -39,12 +39,17 @@ Labels = tuple[tuple[str, Any], ...]
 
 
 class Place(Protocol):
-    """The span that a point is recorded in, which its exemplar names, and the context inside it."""
+    """The context that a point is recorded in, and the span of that, which its exemplar names."""
 
     @property
-    def identity(self) -> SpanContext: ...
-    @property
     def inside(self) -> Context: ...
+    @property
+    def identity(self) -> SpanContext | None: ...
+
+
+class _Inside(NamedTuple):
+    inside: Context
+    identity: SpanContext | None
 
 
 class _Measurement(NamedTuple):
@@ -101,46 +106,32 @@ class Points:
 
     def record(self, value: float, labels: Mapping[str, Any], context: Context | None = None) -> None:
         """Record a point, or add to a counter; `context` names the span for the exemplar."""
-        if not self._short or context is None or not 0 <= value < math.inf or not self._is_enabled():
+        if context is None:
             self._through(value, labels, context)
-            return
-        if self._storages is not self._consumer._reader_storages:  # replaced, never changed, with each reader
-            self.callback()
-            self._storages = self._consumer._reader_storages
-            self._known.clear()
-        key = tuple(labels.items())
-        known = self._known.get(key)
-        if known is None:
-            self._through(value, labels, context)
-            self._remember(key)
-        elif known.edges is not None:
-            span: Any = context.get(SPAN_KEY)
-            self._add(known, value, context, span.get_span_context() if span is not None else None)
         else:
-            self._aggregate(known, value, context)
+            span: Any = context.get(SPAN_KEY)
+            identity = span.get_span_context() if span is not None else None
+            self.record_at(value, tuple(labels.items()), _Inside(context, identity))
 
     def record_at(self, value: float, labels: Labels, place: Place) -> None:
         """As `record` for who has the labels as pairs and the span at hand: the dozen points of each request."""
-        known = self._known.get(labels)
+        series = self._known.get(labels)
         if (
-            known is None
-            or known.edges is None
+            series is None
+            or series.edges is None
             or self._storages is not self._consumer._reader_storages
             or not 0 <= value < math.inf
             or not self._is_enabled()
         ):
-            self.record(value, dict(labels), place.inside)
-        else:
-            self._add(known, value, place.inside, place.identity)
-
-    def _add(self, series: _Series, value: float, context: Context, identity: SpanContext | None) -> None:
-        bucket = bisect_left(series.edges, value)  # pyright: ignore[reportArgumentType]
+            self._record_slowly(value, labels, place.inside)
+            return
+        identity, stamp = place.identity, time.time_ns()
         wanted: Any = self._configuration.exemplar_filter
-        stamp = time.time_ns()
         if type(wanted) is TraceBasedExemplarFilter:  # most of its time goes into comparing spans
             keeps = identity is not None and identity[3] & 1
         else:
-            keeps = wanted.should_sample(value, stamp, series.labels, context)
+            keeps = wanted.should_sample(value, stamp, series.labels, place.inside)
+        bucket = bisect_left(series.edges, value)
         with self._lock:
             series.counts[bucket] += 1
             series.total += value
@@ -151,6 +142,22 @@ class Points:
             if keeps:
                 series.exemplars[bucket] = (value, stamp, identity)
             self._waiting[id(series)] = series
+
+    def _record_slowly(self, value: float, labels: Labels, context: Context) -> None:
+        """Record a point whose series is not known yet, or that cannot be added up here."""
+        if not self._short or not 0 <= value < math.inf or not self._is_enabled():
+            self._through(value, dict(labels), context)
+            return
+        if self._storages is not self._consumer._reader_storages:  # replaced, never changed, with each reader
+            self.callback()
+            self._storages = self._consumer._reader_storages
+            self._known.clear()
+        series = self._known.get(labels)
+        if series is None or series.edges is not None:
+            self._through(value, dict(labels), context)
+            self._remember(labels)
+        else:
+            self._aggregate(series, value, context)
 
     def _aggregate(self, series: _Series, value: float, context: Context) -> None:
         stamp = time.time_ns()

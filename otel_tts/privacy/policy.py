@@ -354,7 +354,7 @@ class Policy:
 
 def let_voice(name: str) -> None:
     """Let a voice's name leave: a preset in an engine's table, or one that the operator listed."""
-    if len(public_voices) < _MAX_VOICES and FREE.fits(name):
+    if name not in public_voices and len(public_voices) < _MAX_VOICES and FREE.fits(name):
         public_voices.add(name)
 
 

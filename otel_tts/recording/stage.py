@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ class StageOwner(LateSpan):
     recorder: Recorder
     silent: bool
     stages: Stages
+
+    def own_stages(self) -> Sequence[StageRecord]:
+        return self.stages.finished
 
 
 class StageSpan(StageRecord, Block):

@@ -19,6 +19,8 @@ def add_up(stages: Sequence[StageRecord]) -> tuple[dict[str, int], dict[tuple[st
     """Return the ns in each kind of stage that has device times, and in those that are parts of others (see
     `Stages.sums` and `Stages.parts`); stages of a kind that overlap count once.
     """
+    if not any(map(_is_timed, stages)):
+        return {}, {}
     counted = [stage for stage in stages if stage.counted]
     parts = ((_part(stage), stage) for stage in counted)
     return _sums((stage.stage, stage) for stage in counted), _sums((part, stage) for part, stage in parts if part)

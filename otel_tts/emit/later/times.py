@@ -11,7 +11,6 @@ from __future__ import annotations
 from otel_tts.guard import contain
 from otel_tts.record import LateSpan, StageRecord
 from otel_tts.recording.recorder import Recorder
-from otel_tts.recording.stage import StageOwner
 
 
 class DeviceTimes:
@@ -23,17 +22,17 @@ class DeviceTimes:
     def start(self, record: LateSpan) -> None:
         """Note what the device has passed already."""
         clock = self._recorder.clock
-        if clock is not None:
-            contain("clock", lambda: clock.passed(_stages_of(record)))
+        if clock is not None and (timed := _timed(record)):
+            contain("clock", clock.passed, timed)
 
     def is_ready(self, record: LateSpan, give_up: bool = False) -> bool:
         """Whether the record's stages have their times; not while a device is still at work on one of them."""
         clock = self._recorder.clock
-        return clock is None or contain("clock", clock.resolve, _stages_of(record), give_up) is not False
+        if clock is None or not (timed := _timed(record)):
+            return True
+        return contain("clock", clock.resolve, timed, give_up) is not False
 
 
-def _stages_of(record: LateSpan) -> list[StageRecord]:
-    """Return the finished stages of a synthesis, or the stage itself that outlived its own."""
-    if isinstance(record, StageOwner):
-        return record.stages.finished
-    return [record] if isinstance(record, StageRecord) else []
+def _timed(record: LateSpan) -> list[StageRecord]:
+    """Return the stages that a clock has noted something of."""
+    return [stage for stage in record.own_stages() if stage.timing is not None]
