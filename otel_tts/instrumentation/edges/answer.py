@@ -54,9 +54,13 @@ class Answer:
     async def send(self, message: Message) -> None:
         """Send, with the request's id in the head, and note when the answer is complete."""
         message = contain("asgi.header", self._prepare, message) or message
-        if self._current.body is not None or message["type"] == "http.response.start":
-            contain("asgi.audio", self._look_for_audio, message)
-        await self._send(message)
+        if message["type"] == "http.response.start":
+            contain("asgi.audio", answer_audio.begin, self._current, message)
+        try:
+            await self._send(message)
+        finally:  # it is looked at when it is out
+            if self._current.body is not None and message["type"] == "http.response.body":
+                contain("asgi.audio", answer_audio.take, self._current, message)
         contain("asgi.body", self._note_sent, message)
 
     def _prepare(self, message: Message) -> Message:
@@ -78,12 +82,6 @@ class Answer:
             current.status = message["status"]
         elif current.status is None and kind in _UPGRADES:
             current.status = _UPGRADES[kind]
-
-    def _look_for_audio(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            answer_audio.begin(self._current, message)
-        elif message["type"] == "http.response.body":
-            answer_audio.take(self._current, message)
 
     def _note_sent(self, message: Message) -> None:
         if self._current.ended is None and self._is_last(message["type"], message):

@@ -34,7 +34,6 @@ _LAST_DATA_RECEIVED: Final = struct.Struct("=52xI")
 """`tcpi_last_data_recv` of Linux's `struct tcp_info`: ms since the last bytes came, counted in ticks of the kernel."""
 _LAST_SIZE: Final = _LAST_DATA_RECEIVED.size
 _TCP: Final = int(socket.IPPROTO_TCP)
-_INTERNET: Final = (int(socket.AF_INET), int(socket.AF_INET6))
 _COARSE_CLOCK: Final = 6
 """CLOCK_MONOTONIC_COARSE of Linux, whose resolution is the kernel's tick; Python has no name for it."""
 _SHOWN_FROM_S: Final = 0.05
@@ -131,9 +130,12 @@ class _Kernel:
 
     def age(self, connection: Any) -> int | None:
         """Return the ns since the last bytes came on a TCP socket; None where the kernel does not say."""
-        if _TCP_INFO is None or _family_of(connection) not in _INTERNET:
+        if _TCP_INFO is None:
             return None
-        info = connection.getsockopt(_TCP, _TCP_INFO, _LAST_SIZE)
+        try:
+            info = connection.getsockopt(_TCP, _TCP_INFO, _LAST_SIZE)
+        except OSError:  # a socket of another kind, or closed
+            return None
         if len(info) < _LAST_SIZE:
             return None
         milliseconds: int = _LAST_DATA_RECEIVED.unpack(info)[0]
@@ -143,13 +145,6 @@ class _Kernel:
         age = milliseconds * 1_000_000
         return age if age > self.least_ns else 0  # a tick is no waiting
 
-
-def _family_of(connection: Any) -> int:
-    """Return a socket's family as the number it is kept as: Python's own sockets make an enum of it each time."""
-    return _family.__get__(connection) if isinstance(connection, socket.SocketType) else connection.family
-
-
-_family: Final[Any] = socket.SocketType.family
 
 _kernel: Final = _Kernel()
 
