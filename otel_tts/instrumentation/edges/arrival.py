@@ -16,7 +16,6 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
@@ -70,23 +69,28 @@ def arrived(scope: Mapping[str, Any], receive: Any, send: Any) -> Arrival:
 
     To be called on the first line of the request's handling, on its event loop. Never raises.
     """
-    return _arrived(partial(_age_by_kernel, scope, receive, send), partial(_age_by_proxy, scope))
+    return _arrived(_age_by_kernel, (scope, receive, send), _age_by_proxy, (scope,))
 
 
 def arrived_on(connection: Any, start: str | None) -> Arrival:
     """Return when a request with this X-Request-Start came on a socket, or None; see `arrived`."""
-    by_kernel = partial(_kernel.age, connection) if connection is not None else None
-    return _arrived(by_kernel, partial(_age_since, start.encode("latin-1")) if start is not None else None)
+    by_kernel, by_proxy = _kernel.age if connection is not None else None, _age_said if start is not None else None
+    return _arrived(by_kernel, (connection,), by_proxy, (start,))
 
 
-def _arrived(by_kernel: Callable[[], int | None] | None, by_proxy: Callable[[], int | None] | None) -> Arrival:
+def _arrived(
+    by_kernel: Callable[..., int | None] | None,
+    of_connection: tuple[Any, ...],
+    by_proxy: Callable[..., int | None] | None,
+    of_headers: tuple[Any, ...],
+) -> Arrival:
     now, recorder = perf_counter_ns(), current_recorder()
     lag = contain("arrival", _note_loop, recorder, now) if recorder is not None else None
-    age = contain("arrival", by_kernel) if by_kernel is not None else None
+    age = contain("arrival", by_kernel, *of_connection) if by_kernel is not None else None
     if age is not None:
         return Arrival(now - age, WaitSource.KERNEL, age / 1e9)
     if by_proxy is not None and recorder is not None and recorder.settings.trust_proxy:
-        age = contain("arrival", by_proxy)
+        age = contain("arrival", by_proxy, *of_headers)
         if age is not None:
             return Arrival(now - age, WaitSource.PROXY, age / 1e9)
     return Arrival(now, WaitSource.LOOP, upper_bound_s=None if lag is None else lag / 1e9)
@@ -181,6 +185,10 @@ def _transport_of(receive: Any, send: Any) -> Any:
 def _age_by_proxy(scope: Mapping[str, Any]) -> int | None:
     given = next((value for name, value in scope.get("headers", ()) if name == START_HEADER), None)
     return _age_since(given) if given is not None else None
+
+
+def _age_said(given: str) -> int | None:
+    return _age_since(given.encode("latin-1"))
 
 
 def _age_since(given: bytes) -> int | None:
