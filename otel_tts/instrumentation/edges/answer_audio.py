@@ -8,6 +8,7 @@ a header needs them (`otel_tts.audio.files.excerpt`); nothing is copied before t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from otel_tts.audio.files.excerpt import Passing
@@ -45,11 +46,12 @@ def is_audio(media_type: str) -> bool:
     return media_type.lower().startswith(("audio/", "application/ogg"))
 
 
-def begin(web: Request, start: Any) -> None:
-    """An answer of ASGI begins: from here on its body is looked at where it is audio, as it was made, and whole."""
-    headers = {name.lower(): value for name, value in start.get("headers") or ()}
-    said = (headers.get(name, b"").decode("latin-1") for name in _SAID)
-    expect(web, start.get("status"), *said)
+def begin(web: Request, status: int, headers: Mapping[bytes, bytes]) -> None:
+    """An answer of ASGI begins: from here on its body is looked at where it is audio, as it was made, and whole.
+
+    `headers` are by lower-case names.
+    """
+    expect(web, status, *(headers.get(name, b"").decode("latin-1") for name in _SAID))
 
 
 def expect(web: Request, status: int | None, media_type: str = "", encoding: str = "", length: str = "") -> None:

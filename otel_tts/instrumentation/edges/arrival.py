@@ -16,7 +16,6 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +33,6 @@ _LAST_DATA_RECEIVED: Final = struct.Struct("=52xI")
 """`tcpi_last_data_recv` of Linux's `struct tcp_info`: ms since the last bytes came, counted in ticks of the kernel."""
 _LAST_SIZE: Final = _LAST_DATA_RECEIVED.size
 _TCP: Final = int(socket.IPPROTO_TCP)
-_INTERNET: Final = (int(socket.AF_INET), int(socket.AF_INET6))
 _COARSE_CLOCK: Final = 6
 """CLOCK_MONOTONIC_COARSE of Linux, whose resolution is the kernel's tick; Python has no name for it."""
 _SHOWN_FROM_S: Final = 0.05
@@ -71,23 +69,28 @@ def arrived(scope: Mapping[str, Any], receive: Any, send: Any) -> Arrival:
 
     To be called on the first line of the request's handling, on its event loop. Never raises.
     """
-    return _arrived(partial(_age_by_kernel, scope, receive, send), partial(_age_by_proxy, scope))
+    return _arrived(_age_by_kernel, (scope, receive, send), _age_by_proxy, (scope,))
 
 
 def arrived_on(connection: Any, start: str | None) -> Arrival:
     """Return when a request with this X-Request-Start came on a socket, or None; see `arrived`."""
-    by_kernel = partial(_kernel.age, connection) if connection is not None else None
-    return _arrived(by_kernel, partial(_age_since, start.encode("latin-1")) if start is not None else None)
+    by_kernel, by_proxy = _kernel.age if connection is not None else None, _age_said if start is not None else None
+    return _arrived(by_kernel, (connection,), by_proxy, (start,))
 
 
-def _arrived(by_kernel: Callable[[], int | None] | None, by_proxy: Callable[[], int | None] | None) -> Arrival:
+def _arrived(
+    by_kernel: Callable[..., int | None] | None,
+    of_connection: tuple[Any, ...],
+    by_proxy: Callable[..., int | None] | None,
+    of_headers: tuple[Any, ...],
+) -> Arrival:
     now, recorder = perf_counter_ns(), current_recorder()
     lag = contain("arrival", _note_loop, recorder, now) if recorder is not None else None
-    age = contain("arrival", by_kernel) if by_kernel is not None else None
+    age = contain("arrival", by_kernel, *of_connection) if by_kernel is not None else None
     if age is not None:
         return Arrival(now - age, WaitSource.KERNEL, age / 1e9)
     if by_proxy is not None and recorder is not None and recorder.settings.trust_proxy:
-        age = contain("arrival", by_proxy)
+        age = contain("arrival", by_proxy, *of_headers)
         if age is not None:
             return Arrival(now - age, WaitSource.PROXY, age / 1e9)
     return Arrival(now, WaitSource.LOOP, upper_bound_s=None if lag is None else lag / 1e9)
@@ -131,9 +134,12 @@ class _Kernel:
 
     def age(self, connection: Any) -> int | None:
         """Return the ns since the last bytes came on a TCP socket; None where the kernel does not say."""
-        if _TCP_INFO is None or _family_of(connection) not in _INTERNET:
+        if _TCP_INFO is None:
             return None
-        info = connection.getsockopt(_TCP, _TCP_INFO, _LAST_SIZE)
+        try:
+            info = connection.getsockopt(_TCP, _TCP_INFO, _LAST_SIZE)
+        except OSError:  # a socket of another kind, or closed
+            return None
         if len(info) < _LAST_SIZE:
             return None
         milliseconds: int = _LAST_DATA_RECEIVED.unpack(info)[0]
@@ -143,13 +149,6 @@ class _Kernel:
         age = milliseconds * 1_000_000
         return age if age > self.least_ns else 0  # a tick is no waiting
 
-
-def _family_of(connection: Any) -> int:
-    """Return a socket's family as the number it is kept as: Python's own sockets make an enum of it each time."""
-    return _family.__get__(connection) if isinstance(connection, socket.SocketType) else connection.family
-
-
-_family: Final[Any] = socket.SocketType.family
 
 _kernel: Final = _Kernel()
 
@@ -186,6 +185,10 @@ def _transport_of(receive: Any, send: Any) -> Any:
 def _age_by_proxy(scope: Mapping[str, Any]) -> int | None:
     given = next((value for name, value in scope.get("headers", ()) if name == START_HEADER), None)
     return _age_since(given) if given is not None else None
+
+
+def _age_said(given: str) -> int | None:
+    return _age_since(given.encode("latin-1"))
 
 
 def _age_since(given: bytes) -> int | None:

@@ -54,7 +54,7 @@ def with_edge(original: Application, framework: str = "asgi", served: bool = Fal
 
     @functools.wraps(original)
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
-        if isinstance(scope.get(MARK), request.Elsewhere):
+        if MARK in scope and isinstance(scope[MARK], request.Elsewhere):
             contain("asgi.elsewhere", _arrive, scope)
         if MARK in scope:
             contain("asgi.inner", _note_inner, self, scope)
@@ -108,7 +108,7 @@ def _enter(
     current = request.Request(name, arrival.ns, given=is_given, facts=facts if kind == "http" else None)
     current.canary = marking.is_marked(headers)
     if given is None or not trusts:
-        others = [header for header in headers if header[0] != HEADER]
+        others = headers if given is None else [header for header in headers if header[0] != HEADER]
         scope["headers"] = [*others, (HEADER, name.encode())]
     scope[MARK] = current
     inside = contain("asgi.server", _begin_span, app, excluded, scope, current)
@@ -149,8 +149,10 @@ def _leave(current: request.Request, tokens: Tokens, error: BaseException | None
     if outer is not None:
         leave_context(*outer)
     request.leave(token)
-    contain("asgi.abandon", serving.end_abandoned_stream, current)
-    contain("asgi.server", serving.end_span, current, error)
+    if current.ended is None or current.left:
+        contain("asgi.abandon", serving.end_abandoned_stream, current)
+    if current.own is not None:
+        contain("asgi.server", serving.end_span, current, error)
 
 
 def _may_accept_with_headers(scope: Scope) -> bool:
