@@ -23,8 +23,7 @@ class LogEncoder:
     def encode(self, batch: Sequence[Any]) -> tuple[bytes, int]:
         """Return the request's bytes, and how many of `batch` are in it."""
         found = each(batch, self._record, "log record")
-        items = [(one.resource, one.instrumentation_scope or None, encoded) for one, encoded in found]
-        return self._origins.wrap(self._origins.grouped(items)), len(items)
+        return self._origins.wrap_items((s.resource, s.instrumentation_scope or None, encoded) for s, encoded in found)
 
     def _record(self, readable: Any) -> bytes:
         line = readable.log_record

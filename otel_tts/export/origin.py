@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 from otel_tts.export.wire import Attributes, field, text
@@ -25,7 +25,12 @@ class Origins:
         self._equals: dict[int, tuple[Any, Any]] = {}
         self._firsts: dict[Any, Any] = {}
 
-    def grouped(self, items: Iterable[tuple[Any, Any, bytes]]) -> Iterable[Group]:
+    def wrap_items(self, items: Iterable[tuple[Any, Any, bytes]]) -> tuple[bytes, int]:
+        """Return an Export…ServiceRequest of items with their resources and scopes, and how many are in it."""
+        groups = self._grouped(items)
+        return self.wrap(groups), sum(len(group) for _, _, group in groups)
+
+    def _grouped(self, items: Iterable[tuple[Any, Any, bytes]]) -> Collection[Group]:
         """Put items of equal resources and scopes together, in the order in which these appear first."""
         groups: dict[tuple[int, int], tuple[Any, Any, list[bytes]]] = {}
         before: tuple[Any, Any] | None = None

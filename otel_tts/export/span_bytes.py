@@ -33,8 +33,8 @@ class SpanEncoder:
 
     def encode(self, spans: Sequence[Any]) -> tuple[bytes, int]:
         """Return the request's bytes, and how many of `spans` are in it."""
-        items = [(s.resource, s.instrumentation_scope or None, found) for s, found in each(spans, self._span, "span")]
-        return self._origins.wrap(self._origins.grouped(items)), len(items)
+        found = each(spans, self._span, "span")
+        return self._origins.wrap_items((s.resource, s.instrumentation_scope or None, encoded) for s, encoded in found)
 
     def _span(self, span: Any) -> bytes:
         context, parent, start, end, links = span.context, span.parent, span.start_time, span.end_time, span.links
