@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_tts import names
+from otel_tts.causes import answer_zh
+from otel_tts.causes.words import Words
 
 
 @dataclass(frozen=True)
 class Cause:
-    """`key` is one of `ADVICE`, for machines. `seconds` is the time it cost this request, None where not measured.
+    """`key` is one of `ADVICE`, for machines; the texts are `Words`, in both languages.
 
+    `seconds` is the time it cost this request, None where not measured.
     `touches` of `of` requests of the period have it; None where that was not looked at.
     """
 
@@ -28,12 +31,21 @@ class Cause:
 
 
 def cause(
-    key: str, evidence: str, title: str | None = None, seconds: float | None = None, touches: int | None = None,
+    key: str, evidence: Words, title: Words | None = None, seconds: float | None = None, touches: int | None = None,
     of: int | None = None,
 ) -> Cause:  # fmt: skip
     """A cause with what is known of its kind."""
-    known, remedy, check = ADVICE[key]
+    known, remedy, check = map(Words, ADVICE[key], answer_zh.ADVICE[key])
     return Cause(key, title or known, evidence, remedy, check, seconds, touches, of)
+
+
+def by_property(name: str) -> tuple[Words, Words]:
+    """What to do about a property that slow requests share, and how to see that it helped."""
+    if name not in BY_PROPERTY:
+        remedy, check = map(Words, ADVICE["shared"][1:], answer_zh.ADVICE["shared"][1:])
+    else:
+        remedy, check = map(Words, BY_PROPERTY[name], answer_zh.BY_PROPERTY[name])
+    return remedy, check
 
 
 ADVICE: Final[dict[str, tuple[str, str, str]]] = {

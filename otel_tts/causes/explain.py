@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from otel_tts.causes import columns, own, shared, stages
-from otel_tts.causes.answer import ADVICE, BY_PROPERTY, Cause, cause
+from otel_tts.causes.answer import Cause, by_property, cause
 from otel_tts.causes.own import Request
 from otel_tts.causes.period import OTHER, Period
 from otel_tts.causes.shared import Named, Shared
 from otel_tts.causes.stages import Excess
+from otel_tts.causes.words import Words, chinese
 from otel_tts.readers.model import Span, Synthesis
 
 
@@ -36,7 +37,7 @@ class Why:
 def of_request(synthesis: Synthesis, spans: Sequence[Span], period: Period) -> Why:
     """Why this request was slow, or failed: its own facts, the stage at fault, what it shares with others like it."""
     excess = stages.excess(synthesis, period) if synthesis.span_id else None
-    slow, failed = shared.slow(period), shared.failed(period)
+    slow, failed = _looked(period)
     request = Request(synthesis, spans, None if excess is None else excess.slow, period)
     causes = own.facts(request)
     if excess is not None and excess.slow:
@@ -53,46 +54,66 @@ def of_request(synthesis: Synthesis, spans: Sequence[Span], period: Period) -> W
 
 def of_period(period: Period) -> Why:
     """What the slow ones and the failed ones of these requests share, and where the slow ones' time went."""
-    slow, failed = shared.slow(period), shared.failed(period)
+    slow, failed = _looked(period)
     causes = tuple(_told(one, found) for found in (slow, failed) for one in found.named)
     chosen, _ = shared.slow_ones(period)
     return Why(causes, None, slow, failed, own.accounts(period, chosen), stages.excess_of_all(period, chosen))
+
+
+def _looked(period: Period) -> tuple[Shared, Shared]:
+    """What the slow and the failed ones share; found out once, however many of them are explained."""
+    if "shared" not in period.known:
+        period.known["shared"] = (shared.slow(period), shared.failed(period))
+    return period.known["shared"]
 
 
 def _stage(excess: Excess) -> list[Cause]:
     part = excess.parts[0]
     if part.share is None or part.excess <= 0:
         return []
-    said = (
+    beyond = excess.seconds - excess.expected
+    told = Words(
         f"{part.seconds:.3g} s where {excess.whose} needs {part.expected:.3g} s for such a text: {part.share:.0%} of "
-        f"the {excess.seconds - excess.expected:.3g} s in excess"
+        f"the {beyond:.3g} s in excess",
+        f"用时 {part.seconds:.3g} 秒，而 {chinese(excess.whose)} 对此类文本需要 {part.expected:.3g} 秒："
+        f"占超出的 {beyond:.3g} 秒的 {part.share:.0%}",
     )
-    which = "what is in no stage" if part.stage == OTHER else part.stage
-    return [cause("stage", said, f"{which} took longer than this text needs", seconds=part.excess)]
+    which, which_zh = (
+        ("what is in no stage", "不属于任何阶段的时间") if part.stage == OTHER else (part.stage, part.stage)
+    )
+    title = Words(f"{which} took longer than this text needs", f"{which_zh} 用时超过此文本所需")
+    return [cause("stage", told, title, seconds=part.excess)]
 
 
 def _told(one: Named, found: Shared) -> Cause:
-    what = said(one.name, one.value)
-    evidence = (
-        f"{one.counts.both} of the {found.chosen} {found.which} requests have it ({one.share:.0%}), of the others "
+    what, counts = said(one.name, one.value), one.counts
+    which = {"slow": "慢", "failed": "失败"}[found.which]
+    en = (
+        f"{counts.both} of the {found.chosen} {found.which} requests have it ({one.share:.0%}), of the others "
         f"{one.share_of_others:.1%}; by chance p = {one.probability:.1g}"
     )
-    if one.seconds is not None:
-        evidence += f"; with it a request takes {max(0.0, one.seconds):.3g} s longer at the median"
-    if one.also:
-        evidence += "; not to be told apart from " + ", ".join(said(*each) for each in one.also)
-    made = cause(
-        "shared", evidence, f"{found.which} requests share {what}", one.seconds, one.counts.having, one.counts.total
+    zh = (
+        f"{found.chosen} 个{which}请求中有 {counts.both} 个如此（{one.share:.0%}），其余请求中占 "
+        f"{one.share_of_others:.1%}；纯属偶然的概率 p = {one.probability:.1g}"
     )
-    remedy, check = BY_PROPERTY.get(one.name, ADVICE["shared"][1:])
+    if one.seconds is not None:
+        longer = f"{max(0.0, one.seconds):.3g}"
+        en += f"; with it a request takes {longer} s longer at the median"
+        zh += f"；有此属性的请求中位数多用 {longer} 秒"
+    if one.also:
+        en += "; not to be told apart from " + ", ".join(said(*each) for each in one.also)
+        zh += "；无法与之区分：" + "、".join(said(*each).zh for each in one.also)
+    title = Words(f"{found.which} requests share {what}", f"{which}请求的共同点：{what.zh}")
+    made = cause("shared", Words(en, zh), title, one.seconds, counts.having, counts.total)
+    remedy, check = by_property(one.name)
     return replace(made, remedy=remedy, check=check)
 
 
-def said(name: str, value: object) -> str:
+def said(name: str, value: object) -> Words:
     """A property and its value, for people."""
     if value is None:
-        return f"no {name}"
-    return name if value is True else f"{name} = {str(value).lower() if value is False else value}"
+        return Words(f"no {name}", f"没有 {name}")
+    return Words(name if value is True else f"{name} = {str(value).lower() if value is False else value}")
 
 
 def _has(has: dict[str, columns.Value], one: Named) -> bool:

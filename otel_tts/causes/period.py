@@ -16,6 +16,7 @@ from otel_tts import names
 from otel_tts.causes import columns
 from otel_tts.causes.columns import Value
 from otel_tts.causes.law import Law, fit
+from otel_tts.causes.words import Words
 from otel_tts.names import Outcome
 from otel_tts.readers.model import Synthesis
 
@@ -71,7 +72,8 @@ class Column:
 class Period:
     """Requests that are compared with each other. `since` and `until` are when the first and last began.
 
-    `canaries` are how many requests that nobody asked for were among them; they are in no other number.
+    `canaries` are how many requests that nobody asked for were among them; they are in no other number. `known` is what
+    was found out of them all; with one more it is forgotten.
     """
 
     def __init__(self, syntheses: Iterable[Synthesis] = ()) -> None:
@@ -83,6 +85,7 @@ class Period:
         self._stages: dict[str, array[float]] = {}
         self._errors: Counter[str] = Counter()
         self.canaries = 0
+        self.known: dict[Any, Any] = {}
         for synthesis in syntheses:
             self.add(synthesis)
 
@@ -96,6 +99,7 @@ class Period:
         if synthesis.is_canary or not synthesis.span_id:
             return
         row = len(self)
+        self.known.clear()
         self.since, self.until = min(self.since, synthesis.start), max(self.until, synthesis.start)
         self._engine.append(self._engines.setdefault(_engine(synthesis), len(self._engines)))
         self._failed.append(synthesis.outcome in FAILED)
@@ -140,9 +144,15 @@ class Period:
 
         Failed and abandoned requests took less than they need, and are left out.
         """
+        key = (engine, source, stage)
+        if key not in self.known:
+            self.known[key] = self._fitted(engine, source, stage)
+        return self.known[key]
+
+    def _fitted(self, engine: str, source: str, stage: str | None) -> Law | None:
         for chosen, whose in (
-            (self._rows(engine, source), f"{engine} with a {source} voice" if source else engine),
-            (self._rows(engine), engine),
+            (self._rows(engine, source), _whose(engine, source)),
+            (self._rows(engine), _whose(engine)),
         ):
             chosen &= np.array(self._complete, dtype=np.bool_)
             law = fit(self._seconds(stage)[chosen], np.asarray(self._characters)[chosen], whose)
@@ -212,6 +222,10 @@ class Period:
             known = self._stages[stage]
             seconds[: len(known)] = known
         return seconds
+
+
+def _whose(engine: str, source: str = "") -> Words:
+    return Words(f"{engine} with a {source} voice", f"{engine}（{source} 音色）") if source else Words(engine)
 
 
 def _engine(synthesis: Synthesis) -> tuple[str, str]:

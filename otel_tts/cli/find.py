@@ -15,6 +15,7 @@ from otel_tts.cli.times import nanoseconds
 from otel_tts.names import ANOMALIES, OUTCOMES, Outcome
 
 if TYPE_CHECKING:  # read where they are used: `otel-tts --help` does not wait for them
+    from otel_tts.causes.ask import Overview
     from otel_tts.readers.choice import Places
     from otel_tts.readers.filters import Filter
     from otel_tts.readers.model import Gap
@@ -166,7 +167,7 @@ def _index(*stores: object) -> None:
 def _unknown(request_id: str, store: TraceStore) -> str:
     from otel_tts.causes import ask
     from otel_tts.views.printable import printable
-    from otel_tts.views.request import moment
+    from otel_tts.views.why import moment
 
     said = f"There is no request {printable(request_id)} in {store}."
     if (oldest := ask.oldest(store)) is not None:
@@ -176,13 +177,18 @@ def _unknown(request_id: str, store: TraceStore) -> str:
     return f"{said} A request that was begun less than ten seconds ago may still be on its way."
 
 
-def _many(wanted: Filter, places: Places, slowest: bool, as_json: bool) -> None:
+def overview_of(wanted: Filter, store: TraceStore, slowest: bool) -> Overview:
+    """What meets a question, and what the slow and the failed ones share; a terminal is told how far it is."""
     from otel_tts.causes import ask
 
-    store = trace_store(places)
     console = output.stderr()
-    with console.status("reading …") as status:  # on a terminal only
-        found = ask.many(wanted, store, slowest, lambda read: status.update(f"reading … {read:,} requests"))
+    with console.status("reading …") as status:
+        return ask.many(wanted, store, slowest, lambda read: status.update(f"reading … {read:,} requests"))
+
+
+def _many(wanted: Filter, places: Places, slowest: bool, as_json: bool) -> None:
+    store = trace_store(places)
+    found = overview_of(wanted, store, slowest)
     if as_json:
         from otel_tts.views import plain
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from otel_tts.cli import output
-from otel_tts.cli.find import log_store, places_of, say_gaps, trace_store
+from otel_tts.cli.find import log_store, overview_of, places_of, say_gaps, trace_store
 from otel_tts.cli.times import nanoseconds
 from otel_tts.names import Outcome
 
 if TYPE_CHECKING:
+    from otel_tts.causes.ask import Overview
     from otel_tts.readers.choice import Places
     from otel_tts.readers.filters import Filter
     from otel_tts.readers.model import Span
@@ -65,6 +66,7 @@ def view(
                 request_id=request_id,
                 outcome=Outcome.ERROR if failed else None,
                 limit=limit,
+                canaries=request_id is not None,
             )
             places = places_of(folder, traces, logs)
             store = trace_store(places)
@@ -73,7 +75,9 @@ def view(
         if export is None and html is None:
             _serve(store, _lines(places), wanted, slowest)
             return
-        found = _traces(store, wanted, slowest)
+        overview = overview_of(wanted, store, slowest)
+        say_gaps(overview.gaps)
+        found = _traces(store, request_id, overview)
         if not found:
             raise output.fail(f"No request in {store} is of this kind.")
         if export is not None:
@@ -83,7 +87,7 @@ def view(
         if html is not None:
             from otel_tts.views import page
 
-            _write(html, page.of(found, _lines(places)), len(found))
+            _write(html, page.of(found, _lines(places), overview), len(found))
 
 
 def _lines(places: Places) -> LogStore | None:
@@ -100,28 +104,25 @@ def _lines(places: Places) -> LogStore | None:
 def _serve(store: TraceStore, lines: LogStore | None, wanted: Filter, slowest: bool) -> None:
     from otel_tts.views.server import PageServer
 
-    found = store.slowest(wanted) if slowest else store.find(wanted)
+    found = overview_of(wanted, store, slowest)
     say_gaps(found.gaps)
-    if not found.items:
+    if not found.requests:
         raise output.fail(f"No request in {store} is of this kind.")
-    with PageServer(found.items, store, lines) as server:
+    with PageServer(found, store, lines) as server:
         typer.echo(server.address)
-        output.say(f"{len(found)} requests; Ctrl-C ends it")
+        output.say(f"{len(found.requests)} requests; Ctrl-C ends it")
         with suppress(KeyboardInterrupt):
             server.serve_forever()
 
 
-def _traces(store: TraceStore, wanted: Filter, slowest: bool) -> list[tuple[Span, ...]]:
-    """The whole traces of what meets the question, each once."""
-    if wanted.request_id is not None:
-        answer = store.named(wanted.request_id)
-        say_gaps(answer.gaps)
-        return list(answer)
-    found = store.slowest(wanted) if slowest else store.find(wanted)
-    say_gaps(found.gaps)
-    several = store.traces(tuple(dict.fromkeys(one.trace_id for one in found)))
-    say_gaps(several.gaps)
-    return list(several)
+def _traces(store: TraceStore, request_id: str | None, found: Overview) -> list[tuple[Span, ...]]:
+    """The whole traces of what was found, each once."""
+    if request_id is not None:
+        answer = store.named(request_id)
+    else:
+        answer = store.traces(tuple(dict.fromkeys(one.trace_id for one in found.requests)))
+    say_gaps(answer.gaps)
+    return list(answer)
 
 
 def _write(path: Path, text: str, count: int) -> None:

@@ -22,9 +22,10 @@ from otel_tts.readers.windows import HOUR_NS, walk
 _SLOW_S: Final = (60.0, 20.0, 7.0, 2.0, 0.7, 0.2)
 """Seconds to begin with when the slowest are looked for: each step finds a few times as many as the one before."""
 
-_NEAR: Final = 2 * 60 * 10**9
-_FAR: Final = 256 * _NEAR
-"""Nanoseconds to both sides of a time: from the first period that is asked for to the last, eight hours."""
+_NEAR: Final = 30 * 10**9
+_FAR: Final = 1024 * _NEAR
+"""Nanoseconds to both sides of a time: from the first period that is asked for to the last, eight hours. The first is
+short: a busy service has more in it than is wanted, and a question is answered as a whole."""
 
 _FAILURES: Final = frozenset({"down", "refused", "unreadable"})
 """Gaps after which asking for more makes no sense."""
@@ -104,7 +105,7 @@ class SearchedTraces(AskedStore):
     def near(self, time: int, most: int, seconds: float) -> Answer[Synthesis]:
         """At most `most` syntheses that began about `time`, the closest first; as many as are read within `seconds`.
 
-        Canaries are not counted. First the minutes about the time are read, then what lies around these, four times as
+        Canaries are not counted. First what is close to the time is read, then what lies around that, four times as
         long each.
         """
         until, reach, inner = clock.monotonic() + seconds, _NEAR, 0
@@ -119,9 +120,10 @@ class SearchedTraces(AskedStore):
             for begin, end in rings:
                 if end <= 0 or begin > clock.time_ns():
                     continue
-                stream = self.syntheses(max(0, begin), end)
-                for one in stream:
-                    found.append(one)
+                wanted = Filter(since=max(0, begin), until=end)
+                stream = Stream(lambda on_gap, wanted=wanted: self._answers(wanted, on_gap))
+                for several in stream:  # what was answered is there: all of it counts
+                    found += several
                     if clock.monotonic() > until:
                         break
                 gaps |= dict.fromkeys(stream.gaps)
@@ -173,6 +175,11 @@ class SearchedTraces(AskedStore):
 
     def _matching(self, wanted: Filter, on_gap: OnGap) -> Iterator[Synthesis]:
         """All that meet `wanted`, newest first."""
+        for several in self._answers(wanted, on_gap):
+            yield from several
+
+    def _answers(self, wanted: Filter, on_gap: OnGap) -> Iterator[list[Synthesis]]:
+        """The same, as the store's answers bring them."""
 
         def fitting(traces: Iterable[Iterable[Span]], here: Filter) -> list[Synthesis]:
             made = (one for spans in traces for one in of_trace(spans, bare=wanted.request_id is not None))
@@ -189,12 +196,11 @@ class SearchedTraces(AskedStore):
             answer = self.get(wanted.trace_id)
             for gap in answer.gaps:
                 on_gap(gap)
-            yield from fitting([answer], wanted)
+            yield fitting([answer], wanted)
             return
         # An id is rare: all of the time at once. Others are many: the newest first.
         first = self.longest if wanted.request_id is not None else HOUR_NS
-        for step in walk(ask, since, wanted.until, on_gap, self.longest, self.smallest, first):
-            yield from step
+        yield from walk(ask, since, wanted.until, on_gap, self.longest, self.smallest, first)
 
 
 def trace_ids(found: Iterable[Any]) -> list[str]:

@@ -17,11 +17,14 @@ from importlib.resources import files
 from typing import Any, Final
 
 from otel_tts import names
+from otel_tts.causes import explain
+from otel_tts.causes.ask import Overview
+from otel_tts.causes.period import Period
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.model import LogLine, Span, Synthesis
 from otel_tts.readers.stores import LogStore
 from otel_tts.readers.syntheses import of_trace
-from otel_tts.views import plain
+from otel_tts.views import plain, why
 from otel_tts.views.printable import readable
 from otel_tts.views.waterfall import MOST, lay_out
 
@@ -37,15 +40,16 @@ _LISTED: Final = frozenset(
 """What the list shows of a request."""
 
 
-def of(traces: Sequence[Sequence[Span]], logs: LogStore | None) -> str:
-    """The page for some traces, with the lines of each where there is a store of them."""
-    requests = [made for spans in traces for made in requests_of(spans, logs)]
-    return filled({"requests": requests})
+def of(traces: Sequence[Sequence[Span]], logs: LogStore | None, found: Overview) -> str:
+    """The page for the traces of what was found, with the lines of each where there is a store of them."""
+    requests = [made for spans in traces for made in requests_of(spans, logs, found.period)]
+    return filled({"requests": requests, "why": why.for_page(found.why, found.period)})
 
 
-def listed(found: Sequence[Synthesis]) -> str:
+def listed(found: Overview) -> str:
     """The page for very many: each in a few words, its trace fetched from beside the page when it is looked at."""
-    return filled({"requests": [_briefly(one) for one in found]}, served=True)
+    requests = [_briefly(one) for one in found.requests]
+    return filled({"requests": requests, "why": why.for_page(found.why, found.period)}, served=True)
 
 
 def filled(data: dict[str, Any], served: bool = False) -> str:
@@ -68,8 +72,8 @@ def _briefly(one: Synthesis) -> dict[str, Any]:
     return {**{key: said[key] for key in _BRIEF}, "attributes": kept, "resource": {}}
 
 
-def requests_of(spans: Sequence[Span], logs: LogStore | None) -> list[dict[str, Any]]:
-    """What the page shows of a trace."""
+def requests_of(spans: Sequence[Span], logs: LogStore | None, period: Period) -> list[dict[str, Any]]:
+    """What the page shows of a trace; why it went so is told by comparison with `period`."""
     rows = [
         {
             **plain.span(row.span), "depth": len(row.branch) // 3, "offset": row.offset, "length": row.length,
@@ -77,7 +81,13 @@ def requests_of(spans: Sequence[Span], logs: LogStore | None) -> list[dict[str, 
         for row in lay_out(spans)[:MOST]
     ]  # fmt: skip
     lines = [plain.line(line) for line in _lines(spans, logs)]
-    return [{**plain.synthesis(one), "spans": rows, "lines": lines} for one in of_trace(spans, bare=True)]
+    return [
+        {
+            **plain.synthesis(one), "spans": rows, "lines": lines,
+            "why": why.for_page(explain.of_request(one, spans, period), period),
+        }
+        for one in of_trace(spans, bare=True)
+    ]  # fmt: skip
 
 
 def _lines(spans: Sequence[Span], logs: LogStore | None) -> list[LogLine]:

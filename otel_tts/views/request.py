@@ -4,23 +4,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from otel_tts import names
-from otel_tts.causes.answer import ADVICE, Cause
+from otel_tts.causes.answer import Cause
 from otel_tts.causes.ask import Found, Overview
 from otel_tts.causes.explain import Why
 from otel_tts.causes.period import Period
-from otel_tts.causes.shared import Shared
 from otel_tts.causes.stages import Excess
 from otel_tts.readers.model import Synthesis
 from otel_tts.views import waterfall
 from otel_tts.views.printable import printable
+from otel_tts.views.why import compared, moment
 
 UNKNOWN: Final = "–"
 _COLORS: Final = {"ok": "green", "anomalous": "yellow", "cancelled": "yellow", "error": "red", "rejected": "yellow"}
@@ -87,7 +86,7 @@ def show_why(console: Console, why: Why, period: Period) -> None:
     if not why.causes:
         console.print("  Nothing stands out.")
     for line in compared(why, period):
-        console.print(Text(f"  {line}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  {printable(line, 1000)}", style="dim"), soft_wrap=True)
     if why.excess is not None:
         console.print(_parts(why.excess))
 
@@ -103,49 +102,6 @@ def _show_cause(console: Console, number: int, cause: Cause) -> None:
     for title, text in rows.items():
         if text:
             console.print(Text.assemble((f"     {title:<8} ", "dim"), printable(text, 1000)), soft_wrap=True)
-
-
-def compared(why: Why, period: Period) -> list[str]:
-    """What was compared with what, and what could not be, in sentences."""
-    if not len(period):
-        return [f"There is nothing to compare with: no other requests were read{_canaries(period)}."]
-    when = f"from {moment(period.since)} to {moment(period.until)}"
-    said = [f"Compared with {len(period)} requests{_canaries(period)} that began {when}."]
-    if why.excess is not None:
-        excess = why.excess
-        how = "longer than nineteen of twenty would" if excess.slow else "what such a text usually takes"
-        said.append(
-            f"It took {excess.seconds:.3g} s, {how}: {excess.whose} needs {excess.expected:.3g} s for a text of its "
-            f"length (fitted to {excess.compared_with} requests)."
-        )
-    said += filter(None, map(_looked, (why.slow, why.failed)))
-    if why.accounts:
-        told = ", ".join(f"{count} × {ADVICE[key][0]}" for key, count in why.accounts.items())
-        said.append(f"Of the slow ones' own account: {told}.")
-    if (whole := sum(seconds for seconds in why.stages.values() if seconds > 0)) > 0:
-        told = ", ".join(
-            f"{printable(stage)} {seconds / whole:.0%}" for stage, seconds in why.stages.items() if seconds > 0
-        )
-        said.append(f"Of the {whole:.3g} s that the slow ones took in excess: {told}.")
-    return said
-
-
-def _canaries(period: Period) -> str:
-    plural = "canary" if period.canaries == 1 else "canaries"
-    return f" (and {period.canaries} {plural}, not counted)" if period.canaries else ""
-
-
-def _looked(shared: Shared) -> str:
-    if shared.which == "failed" and not shared.chosen:
-        return ""
-    who = f"{shared.chosen} {shared.which} requests of {shared.total}"
-    if shared.too_few:
-        return f"What the slow ones share: too few to tell ({who})." if shared.which == "slow" else (
-            f"What the failed ones share: too few to tell ({who})."
-        )  # fmt: skip
-    if shared.named:
-        return f"{len(shared.named)} of {shared.looked_at} values stand out among {who}."
-    return f"None of {shared.looked_at} values stands out among {who}."
 
 
 def _parts(excess: Excess) -> Table:
@@ -197,11 +153,3 @@ def _row(one: Synthesis) -> tuple[str | Text, ...]:
         Text(f"{printable(stage, 30)} {one.stages[stage]:.3f} s" if stage is not None else UNKNOWN),
         Text(printable(", ".join(map(str, remarks)), 100)),
     )
-
-
-def moment(time: Any) -> str:
-    """A Unix time in nanoseconds, in this machine's time zone."""
-    try:
-        return datetime.fromtimestamp(time / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S%z")
-    except (ValueError, OverflowError, OSError):  # a clock that was never set
-        return f"{time} ns"

@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from otel_tts.readers.model import Synthesis
+from otel_tts.causes.ask import Overview
 from otel_tts.readers.stores import LogStore, TraceStore
 from otel_tts.views import page
 from otel_tts.views.printable import readable
@@ -32,11 +31,12 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, found: Sequence[Synthesis], traces: TraceStore, logs: LogStore | None) -> None:
+    def __init__(self, found: Overview, traces: TraceStore, logs: LogStore | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self._token = secrets.token_urlsafe(24)
         self._page = page.listed(found).encode()
-        self._known = {one.trace_id for one in found}
+        self._known = {one.trace_id for one in found.requests}
+        self._period = found.period
         self._traces, self._logs = traces, logs
 
     @property
@@ -59,7 +59,7 @@ class PageServer(ThreadingHTTPServer):
         if asked is None or asked[1] not in self._known:
             return None
         spans = self._traces.get(asked[1]).items
-        found = {"requests": page.requests_of(spans, self._logs)}
+        found = {"requests": page.requests_of(spans, self._logs, self._period)}
         return "application/json", json.dumps(readable(found), allow_nan=False).encode()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 SERVICE = Path(__file__).parent / "services" / "staged_engine.py"
 NUMBER = 440  # of which the slow twentieth is enough to tell
+ASKED = 5
+"""Slow ones of which each is looked at alone: a machine that stood still for a moment may make one slow elsewhere."""
 
 EXPECTED = {
     "voice": ("tts.voice", "carol", "vocoder"),
@@ -74,18 +76,20 @@ def test_a_cause_that_is_staged_is_named_first(staged: str, tmp_path: Path) -> N
     assert next(iter(told["why"]["stages_excess_seconds"])) == where
     assert told["compared_with"]["requests"] == NUMBER
 
-    # One that has it, and nothing else, by its trace: two replicas count alike. What it says itself, then the stage.
+    # Those that have it, and nothing else, by their traces: two replicas count alike.
     slow = find(tmp_path / "t", "--slowest", "20")["requests"]
     ids = [
-        one["trace_id"] for one in slow if one["stages_seconds"].get(where, 0) > 0.04
+        one["trace_id"] for one in slow if one["stages_seconds"].get(where, 0) > 0.08
         and one["attributes"].get("tts.device.fallback", False) == (staged == "fallback")
         and not one["attributes"].get("tts.cold_start")
     ]  # fmt: skip
-    (one, *_) = find(tmp_path / "t", ids[0])["requests"]
-    keys = [cause["key"] for cause in one["why"]["causes"]]
+    whys = [find(tmp_path / "t", one)["requests"][0]["why"] for one in ids[:ASKED]]
+    at_fault = [why for why in whys if why["excess"]["parts"][0]["stage"] == where]
+    assert len(whys) == ASKED and len(at_fault) > ASKED / 2, [why["excess"]["parts"][0] for why in whys]
+    # What it says itself, then the stage.
+    keys = [cause["key"] for cause in at_fault[0]["causes"]]
     own = {"fallback": ["fallback"], "cache miss": ["cache_miss"], "queue": ["lock"]}.get(staged, [])
     assert keys[: len(own) + 1] == [*own, "stage"] and keys[-1] == "shared"
-    assert one["why"]["excess"]["parts"][0]["stage"] == where
 
 
 def test_where_nothing_is_wrong_nothing_is_named_and_the_cold_one_tells_itself(tmp_path: Path) -> None:

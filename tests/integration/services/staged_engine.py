@@ -41,7 +41,7 @@ def speak(number: int) -> None:
         if slow[STAGED]:
             stage = {"queue": "queue", "cache miss": "reference_encode"}.get(STAGED, "vocoder")
             with made.stage(stage):
-                time.sleep(0.05)
+                time.sleep(0.1)  # far more than a busy machine oversleeps, most often
         if number == 0:
             time.sleep(0.3)  # as for something that is loaded
         with made.stage("acoustic_model"):

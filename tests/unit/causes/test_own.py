@@ -15,6 +15,7 @@ from otel_tts.causes.period import Period
 from otel_tts.readers import otlp_json
 from otel_tts.readers.syntheses import of_trace
 from tests.store_contracts.sent import Request, S, span, traces
+from tests.unit.support.languages import said_in_both_languages
 
 NOW = 1_796_000_000 * S
 
@@ -26,7 +27,10 @@ def asked(request: Request, slow: bool | None = True) -> Asked:
 
 
 def keys(request: Request, slow: bool | None = True) -> list[str]:
-    return [cause.key for cause in own.facts(asked(request, slow))]
+    causes = own.facts(asked(request, slow))
+    for cause in causes:
+        said_in_both_languages(cause)
+    return [cause.key for cause in causes]
 
 
 @pytest.mark.parametrize(

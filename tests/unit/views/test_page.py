@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -21,11 +21,14 @@ import pytest
 from typer.testing import CliRunner
 
 from otel_tts import names
+from otel_tts.causes import explain
+from otel_tts.causes.ask import Overview, many
+from otel_tts.causes.period import Period
 from otel_tts.cli.main import app
 from otel_tts.readers import otlp_json
 from otel_tts.readers.files import FileLogs, FileTraces
 from otel_tts.readers.filters import Filter
-from otel_tts.readers.model import Span
+from otel_tts.readers.model import Span, Synthesis
 from otel_tts.views import chrome_trace, page
 from otel_tts.views.server import PageServer
 from tests.store_contracts.sent import Request, S, logs, pairs, record, traces
@@ -47,6 +50,11 @@ def one(**facts: Any) -> Request:
     return request
 
 
+def found(requests: Sequence[Synthesis]) -> Overview:
+    period = Period(requests)
+    return Overview(tuple(requests), period, explain.of_period(period))
+
+
 def folder_with(tmp_path: Path, *requests: Request) -> Path:
     folder = tmp_path / "t"
     folder.mkdir()
@@ -57,11 +65,11 @@ def folder_with(tmp_path: Path, *requests: Request) -> Path:
     return folder
 
 
-def seen(address: str, tmp_path: Path) -> str:
+def seen(address: str, tmp_path: Path, language: str = "en-US") -> str:
     """The page as Chromium has it after its script has run."""
     told = subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/chromium",
-         "--lang=en-US", "--virtual-time-budget=8000", "--dump-dom", address],
+         f"--lang={language}", f"--accept-lang={language}", "--virtual-time-budget=8000", "--dump-dom", address],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     return told.stdout
@@ -91,14 +99,47 @@ def test_a_browser_shows_the_request_and_nothing_in_it_is_markup(tmp_path: Path)
     (line,) = [row for row in table if row[1:2] == ["INFO"]]
     assert line == ["0.0", "INFO", f"REQ_START {EVIL}"]
     assert [names.VOICE, EVIL] in table and [names.TEXT_LENGTH, "42"] in table
+    assert "<h2>Why</h2>" in dom and "<p>Nothing stands out.</p>" in dom
     assert '<th scope="col"' in dom and "<caption>Where the time went</caption>" in dom
+
+
+def slow_ones() -> list[Request]:
+    """Requests of which each tenth has a voice that is no name, and takes three times as long."""
+    return [
+        Request(
+            NOW + at * S, request_id=f"r-{at}", seconds=6.0 if at % 10 == 3 else 2.0 + at % 7 * 0.05,
+            stages={"vocoder": 5.0 if at % 10 == 3 else 1.0 + at % 7 * 0.05},
+            **{names.VOICE: EVIL if at % 10 == 3 else f"v{at % 4}"},
+        )
+        for at in range(450)
+    ]  # fmt: skip
+
+
+@pytest.mark.requires("chromium")
+@pytest.mark.parametrize("language", ["en-US", "zh-CN"])
+def test_a_browser_shows_why_of_one_and_of_all(tmp_path: Path, language: str) -> None:
+    folder, path = folder_with(tmp_path, *slow_ones()), tmp_path / "page.html"
+    told = CliRunner().invoke(app, ["view", "r-203", "--dir", str(folder), "--html", str(path)])
+    assert told.exit_code == 0, told.stderr
+    dom = seen(path.as_uri(), tmp_path, language)
+    titles = [html.unescape(one) for one in re.findall(r"<li><strong>(.*?)</strong>", dom)]
+    heads = re.findall(r"<h2>(.*?)</h2>", dom)
+    if language == "en-US":
+        shared, of_stage = f"slow requests share {names.VOICE} = {EVIL}", "vocoder took longer than this text needs"
+        assert heads[:1] == ["Why: what the slow and the failed ones share"] and "Why" in heads
+        assert ["vocoder", "5.000"] in [row[:2] for row in rows(dom)] and "<dt>helped?</dt>" in dom
+    else:
+        shared, of_stage = f"慢请求的共同点：{names.VOICE} = {EVIL}", "vocoder 用时超过此文本所需"
+        assert heads[:1] == ["原因：慢请求与失败请求的共同点"] and "原因" in heads and "<dt>怎么办</dt>" in dom
+    assert titles == [shared, of_stage, shared]  # of all, then of this one
+    assert "<title>owned" not in dom and "<img" not in dom
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[PageServer]:
     folder = folder_with(tmp_path, one(), Request(NOW + S, request_id="r-2"))
     store = FileTraces(folder)
-    with PageServer(store.find(Filter(request_id="r-1")).items, store, FileLogs(folder)) as server:
+    with PageServer(many(Filter(request_id="r-1"), store), store, FileLogs(folder)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -128,7 +169,8 @@ def test_only_who_has_the_address_is_answered(served: PageServer) -> None:
     assert page.status == 200 and page.getheader("Access-Control-Allow-Origin") is None
     assert page.getheader("X-Frame-Options") == "DENY" and page.getheader("X-Content-Type-Options") == "nosniff"
     assert ask(served, f"/{token}/", Host=f"localhost:{served.server_port}").status == 200
-    assert json.loads(ask(served, f"/{token}/trace/{trace}").read())["requests"][0]["request_id"] == "r-1"
+    (found,) = json.loads(ask(served, f"/{token}/trace/{trace}").read())["requests"]
+    assert found["request_id"] == "r-1" and found["why"]["compared"]
     for path in ("/", "/x/", f"/{token}", f"/{token}/trace/{'0' * 32}", f"/{token}/../etc/passwd", "*", "//",
                  f"/{token}/trace/{trace}x", f"/x/trace/{trace}", "/%00/", "/%c3%a9/"):  # fmt: skip
         assert ask(served, path).status == 404, path
@@ -142,14 +184,14 @@ def test_only_who_has_the_address_is_answered(served: PageServer) -> None:
 @pytest.mark.thorough
 def test_a_hundred_thousand_requests_are_a_page() -> None:
     (made,) = page.of_trace(spans_of(one()))
-    assert len(page.listed([made] * 100_000)) < 60e6
+    assert len(page.listed(found([made] * 100_000))) < 60e6
 
 
 def test_the_policy_allows_the_pages_own_script_and_no_other() -> None:
-    text = page.of([spans_of(one())], None)
+    text = page.of([spans_of(one())], None, found([]))
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy.startswith("default-src 'none'; style-src 'sha256-") and "unsafe" not in policy
-    assert "connect-src" not in policy and "connect-src 'self'" in page.listed([])
+    assert "connect-src" not in policy and "connect-src 'self'" in page.listed(found([]))
     assert not re.findall(r"<[^>]* on[a-z]+=|<[^>]* style=", text.split('<script type="application/json"')[0])
 
 
