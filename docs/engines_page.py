@@ -131,6 +131,11 @@ NOTES = {
         unproven="its server, which holds a lock of its own around the call",
         about="each of its four graphs is a stage, the steps of its flow are one span",
     ),
+    "neutts": Note(
+        "generator", stand_in="tests/unit/engines/test_neutts.py",
+        unproven="the package's own code; llama.cpp, whose own word on why it ended is thrown away",
+        about="NeuTTS and NeuTTS-2E; a reference's codes come with the request, and its name from where they were made",
+    ),
     "omnivoice": Note(
         real="tests/torch_cpu/test_omnivoice.py", weights="a small checkpoint with random weights",
         unproven="its recogniser, which writes down a reference without text; text normalisation",
@@ -148,7 +153,8 @@ NOTES = {
     ),
     "pocket-tts": Note(
         "generator", "tests/torch_cpu/test_pocket_tts.py", weights="a small network with random weights",
-        unproven="its published voices", about="two threads of its own, both in the request's trace",
+        unproven="its published voices; why it stopped where it runs on a GPU, which nothing says without waiting",
+        about="two threads of its own, both in the request's trace; says why it stopped",
     ),
     "transformers": Note(
         real="tests/torch_cpu/test_transformers.py",
@@ -176,7 +182,7 @@ NOTES = {
         "generator, each chunk", stand_in="tests/unit/engines/test_cosyvoice.py",
         unproven="upstream's own code",
         about="CosyVoice 1, 2 and 3; the language model's thread overlaps flow and vocoder, and what it raises is the "
-        "request's error",
+        "request's error; `llm` inside its stage is one generation, with why it ended",
     ),
     "fish_speech.inference_engine": Note(
         "generator, each segment", stand_in="tests/unit/engines/test_fish_speech.py", unproven="upstream's own code",
@@ -186,7 +192,8 @@ NOTES = {
     "TTS_infer_pack.TTS": Note(
         "generator, each chunk or sentence", stand_in="tests/unit/engines/test_gpt_sovits.py",
         unproven="upstream's own code",
-        about="both spellings of its modules; the silence that it answers an error with is an error",
+        about="both spellings of its modules; the silence that it answers an error with is an error; a stream does not "
+        "say why it stopped",
     ),
 }  # fmt: skip
 """By distribution; by module where there is none."""
