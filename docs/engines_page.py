@@ -104,12 +104,13 @@ NOTES = {
     ),
     "realtimetts": Note(
         stand_in="tests/wheels/test_realtimetts.py",
-        unproven="engines other than Edge, OpenAI and the beginning of Qwen; `TextToAudioStream`, which wants a sound "
-        "library and NLTK's data; PiperEngine and CoquiEngine, which have no line: they speak in processes of their "
-        "own, where the tables of piper and Coqui are",
+        unproven="engines other than Edge, OpenAI, Piper, a sentence of Coqui and the beginning of Qwen; "
+        "`TextToAudioStream`, which wants a sound library and NLTK's data",
         about="a sentence given to one of its engines is a synthesis, and what that engine wraps a part of it; the "
         "package's own classes ran, around stand-ins of edge-tts and openai. PocketTTSEngine speaks in a thread from "
-        "before: its sentence is not in the caller's trace. Of a service without a table here only the time is known: "
+        "before: its sentence is not in the caller's trace. PiperEngine's program and CoquiEngine's worker process are "
+        "the stage `remote`; where they are under otel-tts themselves they have traces of their own, and are counted "
+        "there too. Of a service without a table here only the time is known: "
         "the audio goes to the player's queue",
     ),
     "vllm-omni": Note(
@@ -226,7 +227,8 @@ module the names only; newer ones are tried by `make matrix`. "Verified" says ho
 A stage in parentheses is a part of the one before it. Whatever the engine, a run of onnxruntime inside a synthesis is
 `model` unless a stage around it says more, and encoding is `postprocess`: `soundfile`, `wave`, `pydub`, and `ffmpeg`,
 `sox`, `lame`, `oggenc` or `opusenc` by `subprocess.run`, inside a synthesis or after it in the same web request. All of
-it in a request is one span. Other ways to start a process are not seen.
+it in a request is one span. `piper` by `subprocess.run`, inside a synthesis, is `remote`. Other ways to start a process
+are not seen.
 
 ## What ran and what did not
 
