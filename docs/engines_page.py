@@ -71,8 +71,9 @@ NOTES = {
         "are the stream",
     ),
     "chatterbox-tts": Note(
-        real="tests/torch_cpu/test_chatterbox.py", weights="small networks with random weights: standard and turbo",
-        unproven="the multilingual model; its loaders, which want full sizes",
+        real="tests/torch_cpu/test_chatterbox.py", weights="small networks with random weights: standard, turbo and "
+        "multilingual",
+        unproven="its loaders, which want full sizes; its tokenizer's Chinese table, which is on a hub",
         about="a reference stays for the requests after it, and is named in each; 1000 tokens are its limit",
     ),
     "coqui-tts": Note(
@@ -115,14 +116,15 @@ NOTES = {
     ),
     "vllm-omni": Note(
         "async generator", stand_in="tests/wheels/test_vllm_omni.py",
-        unproven="AsyncOmni and the engine's processes, which want a GPU: they were read (0.30.0)",
+        unproven="AsyncOmni and the engine's processes, which want a GPU: they were read (0.30.0; the table fits "
+        "0.24.0 and 0.28.0 as well)",
         about="the wheel's own module of /v1/audio/speech ran, its engine a stand-in in another process. Whole, "
         "streamed and as events; W3C headers go on to the engine, its id is on the stage `remote`, why the talker "
         "ended is the engine's word. Of a WebSocket's sentences the audio is seen",
     ),
     "sglang-omni": Note(
         "async generator", stand_in="tests/sglang_front/test_sglang_omni.py",
-        unproven="the processes of its models, which want a GPU",
+        unproven="the processes of its models, which want a GPU; 0.1.5 was read too",
         about="the wheel's own web application, client and coordinator ran (0.1.9), and by their protocol a stand-in "
         "of a model's process. Its id is the answer's, why it ended the model's word; its messages have no place for "
         "W3C headers",

@@ -62,5 +62,14 @@ ENGINE = Engine(
         _entry("pocket_engine", "PocketTTSEngine._synthesize_impl"),
     ),
     # CoquiEngine's worker answers with a piece at a time
-    seams=(Seam("ParentPipe.recv", Stage.REMOTE, module="RealtimeTTS.engines.safepipe", device="cpu", fold=True),),
+    seams=(
+        Seam(
+            "ParentPipe.recv",
+            Stage.REMOTE,
+            module="RealtimeTTS.engines.safepipe",
+            device="cpu",
+            fold=True,
+            optional=True,
+        ),
+    ),
 )
