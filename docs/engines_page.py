@@ -71,8 +71,9 @@ NOTES = {
         "are the stream",
     ),
     "chatterbox-tts": Note(
-        real="tests/torch_cpu/test_chatterbox.py", weights="small networks with random weights: standard and turbo",
-        unproven="the multilingual model; its loaders, which want full sizes",
+        real="tests/torch_cpu/test_chatterbox.py", weights="small networks with random weights: standard, turbo and "
+        "multilingual",
+        unproven="its loaders, which want full sizes; its tokenizer's Chinese table, which is on a hub",
         about="a reference stays for the requests after it, and is named in each; 1000 tokens are its limit",
     ),
     "coqui-tts": Note(
@@ -104,24 +105,26 @@ NOTES = {
     ),
     "realtimetts": Note(
         stand_in="tests/wheels/test_realtimetts.py",
-        unproven="engines other than Edge, OpenAI and the beginning of Qwen; `TextToAudioStream`, which wants a sound "
-        "library and NLTK's data; PiperEngine and CoquiEngine, which have no line: they speak in processes of their "
-        "own, where the tables of piper and Coqui are",
+        unproven="engines other than Edge, OpenAI, Piper, a sentence of Coqui and the beginning of Qwen; "
+        "`TextToAudioStream`, which wants a sound library and NLTK's data",
         about="a sentence given to one of its engines is a synthesis, and what that engine wraps a part of it; the "
         "package's own classes ran, around stand-ins of edge-tts and openai. PocketTTSEngine speaks in a thread from "
-        "before: its sentence is not in the caller's trace. Of a service without a table here only the time is known: "
+        "before: its sentence is not in the caller's trace. PiperEngine's program and CoquiEngine's worker process are "
+        "the stage `remote`; where they are under otel-tts themselves they have traces of their own, and are counted "
+        "there too. Of a service without a table here only the time is known: "
         "the audio goes to the player's queue",
     ),
     "vllm-omni": Note(
         "async generator", stand_in="tests/wheels/test_vllm_omni.py",
-        unproven="AsyncOmni and the engine's processes, which want a GPU: they were read (0.30.0)",
+        unproven="AsyncOmni and the engine's processes, which want a GPU: they were read (0.30.0; the table fits "
+        "0.24.0 and 0.28.0 as well)",
         about="the wheel's own module of /v1/audio/speech ran, its engine a stand-in in another process. Whole, "
         "streamed and as events; W3C headers go on to the engine, its id is on the stage `remote`, why the talker "
         "ended is the engine's word. Of a WebSocket's sentences the audio is seen",
     ),
     "sglang-omni": Note(
         "async generator", stand_in="tests/sglang_front/test_sglang_omni.py",
-        unproven="the processes of its models, which want a GPU",
+        unproven="the processes of its models, which want a GPU; 0.1.5 was read too",
         about="the wheel's own web application, client and coordinator ran (0.1.9), and by their protocol a stand-in "
         "of a model's process. Its id is the answer's, why it ended the model's word; its messages have no place for "
         "W3C headers",
@@ -130,6 +133,11 @@ NOTES = {
         real="tests/onnx_cpu/test_supertonic.py", weights="four graphs of half a kilobyte",
         unproven="its server, which holds a lock of its own around the call",
         about="each of its four graphs is a stage, the steps of its flow are one span",
+    ),
+    "neutts": Note(
+        "generator", stand_in="tests/unit/engines/test_neutts.py",
+        unproven="the package's own code; llama.cpp, whose own word on why it ended is thrown away",
+        about="NeuTTS and NeuTTS-2E; a reference's codes come with the request, and its name from where they were made",
     ),
     "omnivoice": Note(
         real="tests/torch_cpu/test_omnivoice.py", weights="a small checkpoint with random weights",
@@ -148,7 +156,8 @@ NOTES = {
     ),
     "pocket-tts": Note(
         "generator", "tests/torch_cpu/test_pocket_tts.py", weights="a small network with random weights",
-        unproven="its published voices", about="two threads of its own, both in the request's trace",
+        unproven="its published voices; why it stopped where it runs on a GPU, which nothing says without waiting",
+        about="two threads of its own, both in the request's trace; says why it stopped",
     ),
     "transformers": Note(
         real="tests/torch_cpu/test_transformers.py",
@@ -176,7 +185,7 @@ NOTES = {
         "generator, each chunk", stand_in="tests/unit/engines/test_cosyvoice.py",
         unproven="upstream's own code",
         about="CosyVoice 1, 2 and 3; the language model's thread overlaps flow and vocoder, and what it raises is the "
-        "request's error",
+        "request's error; `llm` inside its stage is one generation, with why it ended",
     ),
     "fish_speech.inference_engine": Note(
         "generator, each segment", stand_in="tests/unit/engines/test_fish_speech.py", unproven="upstream's own code",
@@ -186,7 +195,8 @@ NOTES = {
     "TTS_infer_pack.TTS": Note(
         "generator, each chunk or sentence", stand_in="tests/unit/engines/test_gpt_sovits.py",
         unproven="upstream's own code",
-        about="both spellings of its modules; the silence that it answers an error with is an error",
+        about="both spellings of its modules; the silence that it answers an error with is an error; a stream does not "
+        "say why it stopped",
     ),
 }  # fmt: skip
 """By distribution; by module where there is none."""
@@ -219,7 +229,8 @@ module the names only; newer ones are tried by `make matrix`. "Verified" says ho
 A stage in parentheses is a part of the one before it. Whatever the engine, a run of onnxruntime inside a synthesis is
 `model` unless a stage around it says more, and encoding is `postprocess`: `soundfile`, `wave`, `pydub`, and `ffmpeg`,
 `sox`, `lame`, `oggenc` or `opusenc` by `subprocess.run`, inside a synthesis or after it in the same web request. All of
-it in a request is one span. Other ways to start a process are not seen.
+it in a request is one span. `piper` by `subprocess.run`, inside a synthesis, is `remote`. Other ways to start a process
+are not seen.
 
 ## What ran and what did not
 

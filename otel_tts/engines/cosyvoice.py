@@ -11,7 +11,7 @@ returns whatever there was (or, streaming, waits for ever).
 from __future__ import annotations
 
 from otel_tts import names
-from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Finish, Seam, Stage
 
 _FLOW = "flow"
 """Tokens to mel: a stage beside the language model's, so that the two can be told apart."""
@@ -28,6 +28,12 @@ def _source(call: Call) -> str:
 def _voice(call: Call) -> object:
     """A known speaker's name or the reference's path; a reference that is samples already has no name."""
     return call.arguments.get("spk_id") or call.arguments.get("zero_shot_spk_id") or call.arguments.get("prompt_wav")
+
+
+def _finish(call: Call, item: object, items: int) -> Finish:
+    """A token each; as many times the text's own as it may be at the most."""
+    given = call.arguments
+    return Finish(items, int(given["text"].shape[1] * given.get("max_token_text_ratio", 20)))
 
 
 def _entry(target: str, text: str | None = "tts_text", optional: bool = False) -> Entry:
@@ -71,6 +77,10 @@ ENGINE = Engine(
         Seam("CosyVoiceFrontEnd._extract_spk_embedding", Stage.REFERENCE_ENCODE, module=_FRONTEND),
         # One call for each segment, in its own thread and on a stream of its own.
         Seam("CosyVoiceModel.llm_job", Stage.ACOUSTIC_MODEL, module=_MODEL, streams="self.llm_context.stream"),
+        # A generator of tokens inside it, of which the silent ones are not all taken. A text that comes in pieces goes
+        # another way, which has no limit.
+        Seam("TransformerLM.inference", "llm", module="cosyvoice.llm.llm", finish=_finish),
+        Seam("Qwen2LM.inference", "llm", module="cosyvoice.llm.llm", finish=_finish, optional=True),
         # Once for each chunk of a stream: one span for all of them. The classes are those that the models' files name.
         Seam("MaskedDiffWithXvec.inference", _FLOW, module="cosyvoice.flow.flow", fold=True),
         Seam("CausalMaskedDiffWithXvec.inference", _FLOW, module="cosyvoice.flow.flow", fold=True, optional=True),

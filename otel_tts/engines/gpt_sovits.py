@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_tts import names
-from otel_tts.engines.table import Call, Chunk, Engine, Entry, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Finish, Seam, Stage
 
 
 def _is_whole(call: Call, item: Any) -> bool:
@@ -41,6 +41,29 @@ def _reuses_reference(call: Call) -> bool | None:
 
 def _sentences(call: Call) -> int:
     return len(call.arguments["x"])
+
+
+_STEPS = 1500
+"""As many at the most, whatever `early_stop_num` allows."""
+
+
+def _limit(call: Call) -> int:
+    early = call.arguments.get("early_stop_num", -1)
+    return _STEPS if early == -1 else min(_STEPS, early + 1)
+
+
+def _batch_finish(call: Call, result: Any, items: int) -> Finish | None:
+    """Where each sentence has ended, from 0 on; without a prompt the other way is taken, which says so itself."""
+    return None if call.arguments["prompts"] is None else Finish(max(result[1]) + 1, _limit(call))
+
+
+def _finish(call: Call, item: Any, items: int) -> Finish | None:
+    """Prompt and tokens in one row; a stream's pieces do not tell how many they are together."""
+    given = call.arguments
+    if given.get("streaming_mode"):
+        return None
+    before = 0 if given["prompts"] is None else given["prompts"].shape[1]
+    return Finish(item[0].shape[1] - before, _limit(call))
 
 
 _TEXT = "TTS_infer_pack.TextPreprocessor"
@@ -81,9 +104,17 @@ ENGINE = Engine(
         Seam("TextPreprocessor.segment_and_extract_feature_for_text", Stage.TEXT_FRONTEND, module=_TEXT, fold=True),
         Seam("TTS.to_batch", Stage.TEXT_FRONTEND, fold=True),
         # `run` puts one of these on the instance as `infer_panel` for each request: hooked on the class before.
-        Seam("Text2SemanticDecoder.infer_panel_batch_infer", Stage.ACOUSTIC_MODEL, module=_GPT, segments=_sentences),
+        Seam(
+            "Text2SemanticDecoder.infer_panel_batch_infer",
+            Stage.ACOUSTIC_MODEL,
+            module=_GPT,
+            segments=_sentences,
+            finish=_batch_finish,
+        ),
         Seam("Text2SemanticDecoder.infer_panel_naive_batched", Stage.ACOUSTIC_MODEL, module=_GPT, segments=_sentences),
-        Seam("Text2SemanticDecoder.infer_panel_naive", Stage.ACOUSTIC_MODEL, module=_GPT, last=_makes_all),
+        Seam(
+            "Text2SemanticDecoder.infer_panel_naive", Stage.ACOUSTIC_MODEL, module=_GPT, last=_makes_all, finish=_finish
+        ),
         Seam("SynthesizerTrn.decode", Stage.VOCODER),
         Seam("SynthesizerTrn.decode_streaming", Stage.VOCODER, fold=True, optional=True),
         Seam("TTS.using_vocoder_synthesis", Stage.VOCODER, optional=True),

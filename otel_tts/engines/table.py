@@ -27,6 +27,8 @@ class Call:
 
     instance: Any
     arguments: Mapping[str, Any]
+    before: Any = None
+    """What `Seam.before` read when the call began."""
 
 
 Last = Callable[[Call, Any], bool]
@@ -197,6 +199,8 @@ class Seam:
     finish: Finisher | None = None
     """The call is a generation of steps, one after the other: how that ended. One that an exception leaves is
     ``"aborted"``; of `attempts` the last one counts."""
+    before: Reader | None = None
+    """What `finish` is to know of the call's beginning: how far something is filled that the call goes on to fill."""
     headers: str | None = None
     """The argument that takes W3C trace headers for a process that goes on with the request. Where the caller gives
     none it is given those of the span around the call."""

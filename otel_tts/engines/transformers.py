@@ -8,6 +8,7 @@ own, and the last is `vocoder`: so they can be told apart, and an utterance coun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -83,6 +84,17 @@ def _semantic(call: Call, tokens: Any, items: int) -> Finish:
     return Finish(steps=tokens.shape[1], limit=limit)
 
 
+def _frames(call: Call, result: Any, items: int) -> Finish:
+    """SpeechT5's: of a batch those of the longest. A vocoder that it was given has made samples of them."""
+    given = call.arguments
+    config, vocoder = given["model"].config, given.get("vocoder")
+    made: Any = cast("tuple[Any, ...]", result)[0] if isinstance(result, tuple) else result
+    length = made.shape[-2] if vocoder is None else made.shape[-1] // math.prod(vocoder.config.upsample_rates)
+    characters = given["input_values"].shape[1]
+    limit = int(characters * given.get("maxlenratio", 20.0) / config.reduction_factor)
+    return Finish(length // config.reduction_factor, max(limit, 1))
+
+
 def _entry(module: str, target: str, rate: str, when: Callable[[Call], bool] | None = None) -> Entry:
     return Entry(
         target, module=module, text=None, chunk=Chunk(_waveforms, inner_on_device=False),
@@ -119,7 +131,8 @@ ENGINE = Engine(
         Seam("VitsDurationPredictor.forward", "duration", module=_VITS),
         Seam("VitsResidualCouplingBlock.forward", "flow", module=_VITS),
         Seam("VitsHifiGan.forward", Stage.VOCODER, module=_VITS),
-        Seam("_generate_speech", Stage.ACOUSTIC_MODEL, module=_SPEECHT5),  # runs a vocoder that it was given inside
+        # runs a vocoder that it was given inside
+        Seam("_generate_speech", Stage.ACOUSTIC_MODEL, module=_SPEECHT5, finish=_frames),
         Seam("SpeechT5HifiGan.forward", Stage.VOCODER, module=_SPEECHT5),
         Seam("BarkSemanticModel.generate", Stage.ACOUSTIC_MODEL, module=_BARK, finish=_semantic),
         Seam("BarkCoarseModel.generate", "coarse", module=_BARK),

@@ -81,7 +81,7 @@ ENGINE = Engine(
               chunk=Chunk(samples="audio_obj.audio_tensor", rate="audio_obj.sample_rate", given=True)),
     ),
     seams=(
-        Seam("OmniOpenAIServingSpeech._resolve_ref_audio_array", Stage.REFERENCE_ENCODE, device="cpu"),
+        Seam("OmniOpenAIServingSpeech._resolve_ref_audio_array", Stage.REFERENCE_ENCODE, device="cpu", optional=True),
         Seam("AsyncOmni.generate", Stage.REMOTE, module=_CLIENT, device="cpu", attempts=True, finish=_finish,
              facts={names.REMOTE_ID: "request_id"}),
         Seam("AsyncOmniEngine.add_request_async", Stage.TEXT_FRONTEND, module="vllm_omni.engine.async_omni_engine",

@@ -36,6 +36,7 @@ from otel_tts.instrumentation import tables
 from otel_tts.instrumentation.edges import every, fastapi, serving
 from otel_tts.instrumentation.instrumentor import SpeechInstrumentor
 from otel_tts.instrumentation.wrapping import HOOKS
+from otel_tts.names import OPERATION
 from otel_tts.patches import undo
 from otel_tts.privacy import gate
 from otel_tts.privacy.policy import Policy
@@ -195,8 +196,13 @@ class Telemetry:
         return list(self.span_memory.get_finished_spans())
 
     def span(self, name: str) -> Any:
-        """Return the only span of that name. Raises LookupError where there is none, or more than one."""
+        """Return the only span of that name; ``"text_to_speech"`` is a synthesis's whatever model stands behind it.
+
+        Raises LookupError where there is none, or more than one.
+        """
         found = [span for span in self.spans if span.name == name]
+        if name == OPERATION and not found:
+            found = [span for span in self.spans if span.name.startswith(f"{name} ")]
         if len(found) != 1:
             raise LookupError(f"{len(found)} spans are named {name!r}; there are {', '.join(self.names()) or 'none'}")
         return found[0]

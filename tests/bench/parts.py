@@ -19,6 +19,7 @@ from tests.integration.otlp_sink import OtlpSink
 
 STREAM = "A stream of chunks"
 STAGE = "A stage on a device, against a span of the SDK with the same attributes and memory event"
+TABLE = "A callable that a table names, more than the bare one takes"
 EDGE = "The edge of a web application, on the request's path"
 PIECES = "Single costs"
 IDLE = "A process with nothing to do"
@@ -37,6 +38,7 @@ def parts(quick: bool, idle_seconds: int, peers: bool) -> dict[str, Part]:
         "flood": lambda builds, folder: requests.flood(builds, folder, 500, 5 if quick else 30, 5 if quick else 10),
         "streams": lambda builds, folder: streams(builds, folder, 20 if quick else 50),
         "stages": lambda builds, folder: stages(builds, folder, 5 if quick else 10),
+        "tables": lambda builds, folder: tables(builds, folder, 10 if quick else 30),
         "edges": lambda builds, folder: edges(builds, folder, 10 if quick else 30),
         "service": lambda builds, folder: service.compare(builds, folder, 20 if quick else 100, peers),
         "start": lambda builds, folder: start.compare(builds, folder, 3 if quick else 7, peers),
@@ -110,6 +112,21 @@ def stages(builds: Sequence[Build], folder: Path, rounds: int) -> list[list[Row]
         ]
 
     return [rows(found) for found in _each(builds, folder, "tests.bench.stage_cost", str(rounds))]
+
+
+def tables(builds: Sequence[Build], folder: Path, rounds: int) -> list[list[Row]]:
+    """What each kind of a table's lines costs when it is called."""
+    whats = {
+        "speak": "an entry, with the whole of its request on the path",
+        "part": "an entry inside another",
+        "plain": "a seam", "folded": "a seam that is folded", "facts": "a seam with a fact",
+        "finish": "a seam that says why it ended", "idle": "a seam outside of a request",
+    }  # fmt: skip
+
+    def rows(found: dict[str, Any]) -> list[Row]:
+        return [plain(TABLE, what, found["us"][way], "µs") for way, what in whats.items()]
+
+    return [rows(found) for found in _each(builds, folder, "tests.bench.table_cost", str(rounds))]
 
 
 def edges(builds: Sequence[Build], folder: Path, rounds: int) -> list[list[Row]]:

@@ -24,10 +24,11 @@ import wheel_cache
 from otel_tts import guard, names
 from otel_tts.engines import sglang_omni
 from otel_tts.instrumentation.tables import watch
+from otel_tts.testing.fixtures import telemetry
 from tests.unit.support.engine_fixtures import unhooked
 from tests.unit.support.world import world
 
-__all__ = ["unhooked", "world"]
+__all__ = ["telemetry", "unhooked", "world"]
 
 STAND_INS = Path(__file__).parents[1] / "standins" / "sglang_omni"
 TEXT = "Purpleotter hums a tune"
@@ -89,10 +90,10 @@ class Front:
             loop.cancel()
             await self.coordinator.stop()
 
-    async def ask(self, text: str = TEXT, **options: Any) -> httpx.Response:
+    async def ask(self, text: str = TEXT, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here", timeout=60) as client:
-            return await client.post(URL, json={"input": text, "model": "small", **options})
+            return await client.post(URL, json={"input": text, "model": "small", **options}, headers=headers)
 
 
 def run(wheel: Path, what: Callable[[Front], Awaitable[Any]], hooked: bool = True) -> Any:
@@ -138,6 +139,19 @@ def test_a_request_is_one_synthesis_and_its_bytes_are_the_same(wheel, world, way
     assert remote.kind.name == "CLIENT" and remote.context.trace_id == root.context.trace_id
     assert remote.attributes[names.REMOTE_ID] == spoken.headers["x-request-id"]
     assert not guard.faults
+
+
+def test_below_the_web_edge_it_is_the_callers_trace_and_has_the_id_of_the_answer(wheel, telemetry) -> None:
+    """The id is the front end's own, which the model's process has in its logs."""
+    telemetry.launch()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    caller = {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "x-request-id": "mine"}
+    answer = run(wheel, lambda front: front.ask(headers=caller, **STREAMED))
+    server, root = telemetry.span(f"POST {URL}"), telemetry.span("text_to_speech")
+    assert f"{server.context.trace_id:032x}" == trace and root.parent.span_id == server.context.span_id
+    own = answer.headers["x-request-id"]
+    assert own.startswith("speech-") and root.attributes[names.REQUEST_ID] == own
+    assert telemetry.span("tts.remote").attributes[names.REMOTE_ID] == own
 
 
 @pytest.mark.parametrize("way", ["whole", "streamed"])

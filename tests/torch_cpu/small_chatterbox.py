@@ -1,9 +1,11 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A process that speaks with Chatterbox and its turbo, small and never trained: ``small_chatterbox.py OUT``.
+"""A process that speaks with Chatterbox, its turbo and its multilingual model, small and never trained:
+``small_chatterbox.py OUT``.
 
 T3 takes its sizes from a table of the package by name, in which a line is added; S3Gen has its in its constructor, so a
-subclass makes the same parts smaller and inherits every method. The end's token is a likely one.
+subclass makes the same parts smaller and inherits every method. The end's token is a likely one. The multilingual model
+looks at attention heads of layers 9, 12 and 13, and has its tokenizer without the Chinese table, which is on a hub.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ from chatterbox.models.s3tokenizer import S3Tokenizer  # noqa: E402
 from chatterbox.models.t3 import T3  # noqa: E402
 from chatterbox.models.t3.llama_configs import LLAMA_CONFIGS  # noqa: E402
 from chatterbox.models.t3.modules.t3_config import T3Config  # noqa: E402
-from chatterbox.models.tokenizers import EnTokenizer  # noqa: E402
+from chatterbox.models.tokenizers import EnTokenizer, MTLTokenizer  # noqa: E402
 from chatterbox.models.voice_encoder import VoiceEncoder  # noqa: E402
+from chatterbox.mtl_tts import ChatterboxMultilingualTTS  # noqa: E402
 from chatterbox.tts import ChatterboxTTS  # noqa: E402
 from chatterbox.tts_turbo import ChatterboxTurboTTS  # noqa: E402
 from s3tokenizer.model_v2 import ModelConfig  # noqa: E402
@@ -132,12 +135,26 @@ def small_t3() -> T3:
     hp.llama_config_name = "otel_tts_small"
     hp.use_perceiver_resampler = False  # its width, 1024, is in its code
     hp.speech_cond_prompt_len = 20
-    t3 = T3(hp)
+    return with_likely_tokens(T3(hp), hp.stop_speech_token)
+
+
+def small_multilingual_t3() -> T3:
+    LLAMA_CONFIGS["otel_tts_small_deep"] = LLAMA_CONFIGS["otel_tts_small"] | {
+        "hidden_size": 64, "num_hidden_layers": 14, "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 4,
+    }  # fmt: skip
+    hp = T3Config.multilingual()
+    hp.llama_config_name = "otel_tts_small_deep"
+    hp.use_perceiver_resampler = False
+    hp.speech_cond_prompt_len = 20
+    return with_likely_tokens(T3(hp), hp.stop_speech_token)
+
+
+def with_likely_tokens(t3: T3, end: int) -> T3:
     with torch.no_grad():
         t3.speech_emb.weight[:, 0] = 10  # a direction that all states have, and by which the likely tokens are chosen
         t3.speech_head.weight[:, 0] = -2
         t3.speech_head.weight[:LIKELY, 0] = 2
-        t3.speech_head.weight[hp.stop_speech_token, 0] = 1.7
+        t3.speech_head.weight[end, 0] = 1.7
     return t3
 
 
@@ -186,6 +203,15 @@ def make(folder: Path) -> ChatterboxTTS:
     return ChatterboxTTS(small_t3().eval(), SmallS3Gen().eval(), VoiceEncoder().eval(), text_tokenizer(folder), "cpu")
 
 
+def make_multilingual(folder: Path) -> ChatterboxMultilingualTTS:
+    torch.manual_seed(1)
+    tokenizer = MTLTokenizer.__new__(MTLTokenizer)
+    tokenizer.tokenizer = text_tokenizer(folder).tokenizer
+    return ChatterboxMultilingualTTS(
+        small_multilingual_t3().eval(), SmallS3Gen().eval(), VoiceEncoder().eval(), tokenizer, "cpu"
+    )
+
+
 def refusal(call: Any) -> str:
     try:
         call()
@@ -214,7 +240,11 @@ def main(out: Path) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory; quincebread")
 
     turbo.s3gen.mel2wav.inference = exhaust
-    seen = {"ours_first": ours_first, "unready": unready, "memory": refusal(lambda: turbo.generate(TEXT))}
+    memory = refusal(lambda: turbo.generate(TEXT))
+    many = make_multilingual(out)
+    save("many", lambda: many.generate(TEXT, "fr", audio_prompt_path=reference))
+    strange = refusal(lambda: many.generate(TEXT, "tlh"))
+    seen = {"ours_first": ours_first, "unready": unready, "memory": memory, "strange": strange}
     print(json.dumps(seen))
 
 

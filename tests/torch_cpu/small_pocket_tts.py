@@ -61,6 +61,10 @@ def main(out: Path) -> None:
         model.generate_audio(voice, " ")
     except Exception as error:
         refused = type(error).__name__
+    for threshold in (torch.inf, -torch.inf):  # of the end's logit: never, as soon as it may
+        model.eos_threshold = threshold
+        torch.manual_seed(4)
+        model.generate_audio(voice, "Quince.", max_tokens=30)
     print(json.dumps({"ours_first": ours_first, "chunks": len(chunks), "refused": refused}))
 
 

@@ -121,7 +121,14 @@ def main(out: Path) -> None:
         speecht5_pipeline(TEXT, forward_params=speaker, generate_kwargs=long)["audio"]
     ])  # fmt: skip
     save("bark", 7, lambda: bark.generate(padded, semantic_max_new_tokens=20))
-    print(json.dumps({"ours_first": ours_first, "lazy": lazy, "version": transformers.__version__}))
+    save("speecht5_batch", 8, lambda: [
+        speecht5.generate_speech(
+            ids.repeat(2, 1), embedding.repeat(2, 1), vocoder=vocoder, threshold=0.0, minlenratio=0.5, maxlenratio=1.0
+        )
+    ])  # fmt: skip
+    print(
+        json.dumps({"ours_first": ours_first, "lazy": lazy, "ids": ids.shape[1], "version": transformers.__version__})
+    )
 
 
 main(Path(sys.argv[1]))

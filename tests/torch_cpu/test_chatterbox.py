@@ -16,8 +16,8 @@ from otel_tts.engines.chatterbox import ENGINE
 from otel_tts.engines.check.packages import Installed
 from otel_tts.engines.check.survey import look
 
-FILES = ("cloned", "again", "turbo", "limit")
-UNREADY, CLONED, AGAIN, TURBO, LIMIT, MEMORY = range(6)
+FILES = {"cloned": 1, "again": 2, "turbo": 3, "limit": 4, "many": 6}
+UNREADY, CLONED, AGAIN, TURBO, LIMIT, MEMORY, MANY, STRANGE = range(8)
 SPEECH = ["acoustic_model", "flow", "vocoder", "postprocess"]
 
 
@@ -43,17 +43,19 @@ def test_the_audio_is_the_same_to_the_byte(runs: tuple[Run, Run]) -> None:
 
 def test_one_synthesis_for_each_call(traced: Run) -> None:
     requests = traced.requests()
-    assert len(requests) == 6 and len({request.trace_id for request in requests}) == 6
+    assert len(requests) == 8 and len({request.trace_id for request in requests}) == 8
     for request in requests:
         facts = request.attributes
         assert facts[names.ENGINE] == "chatterbox" and facts[names.ENGINE_VERSION] == "0.1.7"
-        assert facts[names.DEVICE] == "cpu" and facts[names.TEXT_LANGUAGE] == "en"
+        assert facts[names.DEVICE] == "cpu"
         assert facts[names.TEXT_LENGTH] == 34
+    languages = [request.attributes[names.TEXT_LANGUAGE] for request in requests]
+    assert languages == ["en"] * 6 + ["fr", "tlh"]
     models = [request.attributes[names.MODEL] for request in requests]
-    assert models == ["chatterbox"] * 3 + ["chatterbox-turbo"] * 3
+    assert models == ["chatterbox"] * 3 + ["chatterbox-turbo"] * 3 + ["chatterbox-multilingual"] * 2
     outcomes = [request.attributes[names.OUTCOME] for request in requests]
-    assert set(outcomes[CLONED:MEMORY]) <= {"ok", "anomalous"}  # untrained, it hums
-    assert (outcomes[UNREADY], outcomes[MEMORY]) == ("error", "error")
+    assert {*outcomes[CLONED:MEMORY], outcomes[MANY]} <= {"ok", "anomalous"}  # untrained, it hums
+    assert [outcomes[which] for which in (UNREADY, MEMORY, STRANGE)] == ["error", "error", "rejected"]
 
 
 def test_a_reference_stays_for_the_requests_after_it(traced: Run) -> None:
@@ -72,6 +74,8 @@ def test_a_reference_stays_for_the_requests_after_it(traced: Run) -> None:
         (UNREADY, []),
         (CLONED, ["reference_encode", "text_frontend", "text_frontend", *SPEECH]),
         (AGAIN, ["text_frontend", "text_frontend", *SPEECH]),
+        (MANY, ["reference_encode", "text_frontend", "text_frontend", *SPEECH]),
+        (STRANGE, []),
         (TURBO, ["reference_encode", "text_frontend", *SPEECH]),
         (MEMORY, ["text_frontend", "acoustic_model", "flow", "vocoder"]),
     ],
@@ -84,7 +88,7 @@ def test_every_part_of_the_engine_is_a_stage(traced: Run, which: int, stages: li
 
 def test_why_each_generation_ended(traced: Run) -> None:
     facts = [request.attributes for request in traced.requests()]
-    for which, limit in ((CLONED, 1000), (AGAIN, 1000), (TURBO, 1001)):
+    for which, limit in ((CLONED, 1000), (AGAIN, 1000), (TURBO, 1001), (MANY, 1000)):
         assert facts[which][names.FINISH_REASON] == "stop"
         assert 0 < facts[which][names.GENERATION_STEPS] < facts[which][names.GENERATION_LIMIT] == limit
     assert (facts[LIMIT][names.GENERATION_STEPS], facts[LIMIT][names.GENERATION_LIMIT]) == (3, 3)
@@ -98,7 +102,7 @@ def test_no_memory_is_an_error_of_the_stage(traced: Run) -> None:
 
 
 def test_the_facts_are_those_of_the_samples(traced: Run) -> None:
-    for which, name in enumerate(FILES, CLONED):
+    for name, which in FILES.items():
         samples_agree(traced.requests()[which], np.load(traced.out / f"{name}.npy"), 24000)
 
 

@@ -20,7 +20,7 @@ from otel_tts.engines.check.packages import Installed
 from otel_tts.engines.check.survey import look
 from otel_tts.engines.pocket_tts import ENGINE
 
-WHOLE, STREAM, DROPPED, FAILED = range(4)
+WHOLE, STREAM, DROPPED, FAILED, ENDLESS, ENDED = range(6)
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +45,21 @@ def test_the_audio_is_the_same_to_the_byte(runs: tuple[Run, Run]) -> None:
 
 def test_one_synthesis_for_each_call(traced: Run) -> None:
     requests = traced.requests()
-    assert [request.attributes[names.OUTCOME] for request in requests] == ["ok", "ok", "cancelled", "error"]
-    assert len({request.trace_id for request in requests}) == 4
+    assert [request.attributes[names.OUTCOME] for request in requests] == ["ok", "ok", "cancelled", "error", "ok", "ok"]
+    assert len({request.trace_id for request in requests}) == 6
     for request in requests:
         facts = request.attributes
         assert facts[names.ENGINE] == "pocket-tts" and facts[names.ENGINE_VERSION] == "4.0.1"
         assert facts[names.DEVICE] == "cpu"
-    assert [request.attributes[names.TEXT_LENGTH] for request in requests] == [46, 46, 46, 1]
-    assert [request.attributes.get(names.STREAM) for request in requests] == [None, True, True, None]
+    assert [request.attributes[names.TEXT_LENGTH] for request in requests] == [46, 46, 46, 1, 7, 7]
+    assert [request.attributes.get(names.STREAM) for request in requests] == [None, True, True, *[None] * 3]
     assert requests[FAILED].attributes[names.ERROR_TYPE] == traced.seen["refused"] == "ValueError"
 
 
 def test_the_model_is_named_where_its_configuration_is_the_packages_own(traced: Run) -> None:
     models = [request.attributes[names.MODEL] for request in traced.requests()]
-    assert models == ["pocket-tts", *["english_2m_2026-10"] * 3]
-    assert [request.attributes.get(names.TEXT_LANGUAGE) for request in traced.requests()] == [None, *["en"] * 3]
+    assert models == ["pocket-tts", *["english_2m_2026-10"] * 5]
+    assert [request.attributes.get(names.TEXT_LANGUAGE) for request in traced.requests()] == [None, *["en"] * 5]
 
 
 @pytest.mark.parametrize("which", [WHOLE, STREAM])
@@ -73,6 +73,19 @@ def test_both_threads_are_stages_of_the_request(traced: Run, which: int) -> None
     assert vocoder.attributes[names.STAGE_SEGMENTS] == traced.seen["chunks"] == 18
     assert request.attributes[names.SEGMENT_COUNT] == 2
     assert all(request.start <= stage.start and stage.end <= request.end for stage in stages)
+
+
+def test_why_each_generation_ended(traced: Run) -> None:
+    """Its limit is reckoned from the text; an end that comes at once waits for six frames, and some after it."""
+    endless, ended = (traced.requests()[which].attributes for which in (ENDLESS, ENDED))
+    assert (endless[names.FINISH_REASON], ended[names.FINISH_REASON]) == ("length", "stop")
+    assert endless[names.GENERATION_STEPS] == endless[names.GENERATION_LIMIT] == ended[names.GENERATION_LIMIT]
+    assert 6 < ended[names.GENERATION_STEPS] < ended[names.GENERATION_LIMIT]
+    assert names.Anomaly.LIMIT_REACHED in endless[names.AUDIO_ANOMALY]
+    (stage,) = (
+        one for one in traced.stages(traced.requests()[ENDED]) if one.attributes[names.STAGE] == "acoustic_model"
+    )
+    assert stage.attributes[names.GENERATION_STEPS] == ended[names.GENERATION_STEPS]
 
 
 def test_what_the_threads_do_after_the_caller_left_stays_in_its_trace(traced: Run) -> None:

@@ -17,8 +17,8 @@ from otel_tts.engines.check.survey import look
 from otel_tts.engines.transformers import ENGINE
 
 VITS = ["acoustic_model", "duration", "flow", "vocoder"]
-PIPELINE, BATCH, MODEL, LAZY_FIRST, LAZY_SECOND, SPEECHT5, SPEECHT5_PIPELINE, BARK = range(8)
-FILES = ("pipeline", "batch", "vits", "lazy", "speecht5", "speecht5_pipeline", "bark")
+PIPELINE, BATCH, MODEL, LAZY_FIRST, LAZY_SECOND, SPEECHT5, SPEECHT5_PIPELINE, BARK, SPEECHT5_BATCH = range(9)
+FILES = ("pipeline", "batch", "vits", "lazy", "speecht5", "speecht5_pipeline", "bark", "speecht5_batch")
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,16 @@ def test_models_are_imported_when_they_are_asked_for_as_before(runs: tuple[Run, 
 
 def test_one_synthesis_for_each_call_and_for_each_text_that_is_taken_late(traced: Run) -> None:
     requests = traced.requests()
-    models = ["vits"] * 5 + ["speecht5"] * 2 + ["bark"]
+    models = ["vits"] * 5 + ["speecht5"] * 2 + ["bark", "speecht5"]
     assert [request.name for request in requests] == [f"text_to_speech {model}" for model in models]
-    assert len({request.trace_id for request in requests}) == 8
+    assert len({request.trace_id for request in requests}) == 9
     for request in requests:
         facts = request.attributes
         assert facts[names.ENGINE] == "transformers" and facts[names.ENGINE_VERSION] == traced.seen["version"]
         assert facts[names.DEVICE] == "cpu" and facts[names.OUTCOME] in ("ok", "anomalous")  # untrained, they hum
     lengths = [request.attributes.get(names.TEXT_LENGTH) for request in requests]
-    assert lengths == [45, 53, None, None, None, None, 45, None]
-    assert [request.attributes[names.SEGMENT_COUNT] for request in requests] == [1, 2, 1, 1, 1, 1, 1, 1]
+    assert lengths == [45, 53, None, None, None, None, 45, None, None]
+    assert [request.attributes[names.SEGMENT_COUNT] for request in requests] == [1, 2, 1, 1, 1, 1, 1, 1, 2]
 
 
 def test_every_network_is_a_stage(traced: Run) -> None:
@@ -63,16 +63,31 @@ def test_every_network_is_a_stage(traced: Run) -> None:
     assert parts[PIPELINE] == ["text_frontend", *VITS, "postprocess"]
     assert sorted(parts[BATCH]) == sorted(parts[PIPELINE] * 2)
     assert parts[MODEL] == parts[LAZY_FIRST] == parts[LAZY_SECOND] == VITS
-    assert parts[SPEECHT5] == ["acoustic_model"]
+    assert parts[SPEECHT5] == parts[SPEECHT5_BATCH] == ["acoustic_model"]
     assert parts[SPEECHT5_PIPELINE] == ["text_frontend", "acoustic_model", "vocoder", "postprocess"]
     assert parts[BARK] == ["acoustic_model", "coarse", "fine", "vocoder"]
-    assert [found for found in inside(traced, "acoustic_model") if found] == [["vocoder"]]
+    assert [found for found in inside(traced, "acoustic_model") if found] == [["vocoder"]] * 2
 
 
 def test_barks_tokens_have_a_limit_that_the_caller_gives(traced: Run) -> None:
     facts = traced.requests()[BARK].attributes
     assert (facts[names.GENERATION_STEPS], facts[names.GENERATION_LIMIT]) == (20, 20)
     assert facts[names.FINISH_REASON] == "length"
+
+
+@pytest.mark.parametrize("which", [SPEECHT5, SPEECHT5_PIPELINE])
+def test_speecht5s_frames_have_a_limit_by_the_text(traced: Run, which: int) -> None:
+    """It was told to make as many at the least as at the most."""
+    facts = traced.requests()[which].attributes
+    assert facts[names.FINISH_REASON] == "length"
+    assert facts[names.GENERATION_STEPS] == facts[names.GENERATION_LIMIT] == traced.seen["ids"] // 2
+
+
+def test_speecht5_stops_by_itself(traced: Run) -> None:
+    """As soon as it might: what decides it was told to be sure of the end at once."""
+    facts = traced.requests()[SPEECHT5_BATCH].attributes
+    assert (facts[names.FINISH_REASON], facts[names.GENERATION_LIMIT]) == ("stop", traced.seen["ids"] // 2)
+    assert facts[names.GENERATION_STEPS] == traced.seen["ids"] // 4
 
 
 def test_the_facts_are_those_of_the_samples(traced: Run) -> None:

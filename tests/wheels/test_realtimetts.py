@@ -8,8 +8,11 @@ Its requirements are not installed: pyaudio wants a sound library, nltk data; an
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import sys
+import threading
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ import wheel_cache
 
 from otel_tts import guard, names
 from otel_tts.engines import edge_tts, realtimetts
-from otel_tts.instrumentation.libraries import threads
+from otel_tts.instrumentation.libraries import encoders, threads
 from otel_tts.instrumentation.tables import watch
 from tests.unit.support.engine_fixtures import unhooked
 from tests.unit.support.world import world
@@ -113,6 +116,82 @@ def test_an_error_that_leaves_it(world) -> None:
         made.synthesize("purpleotter is gone")
     (root,) = requests(seen)
     assert (root.attributes[names.OUTCOME], root.attributes[names.ERROR_TYPE]) == ("error", "ConnectionError")
+
+
+@pytest.fixture
+def piper(tmp_path: Path) -> Any:
+    """RealtimeTTS' engine around a program of that name, which gives a tenth of a second a character."""
+    program = tmp_path / "piper"
+    speaks = "sys.exit(3) if 'gone' in text else sys.stdout.write('ab' * 1600 * len(text))"
+    program.write_text(f"#!{sys.executable}\nimport sys\ntext = sys.stdin.read()\n{speaks}\n")
+    program.chmod(0o755)
+    watch(realtimetts.ENGINE)
+    encoders.watch_postprocess()
+    module = importlib.import_module("RealtimeTTS.engines.piper_engine")
+    return module.PiperEngine(str(program), module.PiperVoice("/voices/purpleotter.onnx"))
+
+
+def test_a_program_that_speaks_is_waited_for(world, piper) -> None:
+    seen = world()
+    assert piper.synthesize(TEXT) is True
+    assert len(heard(piper)) == 3200 * len(TEXT)
+    (root,) = requests(seen)
+    facts = root.attributes
+    assert (facts[names.MODEL], facts[names.OUTCOME], facts[names.TEXT_LENGTH]) == ("piper", "ok", len(TEXT))
+    assert "purpleotter" not in facts[names.VOICE]
+    (remote,) = [span for span in seen.spans if names.STAGE in span.attributes]
+    assert remote.name == "tts.remote" and remote.parent.span_id == root.context.span_id
+    assert not guard.faults
+
+
+def test_a_program_that_fails_or_is_not_there_is_an_error(world, piper) -> None:
+    seen = world()
+    assert piper.synthesize("purpleotter is gone") is False
+    piper.piper_path = "/nowhere/piper"
+    assert piper.synthesize(TEXT) is False
+    kinds = [(root.attributes[names.OUTCOME], root.attributes[names.ERROR_TYPE]) for root in requests(seen)]
+    assert kinds == [("error", "subprocess.CalledProcessError"), ("error", "FileNotFoundError")]
+
+
+@pytest.fixture
+def start_method() -> Iterator[None]:
+    """The package sets that of all processes."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
+def test_a_worker_process_is_waited_for(world, monkeypatch, start_method) -> None:
+    """CoquiEngine without its start, which loads a model, and torch; its worker's end of the pipe is ours."""
+    for name in ("torch", "torch.multiprocessing", "tqdm"):
+        monkeypatch.setitem(sys.modules, name, stub := types.ModuleType(name))
+        stub.tqdm = stub.multiprocessing = stub
+    seen = world()
+    watch(realtimetts.ENGINE)
+    coqui = importlib.import_module("RealtimeTTS.engines.coqui_engine")
+    pipes = importlib.import_module("RealtimeTTS.engines.safepipe")
+    made = coqui.CoquiEngine.__new__(coqui.CoquiEngine)
+    importlib.import_module("RealtimeTTS.engines.base_engine").BaseEngine.__init__(made)
+    made.parent_synthesize_pipe, child = pipes.SafePipe()
+    made._synthesize_lock, made.add_sentence_filter, made.language = threading.Lock(), False, "en"
+    made.engine_name = "coqui"
+
+    def work() -> None:
+        child.recv()
+        for answer in (("success", b"one"), ("success", b"two"), ("finished", "")):
+            child.send(answer)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert made.synthesize(TEXT) is True
+    worker.join()
+    assert heard(made) == b"onetwo"
+    (root,) = requests(seen)
+    assert (root.attributes[names.MODEL], root.attributes[names.OUTCOME]) == ("coqui", "ok")
+    (remote,) = [span for span in seen.spans if names.STAGE in span.attributes]
+    assert (remote.name, remote.attributes[names.STAGE_SEGMENTS]) == ("tts.remote", 3)
+    made.parent_synthesize_pipe.close()
+    child.close()
 
 
 def test_false_is_an_error(world) -> None:

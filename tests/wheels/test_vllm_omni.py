@@ -176,6 +176,15 @@ def test_an_engine_that_is_gone_is_an_error(behind, world, way) -> None:
     assert (root.attributes[names.OUTCOME], root.attributes[names.ERROR_TYPE]) == ("error", "behind.EngineDeadError")
 
 
+def test_an_engine_that_sends_half_is_an_error_with_what_was_heard(behind, world) -> None:
+    seen = world()
+    with pytest.raises(behind.EngineDeadError):
+        run(behind, lambda front: front.ask("only half of this", **STREAMED))
+    facts = requests(seen)[0].attributes
+    assert (facts[names.OUTCOME], facts[names.ERROR_TYPE]) == ("error", "behind.EngineDeadError")
+    assert facts[names.AUDIO_DURATION] == pytest.approx(PIECE) and facts[names.FINISH_REASON] == "aborted"
+
+
 def test_a_listener_who_leaves_ends_it_in_the_engine_too(behind, world) -> None:
     seen = world()
     _, client = run(behind, lambda front: front.ask(take=1, **STREAMED))

@@ -137,7 +137,7 @@ def _rows(engine: Engine) -> Iterator[_Row]:
 _READERS: Final[dict[type, tuple[str, ...]]] = {
     Entry: ("text", "voice", "model", "language", "device", "sample_rate", "file", "when", "last", "finish"),
     Keep: ("value",),
-    Seam: ("segments", "streams", "unless", "last", "finish", "headers"),
+    Seam: ("segments", "streams", "unless", "last", "finish", "before", "headers"),
 }
 """Fields of a line that say where something of the call stands: an argument, a path from the instance, a function."""
 

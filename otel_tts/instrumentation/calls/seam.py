@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
 
@@ -182,6 +183,8 @@ def _plan(
     if synthesis is None:
         return None
     call = call_of(wrapped, instance, args, kwargs)
+    if seam.before is not None:
+        call = replace(call, before=read(seam.before, call))
     attempt = _count_attempt(synthesis, seam.stage) if seam.attempts else None
     segments = _segments(seam, call)
     return {

@@ -1,6 +1,7 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding and writing audio is a stage: soundfile, wave, scipy, torchaudio, pydub, ffmpeg as a process.
+"""Encoding and writing audio is a stage: soundfile, wave, scipy, torchaudio, pydub, ffmpeg as a process; so is piper as
+a process, inside a synthesis.
 
 A service usually encodes after the engine has returned, so the stage belongs to the request's newest synthesis even
 when that is over; outside of any request nothing is made. All calls of a request fold into one span: a file may be
@@ -33,6 +34,8 @@ _CALLS: Final = (
 )
 """Encoders: module, name, and the argument that names the file, the first one, where the call finishes it."""
 _PROGRAMS: Final = frozenset({"ffmpeg", "sox", "lame", "oggenc", "opusenc"})
+_SPEAKERS: Final = frozenset({"piper", "piper.exe"})
+"""Programs that speak: inside a synthesis they are the stage that waits for another process."""
 
 
 def watch_postprocess() -> None:
@@ -78,7 +81,10 @@ def _written_by_wave(writer: Any) -> Any:
 
 
 def _run_program(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if not contain("postprocess", _encodes_audio, args, kwargs):
+    program = contain("postprocess", _program, args, kwargs)
+    if program in _SPEAKERS:
+        return run_stage(Stage.REMOTE, wrapped, args, kwargs, device="cpu")
+    if program not in _PROGRAMS:
         return wrapped(*args, **kwargs)
     try:
         return _as_stage(wrapped, args, kwargs)
@@ -95,16 +101,17 @@ def _output_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return words[-1]
 
 
-def _encodes_audio(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _program(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """The name of the program that is run, without its folder."""
     command: Any = args[0] if args else kwargs.get("args")
     if isinstance(command, (list, tuple)):  # anything else that can be iterated would be used up by looking
         program: Any = command[0] if command else ""  # pyright: ignore[reportUnknownVariableType]
     else:
         program = command
     if not isinstance(program, (str, bytes, os.PathLike)):
-        return False
+        return None
     words = os.fsdecode(program).split(None, 1)  # pyright: ignore[reportUnknownArgumentType]
-    return bool(words) and os.path.basename(words[0]) in _PROGRAMS
+    return os.path.basename(words[0]) if words else None
 
 
 def _owner() -> Synthesis | None:

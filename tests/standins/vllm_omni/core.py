@@ -1,7 +1,8 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
 """The process that has the models: requests come in as lines of JSON, and their audio goes out, a quarter of a second
-a word. ``{"abort": ID}`` ends one; the word "broken" breaks the process."""
+a word. ``{"abort": ID}`` ends one; the word "broken" breaks the process, "half"
+does after its first piece."""
 
 from __future__ import annotations
 
@@ -28,3 +29,5 @@ for line in sys.stdin:
             "reason": "stop" if made == words else "length",
         }  # fmt: skip
         print(json.dumps(said), flush=True)
+        if "half" in asked["text"]:
+            os._exit(3)

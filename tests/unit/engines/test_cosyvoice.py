@@ -66,7 +66,7 @@ def test_a_call_has_a_language_model_for_each_segment(world, engine) -> None:
     seen = world()
     made = np.concatenate(chunks(engine.inference_sft(TEXT, "anna")), axis=1)
     assert stages(seen).count("acoustic_model") == 2
-    assert set(stages(seen)) == {"text_frontend", "acoustic_model", "flow", "vocoder"}
+    assert set(stages(seen)) == {"text_frontend", "acoustic_model", "llm", "flow", "vocoder"}
     (root,) = [span for span in seen.spans if span.name.startswith("text_to_speech")]
     assert root.attributes[names.SEGMENT_COUNT] == 2
     assert root.attributes[names.MODEL] == type(engine).__name__.lower()
@@ -75,7 +75,8 @@ def test_a_call_has_a_language_model_for_each_segment(world, engine) -> None:
     assert root.attributes[names.AUDIO_SAMPLE_RATE] == engine.sample_rate
     assert root.attributes[names.AUDIO_DURATION] == pytest.approx(made.shape[1] / engine.sample_rate)
     assert root.attributes[names.DEVICE] == "cpu"
-    assert {span.parent.span_id for span in seen.spans if span is not root} == {root.context.span_id}
+    parents = {root.context.span_id, *(each.context.span_id for each in seen.spans if "acoustic" in each.name)}
+    assert {span.parent.span_id for span in seen.spans if span is not root} == parents
     assert {span.context.trace_id for span in seen.spans} == {root.context.trace_id}
 
 
@@ -163,16 +164,31 @@ def test_requests_at_once_do_not_meet(world, engine) -> None:
     traces: dict[int, list[str]] = {}
     for span in seen.spans:
         traces.setdefault(span.context.trace_id, []).append(span.name.split(" ")[0])
-    expected = sorted(["tts.text_frontend"] * 2 + ["tts.acoustic_model", "tts.flow", "tts.vocoder", "text_to_speech"])
+    each = "acoustic_model", "llm", "flow", "vocoder", "text_frontend", "text_frontend"
+    expected = sorted(["text_to_speech", *(f"tts.{stage}" for stage in each)])
     assert [sorted(trace) for trace in traces.values()] == [expected] * 3
 
 
+@pytest.mark.parametrize(("stops", "reason"), [(True, "stop"), (False, "length")])
+@pytest.mark.parametrize("stream", [True, False])
+def test_why_the_language_model_stopped(world, engine, stops, reason, stream) -> None:
+    seen = world()
+    engine.model.llm.stops = stops
+    chunks(engine.inference_sft("twelve chars", "anna", stream=stream))
+    (root,) = [span for span in seen.drain().spans if span.name.startswith("text_to_speech")]
+    facts = root.attributes
+    assert (facts[names.FINISH_REASON], facts[names.GENERATION_LIMIT]) == (reason, 12 * 20)
+    assert facts[names.GENERATION_STEPS] == (12 if stops else 12 * 20)
+
+
 def test_text_that_is_a_stream_itself_is_not_consumed(world, engine) -> None:
+    if type(engine).__name__ == "CosyVoice":
+        pytest.skip("version 1 takes no text in pieces")
     seen = world()
     made = chunks(engine.inference_sft((part for part in ("twelve", " chars")), "anna"))
     assert sum(chunk.shape[1] for chunk in made) == 12 * 240
     (root,) = [span for span in seen.drain().spans if span.name.startswith("text_to_speech")]
-    assert names.TEXT_LENGTH not in root.attributes
+    assert names.TEXT_LENGTH not in root.attributes and names.FINISH_REASON not in root.attributes
 
 
 def test_the_audio_is_the_same_without_hooks(world, engine) -> None:

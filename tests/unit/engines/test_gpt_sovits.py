@@ -109,6 +109,26 @@ def test_a_batch_of_sentences_is_one_stage_that_counts_them(world, pipeline, voi
     assert root.attributes[names.SEGMENT_COUNT] == 2
 
 
+@pytest.mark.parametrize("prompt", ["secret", ""])
+@pytest.mark.parametrize("parallel", [True, False])
+@pytest.mark.parametrize(("most", "reason"), [(54, "stop"), (0.1, "length")])
+def test_why_the_language_model_stopped(world, pipeline, voice, prompt, parallel, most, reason) -> None:
+    """Steps of the longest sentence, with a prompt one of which is the end's."""
+    seen = world()
+    pipeline.configs.max_sec = most
+    list(ask(pipeline, voice, parallel_infer=parallel, batch_size=2, prompt_text=prompt))
+    facts = root_of(seen).attributes
+    limit = 1500 if most == 54 else int(50 * most) + 1
+    assert (facts[names.FINISH_REASON], facts[names.GENERATION_LIMIT]) == (reason, limit)
+    assert (facts[names.GENERATION_STEPS] == limit) is (reason == "length")
+
+
+def test_a_stream_does_not_say_why(world, pipeline, voice) -> None:
+    seen = world()
+    list(ask(pipeline, voice, streaming_mode=True))
+    assert names.FINISH_REASON not in root_of(seen).attributes
+
+
 def test_a_generator_that_is_taken_one_item_from_is_a_stage_of_its_own(world, pipeline, voice) -> None:
     seen = world()
     list(ask(pipeline, voice, parallel_infer=False, batch_size=2))

@@ -8,6 +8,7 @@ from cosyvoice.cli.frontend import CosyVoiceFrontEnd
 from cosyvoice.cli.model import CosyVoice2Model, CosyVoice3Model, CosyVoiceModel
 from cosyvoice.flow.flow import CausalMaskedDiffWithDiT, CausalMaskedDiffWithXvec, MaskedDiffWithXvec
 from cosyvoice.hifigan.generator import CausalHiFTGenerator, HiFTGenerator
+from cosyvoice.llm.llm import CosyVoice3LM, Qwen2LM, TransformerLM
 
 
 class CosyVoice:
@@ -15,7 +16,7 @@ class CosyVoice:
         self.model_dir = model_dir
         self.frontend = CosyVoiceFrontEnd()
         self.sample_rate = 22050
-        self.model = CosyVoiceModel(MaskedDiffWithXvec(), HiFTGenerator())
+        self.model = CosyVoiceModel(TransformerLM(), MaskedDiffWithXvec(), HiFTGenerator())
 
     def inference_sft(self, tts_text, spk_id, stream=False, speed=1.0, text_frontend=True):
         for part in self.frontend.text_normalize(tts_text, split=True, text_frontend=text_frontend):
@@ -48,7 +49,7 @@ class CosyVoice2(CosyVoice):
         self.model_dir = model_dir
         self.frontend = CosyVoiceFrontEnd()
         self.sample_rate = 24000
-        self.model = CosyVoice2Model(CausalMaskedDiffWithXvec(), HiFTGenerator())
+        self.model = CosyVoice2Model(Qwen2LM(), CausalMaskedDiffWithXvec(), HiFTGenerator())
 
     def inference_instruct2(self, tts_text, instruct_text, prompt_wav, zero_shot_spk_id="", stream=False, speed=1.0,
                             text_frontend=True):  # fmt: skip
@@ -64,4 +65,4 @@ class CosyVoice3(CosyVoice2):
         self.model_dir = model_dir
         self.frontend = CosyVoiceFrontEnd()
         self.sample_rate = 24000
-        self.model = CosyVoice3Model(CausalMaskedDiffWithDiT(), CausalHiFTGenerator())
+        self.model = CosyVoice3Model(CosyVoice3LM(), CausalMaskedDiffWithDiT(), CausalHiFTGenerator())

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Generator
 from contextlib import nullcontext
 
 import numpy as np
@@ -16,9 +17,9 @@ NOTHING = np.zeros((1, 0))
 
 
 class CosyVoiceModel:
-    def __init__(self, flow, hift):
+    def __init__(self, llm, flow, hift):
         self.device = "cpu"
-        self.flow, self.hift = flow, hift
+        self.llm, self.flow, self.hift = llm, flow, hift
         self.llm_context = nullcontext()
         self.lock = threading.Lock()
         self.tts_speech_token_dict, self.llm_end_dict, self.hift_cache_dict = {}, {}, {}
@@ -30,7 +31,14 @@ class CosyVoiceModel:
     def llm_job(self, text, prompt_text, llm_prompt_speech_token, llm_embedding, uuid):
         self.threads.append(threading.get_ident())
         with self.llm_context:
-            tokens = text[0] if isinstance(text, np.ndarray) else (part[0, 0] for part in text)
+            prompts = {
+                "prompt_text": prompt_text, "prompt_text_len": 0, "prompt_speech_token": llm_prompt_speech_token,
+                "prompt_speech_token_len": 0, "embedding": llm_embedding,
+            }  # fmt: skip
+            if isinstance(text, Generator):
+                tokens = self.llm.inference_bistream(text=text, **prompts)
+            else:
+                tokens = self.llm.inference(text=text, text_len=text.shape[1], **prompts, uuid=uuid)
             for number, token in enumerate(tokens):
                 self.between_tokens(number)
                 if number == self.fail_at:

@@ -17,7 +17,9 @@ from TTS_infer_pack.TextPreprocessor import TextPreprocessor
 
 class TTS:
     def __init__(self, version="v2"):
-        self.configs = SimpleNamespace(version=version, device="cpu", sampling_rate=32000, use_vocoder=False)
+        self.configs = SimpleNamespace(
+            version=version, device="cpu", sampling_rate=32000, use_vocoder=False, hz=50, max_sec=54
+        )
         self.prompt_cache = {"ref_audio_path": None, "prompt_semantic": None, "refer_spec": []}
         self.text_preprocessor, self.sv_model = TextPreprocessor(), SV()
         self.is_v2pro = version == "v2Pro"
@@ -59,6 +61,7 @@ class TTS:
         streaming_mode, return_fragment = inputs.get("streaming_mode", False), inputs.get("return_fragment", False)
         batch_size = inputs.get("batch_size", 1)
         model = self.t2s_model.model
+        early = int(self.configs.hz * self.configs.max_sec)
         if parallel_infer and not streaming_mode:
             model.infer_panel = model.infer_panel_batch_infer
         elif streaming_mode:
@@ -86,17 +89,22 @@ class TTS:
                     phones, _bert, text = self.text_preprocessor.segment_and_extract_feature_for_text(item, "en")
                     item = self.to_batch([{"phones": phones}])[0]
                 phones = item["phones"]
-                prompt = None if inputs.get("prompt_text") in (None, "") else np.ones(4)
+                prompt = None if inputs.get("prompt_text") in (None, "") else np.ones((len(phones), 4))
                 if self.is_v2pro:
                     self.sv_model.compute_embedding3(np.ones(4))
                 if streaming_mode:
-                    tokens = model.infer_panel(phones[0], None, prompt, None, streaming_mode=True)
+                    tokens = model.infer_panel(
+                        np.asarray(phones[0])[None], None, prompt, None, early_stop_num=early, streaming_mode=True
+                    )
                     for semantic_tokens, _ in tokens:
-                        wave, _, _ = self.vits_model.decode_streaming(semantic_tokens, phones[0], None)
+                        wave, _, _ = self.vits_model.decode_streaming(semantic_tokens[0], phones[0], None)
                         yield self.audio_postprocess([[wave[0, 0]]], self.configs.sampling_rate)
                     yield self.configs.sampling_rate, np.zeros(320, np.int16)
                     continue
-                found, _ = model.infer_panel(phones, [len(part) for part in phones], prompt, None)
+                rows, ends = model.infer_panel(
+                    phones, [len(part) for part in phones], prompt, None, early_stop_num=early
+                )
+                found = [row[-end:] for row, end in zip(rows, ends, strict=True)]
                 if self.configs.use_vocoder:
                     waves = self.using_vocoder_synthesis_batched_infer(None, found, phones)
                 else:
