@@ -82,8 +82,15 @@ def launch_environment(environ: Mapping[str, str]) -> MutableMapping[str, str]:
 
     first = str(Path(auto_instrumentation.__file__).resolve().parent)  # its sitecustomize.py does the loading
     paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != first]
-    here = str(Path.cwd())  # as with the launcher: programs with an executable of their own look there
-    return {**_CHOICE, "PYTHONPATH": os.pathsep.join(_unique([first, here, *paths]))}
+    return {**_CHOICE, "PYTHONPATH": os.pathsep.join(_unique([first, *_here(), *paths]))}
+
+
+def _here() -> list[str]:
+    """As with the launcher: programs with an executable of their own look there. It may have been removed meanwhile."""
+    try:
+        return [str(Path.cwd())]
+    except FileNotFoundError:
+        return []
 
 
 def _unique(paths: Sequence[str]) -> list[str]:

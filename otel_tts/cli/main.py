@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from otel_tts.cli import refused
 from otel_tts.cli.archive import archive
 from otel_tts.cli.demo import demo
 from otel_tts.cli.doctor import doctor
@@ -79,7 +80,8 @@ app.add_typer(stack, name="stack", short_help="the servers on this machine: buil
 def run() -> None:
     """Read the command line and do what it says."""
     write_anything()
-    app(prog_name="otel-tts")
+    with refused.told():
+        app(prog_name="otel-tts")
 
 
 if __name__ == "__main__":
