@@ -8,6 +8,7 @@ Only our own code runs inside a guard; the application's calls and exceptions ne
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -41,7 +42,7 @@ def note_fault(place: str, error: BaseException) -> None:
     if place not in faults and len(faults) >= _MAX_PLACES:
         place = "other"
     faults[place] += 1
-    if faults[place] == 1:
+    if faults[place] == 1 and not sys.is_finalizing():  # imports fail then, and nothing leaves any more
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "?"
         _logger.warning(

@@ -10,6 +10,7 @@ the rest.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -44,6 +45,12 @@ def launch(arguments: Sequence[str]) -> NoReturn:
     if not command:
         raise _failure(f"no command to run; usage: {suggest('run -- COMMAND [ARGUMENTS]')}", _WRONG_USE)
     executable = find(command[0])
+    if option := _keeps_us_out(command):
+        print(
+            f"otel-tts run: with {option} Python leaves out what otel-tts gets into it by (PYTHONPATH, site):"
+            f" nothing will be recorded. Leave {option} out, or call otel_tts.configure() in the program.",
+            file=sys.stderr,
+        )
     _leave_out_missing_propagators()
     os.environ.update(launch_environment(os.environ))
     try:
@@ -69,6 +76,30 @@ def find(command: str) -> str:
     raise _failure(f"{command} was not found; is it installed in this environment, and on PATH?", _NOT_FOUND)
 
 
+def _keeps_us_out(command: Sequence[str]) -> str | None:
+    """Return the option of Python's own in `command` with which it imports no sitecustomize: -I, -E or -S."""
+    if not _is_python(Path(command[0]).name):
+        return None
+    rest = iter(command[1:])
+    for argument in rest:
+        if not _is_option(argument):
+            break
+        for at, letter in enumerate(argument[1:], start=1):
+            if letter in "IES":
+                return f"-{letter}"
+            if letter in "cm":
+                return None
+            if letter in "WX":  # a value is the rest of the argument, or the next
+                if at == len(argument) - 1:
+                    next(rest, None)
+                break
+    return None
+
+
+_is_python: Final = re.compile(r"(python|pypy)[\d.]*(\.exe)?").fullmatch
+_is_option: Final = re.compile(r"-[A-Za-z?].*", re.DOTALL).fullmatch
+
+
 def _leave_out_missing_propagators() -> None:
     """Say so here: whatever in the program imports OpenTelemetry would die of one that is not installed."""
     for problem in variables.missing_propagators(os.environ):
@@ -82,8 +113,15 @@ def launch_environment(environ: Mapping[str, str]) -> MutableMapping[str, str]:
 
     first = str(Path(auto_instrumentation.__file__).resolve().parent)  # its sitecustomize.py does the loading
     paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != first]
-    here = str(Path.cwd())  # as with the launcher: programs with an executable of their own look there
-    return {**_CHOICE, "PYTHONPATH": os.pathsep.join(_unique([first, here, *paths]))}
+    return {**_CHOICE, "PYTHONPATH": os.pathsep.join(_unique([first, *_here(), *paths]))}
+
+
+def _here() -> list[str]:
+    """As with the launcher: programs with an executable of their own look there. It may have been removed meanwhile."""
+    try:
+        return [str(Path.cwd())]
+    except FileNotFoundError:
+        return []
 
 
 def _unique(paths: Sequence[str]) -> list[str]:

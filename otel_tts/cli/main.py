@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from otel_tts.cli import refused
 from otel_tts.cli.encoding import write_anything
 from otel_tts.cli.overview import Overview
 
@@ -50,7 +51,8 @@ def run() -> None:
     write_anything()
     gc.set_threshold(_OBJECTS)
     try:
-        app(prog_name="otel-tts")
+        with refused.told():
+            app(prog_name="otel-tts")
     finally:
         gc.freeze()  # the interpreter's end would go through all that is there twice more: a sixth of a question's time
 

@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
+from otel_tts.guard import contain
 from otel_tts.instrumentation.libraries.log_handler import is_exporting
+from otel_tts.patches import after_import, replace, undo
+
+_GROUP: Final = "logging.config"
 
 _SPEAKERS: Final = {
     "opentelemetry": (logging.WARNING, "%(levelname)s %(name)s: %(message)s"),
@@ -48,10 +53,35 @@ def install() -> None:
     own = logging.getLogger("otel_tts")
     if own.level == logging.NOTSET:
         own.setLevel(logging.INFO)
+    after_import("logging.config", _outlive, _GROUP)
+
+
+def _outlive(module: Any) -> None:
+    """`dictConfig` and `fileConfig` disable every logger that they do not name, unless they are told not to."""
+    replace(module.DictConfigurator, "configure", _enabling, _GROUP)
+    replace(module, "fileConfig", _enabling, _GROUP)
+
+
+def _enabling(original: Any) -> Any:
+    @functools.wraps(original)
+    def configure(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        finally:
+            contain("logging.config", _enable)
+
+    return configure
+
+
+def _enable() -> None:
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in _SPEAKERS:
+            logger.disabled = False
 
 
 def uninstall() -> None:
     """Take off what `install` has put on the loggers (tests)."""
+    undo(_GROUP)
     for name in _SPEAKERS:
         logger = logging.getLogger(name)
         for handler in [h for h in logger.handlers if isinstance(h, Console)]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -47,6 +49,24 @@ def test_the_log_line_names_class_and_line_but_never_the_message(caplog: pytest.
 def test_an_error_without_a_traceback_is_noted_too(caplog: pytest.LogCaptureFixture) -> None:
     guard.note_fault("here", ValueError(SPOKEN))
     assert "contained ValueError in here at ?;" in caplog.text
+
+
+def test_what_fails_while_the_interpreter_ends_is_no_trouble_of_anybodys() -> None:
+    """A stream that a script leaves open is closed then, when nothing can be imported any more."""
+    program = """
+from otel_tts.guard import note_fault
+def stream(note_fault=note_fault):
+    try:
+        yield
+    finally:
+        note_fault("late", ImportError())
+left = stream()
+next(left)
+note_fault("early", ImportError())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "contained ImportError in early" in ended.stderr
+    assert "late" not in ended.stderr
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit()], ids=repr)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 from collections.abc import Iterator
+from logging.config import dictConfig
+from pathlib import Path
 
 import pytest
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
@@ -52,6 +55,25 @@ def test_basic_config_works_beside_it(root: logging.Logger, capsys: pytest.Captu
     logging.basicConfig(format="own: %(message)s")
     logging.getLogger("app").warning("shown")
     assert shown(capsys) == ["own: shown"]
+
+
+@pytest.mark.parametrize("name", ["otel_tts", "otel_tts.export", "opentelemetry.sdk.x"])
+def test_it_outlives_a_configuration_that_does_not_name_it(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    """`disable_existing_loggers` is true unless it is said otherwise."""
+    root.handlers.clear()
+    logger, other = logging.getLogger(name), logging.getLogger("shop")
+    file = tmp_path / "logging.ini"
+    file.write_text("[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n")
+    try:
+        for configure in (lambda: dictConfig({"version": 1}), lambda: logging.config.fileConfig(file)):
+            configure()
+            assert other.disabled
+            logger.warning("trouble")
+            assert [line.rpartition(" ")[2] for line in shown(capsys)] == ["trouble"]
+    finally:
+        other.disabled = False
 
 
 def test_a_closed_stderr_is_no_error(root: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -956,6 +956,7 @@ CHECKED = {
 """What stands between the application and its own calls, and where it fails at every line."""
 
 EXEMPT = {
+    "distro.console_warnings": "what it does after logging was set up is contained as a whole",
     "distro.distro": "calls no hook but those of other packages, at start or after an import, contained as a whole",
     "distro.shutdown": "works when the process ends; what multiprocessing's import calls is contained as a whole",
     "instrumentation.edges.asgi_scope": "has nothing that is called",
