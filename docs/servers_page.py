@@ -90,9 +90,10 @@ _REDIS = "tests/services/test_redis_queues.py"
 
 QUEUES = (
     Queue(
-        "Celery", "celery", "`celery worker`: prefork, solo, threads", "tests/services/test_celery_edge.py",
+        "Celery", "celery", "`celery worker`: prefork, solo, threads, gevent, eventlet",
+        "tests/services/test_celery_edge.py",
         "the message's headers; the task's id", "`process TASK`, CONSUMER",
-        "a task that is revoked before it begins; gevent and eventlet have not been tried",
+        "what a pool's process had not sent when it was killed for a task that was revoked",
     ),
     Queue(
         "RQ", "rq", "`rq worker`: a process for each job", _REDIS, "the job's `meta`; the job's id",
