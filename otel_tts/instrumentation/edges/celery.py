@@ -101,12 +101,14 @@ def _error_of(done: Any) -> BaseException | None:
 
 
 def _note_revoked(sender: Any = None, request: Any = None, **more: Any) -> None:
-    if request is not None and request.id not in _running and request.id not in _given_up:
-        contain("celery", _revoke, sender.name, request)
+    if request is not None:
+        contain("celery", _revoke, sender, request)
 
 
-def _revoke(name: str, context: Any) -> None:
-    task = _begin(name, context.id, vars(context))
+def _revoke(sender: Any, context: Any) -> None:
+    if context.id in _running or context.id in _given_up:
+        return
+    task = _begin(sender.name, context.id, context.__dict__)
     task.cancel()
     task.end()
 
