@@ -55,6 +55,10 @@ SERVERS = (
         lacks="the answer's body: facts of its audio are those of the samples, or of the encoder",
     ),
     Server(
+        "BentoML", "bentoml", "`bentoml serve`", "tests/services/test_bentoml.py", "/speak",
+        lacks="BentoML's own spans, which its own settings send or drop; a client that leaves has not been tried",
+    ),
+    Server(
         "Ray Serve", "ray", "`serve.run`: a FastAPI ingress, a plain `__call__`", "tests/services/test_ray_serve.py",
         lacks="the last requests of a replica that is killed without its shutdown, and the proxy's own spans of "
         "its last seconds; a client that leaves, SIGTERM, and handles between deployments have not been tried",
