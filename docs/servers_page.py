@@ -7,6 +7,7 @@ One row for each way that requests come in: `SERVERS`. Versions come from the lo
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from collections.abc import Callable, Iterable
@@ -165,7 +166,7 @@ What an engine in the agent's process speaks stands below the framework's own sp
 ## Run them all
 
 `make servers` runs the tests of every row, each under each of its programs: `make test` leaves out web programs whose
-framework has run under another. Versions here are those of the locks that it installs.
+framework has run under another. Versions above are those of the locks that it installs. {_last_run(table)}
 
 ## What holds for the web
 
@@ -188,6 +189,20 @@ framework has run under another. Versions here are those of the locks that it in
 - An application of WSGI that no row names has no edge. What is in one of ASGI is known by its server, `uvicorn`,
   `hypercorn`, `daphne` or `granian`, and its route is not.
 """
+
+
+def _last_run(table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]) -> str:
+    """What tests/environments/servers.py has written of its last run."""
+    ran = json.loads((ROOT / "docs" / "servers_ran.json").read_text("utf-8"))
+    rows = (
+        (
+            f"`{one['test']}`", ", ".join(f"{name} {version}" for name, version in one["versions"].items()) or "–",
+            *(str(one[went]) for went in ("passed", "failed", "skipped")),
+        )
+        for one in ran["tests"]
+    )  # fmt: skip
+    head = ("tests", "versions", "passed", "failed", "skipped")
+    return f"Its last run was on {ran['date']}, with Python {ran['python']}:\n\n{table(head, rows)}"
 
 
 def _row(server: Server) -> tuple[str, ...]:
