@@ -38,8 +38,7 @@ test-engines: $(DEV) ## only the tests in environments of their own (all: 14 GB,
 	$(BIN)/python tests/environments/run.py $(ENGINES)
 
 servers: $(DEV) ## only the tests of what requests come in by: each web server, queue and voice agent of docs/servers.md
-	$(BIN)/pytest -q -rs tests/integration/test_servers.py tests/integration/test_piper_http_server.py
-	OTEL_TTS_EVERY_SERVER=1 $(BIN)/python tests/environments/run.py servers -q -rs
+	$(BIN)/python tests/environments/servers.py; status=$$?; $(BIN)/python docs/generate.py && exit $$status
 
 test-containers: $(DEV) ## Tempo and Loki from their images, where Docker is (RECORD=1 keeps what they answer)
 	$(BIN)/pytest -m containers -rs tests/containers

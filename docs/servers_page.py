@@ -7,6 +7,7 @@ One row for each way that requests come in: `SERVERS`. Versions come from the lo
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from collections.abc import Callable, Iterable
@@ -55,6 +56,10 @@ SERVERS = (
         lacks="the answer's body: facts of its audio are those of the samples, or of the encoder",
     ),
     Server(
+        "BentoML", "bentoml", "`bentoml serve`", "tests/services/test_bentoml.py", "/speak",
+        lacks="BentoML's own spans, which its own settings send or drop; a client that leaves has not been tried",
+    ),
+    Server(
         "Ray Serve", "ray", "`serve.run`: a FastAPI ingress, a plain `__call__`", "tests/services/test_ray_serve.py",
         lacks="the last requests of a replica that is killed without its shutdown, and the proxy's own spans of "
         "its last seconds; a client that leaves, SIGTERM, and handles between deployments have not been tried",
@@ -90,9 +95,10 @@ _REDIS = "tests/services/test_redis_queues.py"
 
 QUEUES = (
     Queue(
-        "Celery", "celery", "`celery worker`: prefork, solo, threads", "tests/services/test_celery_edge.py",
+        "Celery", "celery", "`celery worker`: prefork, solo, threads, gevent, eventlet",
+        "tests/services/test_celery_edge.py",
         "the message's headers; the task's id", "`process TASK`, CONSUMER",
-        "a task that is revoked before it begins; gevent and eventlet have not been tried",
+        "what a pool's process had not sent when it was killed for a task that was revoked",
     ),
     Queue(
         "RQ", "rq", "`rq worker`: a process for each job", _REDIS, "the job's `meta`; the job's id",
@@ -160,7 +166,7 @@ What an engine in the agent's process speaks stands below the framework's own sp
 ## Run them all
 
 `make servers` runs the tests of every row, each under each of its programs: `make test` leaves out web programs whose
-framework has run under another. Versions here are those of the locks that it installs.
+framework has run under another. Versions above are those of the locks that it installs. {_last_run(table)}
 
 ## What holds for the web
 
@@ -183,6 +189,20 @@ framework has run under another. Versions here are those of the locks that it in
 - An application of WSGI that no row names has no edge. What is in one of ASGI is known by its server, `uvicorn`,
   `hypercorn`, `daphne` or `granian`, and its route is not.
 """
+
+
+def _last_run(table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]) -> str:
+    """What tests/environments/servers.py has written of its last run."""
+    ran = json.loads((ROOT / "docs" / "servers_ran.json").read_text("utf-8"))
+    rows = (
+        (
+            f"`{one['test']}`", ", ".join(f"{name} {version}" for name, version in one["versions"].items()) or "–",
+            *(str(one[went]) for went in ("passed", "failed", "skipped")),
+        )
+        for one in ran["tests"]
+    )  # fmt: skip
+    head = ("tests", "versions", "passed", "failed", "skipped")
+    return f"Its last run was on {ran['date']}, with Python {ran['python']}:\n\n{table(head, rows)}"
 
 
 def _row(server: Server) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from opentelemetry.instrumentation.distro import BaseDistro
 from wrapt import register_post_import_hook
 
 from otel_tts import settings
-from otel_tts.distro import defaults
+from otel_tts.distro import defaults, green
 from otel_tts.distro.outages import NotExported
 from otel_tts.guard import contain
 from otel_tts.instrumentation.edges import serving
@@ -42,6 +42,7 @@ class Distro(BaseDistro):
 
     def _configure(self, **kwargs: Any) -> None:
         if is_on():
+            green.patch_if_told()
             defaults.lend(os.environ)
 
     def load_instrumentor(self, entry_point: Any, **kwargs: Any) -> None:

@@ -63,9 +63,8 @@ def main() -> int:
     groups = {
         "all": list(ENVIRONMENTS),
         "usual": [name for name, one in ENVIRONMENTS.items() if not one.on_request],
-        "servers": ["services", "web", "asgi", "agents"],
     }
-    told = "one, those of `make test` (usual), of `make servers`, or all"
+    told = "one, those of `make test` (usual), or all"
     parser.add_argument("name", choices=[*ENVIRONMENTS, *groups], help=told)
     parser.add_argument("pytest", nargs=argparse.REMAINDER, help="pytest's options; files of tests in place of all")
     asked = parser.parse_args()
@@ -79,8 +78,7 @@ def main() -> int:
 def run(name: str, arguments: list[str]) -> int:
     """Run the environment's tests, or pytest with `arguments`; return its exit status. A skip prints its reason."""
     print(f"\n== tests in the environment {name} ==", flush=True)
-    lock = HERE / f"{name}.lock"
-    environment = VENVS / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    lock, environment = HERE / f"{name}.lock", place_of(name)
     if not environment.is_dir():
         if reason := _why_not(ENVIRONMENTS[name]):
             print(f"SKIPPED: {reason}")
@@ -99,6 +97,12 @@ def run(name: str, arguments: list[str]) -> int:
             [str(environment / "bin" / "pytest"), *tests, *arguments],
             cwd=ROOT, env=os.environ | {"PYTHONPATH": site},
         )  # fmt: skip
+
+
+def place_of(name: str) -> Path:
+    """Return where that environment is, or will be."""
+    lock = HERE / f"{name}.lock"
+    return VENVS / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
 
 
 def _why_not(environment: Environment) -> str | None:

@@ -19,7 +19,10 @@ from otlp_sink import OtlpSink
 
 Start = Callable[..., "subprocess.Popen[str]"]
 WORKER = [sys.executable, "-m", "celery", "-A", "celery_service", "worker", "-l", "WARNING"]
-POOLS = {"prefork": ["-c", "2"], "solo": ["-P", "solo"], "threads": ["-P", "threads", "-c", "2"]}
+POOLS = {
+    "prefork": ["-c", "2"], "solo": ["-P", "solo"], "threads": ["-P", "threads", "-c", "2"],
+    "gevent": ["-P", "gevent", "-c", "4"], "eventlet": ["--pool=eventlet", "-c", "4"],
+}  # fmt: skip
 
 ASK = f"""
 import json
@@ -29,6 +32,31 @@ asked = [task.apply_async(({SAID!r},), headers=dict(headers)) for task in (speak
 for answer in asked:
     answer.get(timeout=60, propagate=False)
 print(json.dumps([answer.id for answer in asked]))
+"""
+
+REVOKE = f"""
+import json, time
+from celery.result import AsyncResult
+from celery_slow import app, linger, speak
+headers = {{"traceparent": {CALLER!r}}}
+def ask(task, *args, **more):
+    return task.apply_async(args, headers=dict(headers), **more)
+ask(speak, {SAID!r}).get(timeout=60)
+killed = ask(linger, {SAID!r}, 60.0)
+while not app.control.inspect(timeout=5).active():
+    time.sleep(0.1)
+time.sleep(1)  # it has spoken, and what had ended has been sent
+app.control.revoke(killed.id, terminate=True)
+late = ask(speak, {SAID!r}, countdown=2)
+app.control.revoke(late.id)
+expired = ask(speak, {SAID!r}, expires=-1)
+for answer in (killed, late, expired):
+    try:
+        answer.get(timeout=60)
+    except Exception as error:
+        assert type(error).__name__ == "TaskRevokedError", error
+ask(speak, {SAID!r}).get(timeout=60)
+print(json.dumps([killed.id, late.id, expired.id]))
 """
 
 CLIENT = f"""
@@ -83,6 +111,32 @@ def test_one_task_is_one_request_in_its_producers_trace(
     assert (first.status, first.attributes["error.type"]) == ("ERROR", "ConnectionError")
     assert second.attributes["tts.task.retries"] == 1
     assert len(sink.spans("text_to_speech sparrow")) == output.count("REQ_SUCCESS") == 2
+    assert SAID.encode() not in sink.raw_bytes()
+
+
+@pytest.mark.parametrize("pool", ["prefork", "gevent", "eventlet"])
+def test_a_task_that_is_revoked_is_told_of_once(
+    sink: OtlpSink, start: Start, stop: Callable[..., str], tmp_path: Path, redis: Any, pool: str
+) -> None:
+    env = environment(sink, tmp_path, BROKER=redis.url, KEPT="1000", OTEL_BSP_SCHEDULE_DELAY="100", **OURS)
+    command = [word.replace("celery_service", "celery_slow") for word in WORKER]
+    worker = start([*LAUNCHERS["opentelemetry-instrument"], *command, *POOLS[pool]], env)
+    killed, late, expired = ask(REVOKE, env)
+    output = stop(worker)
+    for name, task in (
+        (killed, "celery_slow.linger"),
+        (late, "celery_service.speak"),
+        (expired, "celery_service.speak"),
+    ):
+        (span,) = sink.spans(f"process {task}", request_id=name)
+        assert (span.trace_id, span.parent_id, span.status) == (TRACE, PARENT, "UNSET"), output
+        assert span.attributes["tts.outcome"] == "cancelled"
+        assert span.attributes["messaging.system"] == "celery"
+        if name != killed:
+            assert below(sink, span) == []
+    spoken = [span for span in sink.spans("process celery_service.speak") if "tts.outcome" not in span.attributes]
+    assert [len(syntheses(sink, span)) for span in spoken] == [1, 1]
+    assert len(sink.spans("text_to_speech sparrow")) == 3, output
     assert SAID.encode() not in sink.raw_bytes()
 
 

@@ -5,11 +5,15 @@
 `build_tracer` makes the function that runs a task, in every kind of pool and around Celery's own signals, by which
 OpenTelemetry's instrumentation makes its span. The context goes along in the message's headers, as it does there. A
 task that is applied at once (``task_always_eager``) runs inside its caller, and is no task to us.
+
+One that is revoked, or has expired, before work on it begins leaves its span all the same, from the worker's own
+process; so does one whose process of the pool is killed for it, whose own span is gone with that process.
 """
 
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -18,6 +22,11 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.edges.task import Task, carried_in, send_along
 from otel_tts.instrumentation.wrapping import wrap_in
 
+_running: Final[set[str]] = set()
+"""Ids of the tasks that run in this process."""
+_given_up: Final[deque[str]] = deque(maxlen=1000)
+"""Ids of those that were ended here for having been revoked: their own spans say so."""
+
 _FAILED: Final = frozenset({"FAILURE", "RETRY", "REJECTED"})
 
 
@@ -25,6 +34,7 @@ def patch(module: Any) -> None:
     """Hook the running or the sending of Celery's tasks."""
     if hasattr(module, "before_task_publish"):
         module.before_task_publish.connect(_send, weak=False, dispatch_uid="otel_tts")
+        module.task_revoked.connect(_note_revoked, weak=False, dispatch_uid="otel_tts")
     else:
         wrap_in(module, "build_tracer", _build)
 
@@ -44,6 +54,7 @@ def _as_task(name: Any, run: Callable[..., Any]) -> Callable[..., Any]:
         if task is None:
             return run(uuid, args, kwargs, request)
         error: BaseException | None = None
+        _running.add(uuid)
         contain("celery", task.enter)
         try:
             done = run(uuid, args, kwargs, request)
@@ -53,11 +64,21 @@ def _as_task(name: Any, run: Callable[..., Any]) -> Callable[..., Any]:
             error = raised
             raise
         finally:
+            _running.discard(uuid)
             contain("celery", task.leave)
-            contain("celery", task.end, error)
+            contain("celery", _end, task, uuid, error)
             del error  # with its traceback it would be a cycle
 
     return trace_task
+
+
+def _end(task: Task, uuid: str, error: BaseException | None) -> None:
+    """A greenlet that is killed is given up; its exception is the library's own, and no failure of the task."""
+    if type(error).__name__ == "GreenletExit":
+        _given_up.append(uuid)
+        task.cancel()
+        error = None
+    task.end(error)
 
 
 def _begin(name: Any, uuid: Any, request: Mapping[str, Any] | None) -> Task:
@@ -77,6 +98,19 @@ def _error_of(done: Any) -> BaseException | None:
     if info is None or info.state not in _FAILED:
         return None
     return getattr(info.retval, "exc", None) or info.retval
+
+
+def _note_revoked(sender: Any = None, request: Any = None, **more: Any) -> None:
+    if request is not None:
+        contain("celery", _revoke, sender, request)
+
+
+def _revoke(sender: Any, context: Any) -> None:
+    if context.id in _running or context.id in _given_up:
+        return
+    task = _begin(sender.name, context.id, context.__dict__)
+    task.cancel()
+    task.end()
 
 
 def _send(headers: Any = None, **more: Any) -> None:

@@ -37,6 +37,10 @@ def speak(text: str) -> str:
         return text[::-1]
 
 
+class GreenletExit(Exception):
+    """As greenlet's, which is no Exception but a BaseException."""
+
+
 def test_tasks_of_celery(world: Any) -> None:
     seen = world()
 
@@ -44,6 +48,8 @@ def test_tasks_of_celery(world: Any) -> None:
         if args[0] == "fails":
             failed = SimpleNamespace(state="FAILURE", retval=ValueError("theirs"))
             return SimpleNamespace(info=failed, retval=None)
+        if args[0] == "killed":
+            raise GreenletExit
         return SimpleNamespace(info=None, retval=speak(*args))
 
     def ask(text: str) -> Any:
@@ -52,7 +58,11 @@ def test_tasks_of_celery(world: Any) -> None:
         celery._send(headers=headers)
         return traced("t-1", (text,), {}, headers).retval
 
-    calls = [partial(ask, text) for text in ("hello", "fails", "")]
+    def revoke() -> None:
+        headers = {"id": "t-2", "traceparent": CALLER}
+        celery._note_revoked(SimpleNamespace(name="tasks.speak"), SimpleNamespace(**headers), terminated=False)
+
+    calls = [*(partial(ask, text) for text in ("hello", "fails", "killed", "")), revoke]
     check(lambda: [outcome(call) for call in calls], only=("celery", "task"))
     seen.drain()
 
