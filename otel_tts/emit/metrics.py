@@ -156,7 +156,8 @@ class Instruments:
 
     def record_peak(self, synthesis: Synthesis, stage: StageRecord) -> None:
         """Record a stage's peak of device memory, where it is known."""
-        if (peak := stage.attrs.get(names.MEMORY_PEAK)) is not None and names.CANARY not in synthesis.attrs:
+        peak = stage.attrs.get(names.MEMORY_PEAK)
+        if peak is not None and self._peak.are_read and names.CANARY not in synthesis.attrs:
             engine = self.label(names.ENGINE, synthesis.attrs.get(names.ENGINE))
             self._peak.record_at(peak, engine + self.label(names.STAGE, stage.stage), stage)
 

@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import pytest
 from opentelemetry.context import Context
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from otel_tts import names
+from otel_tts.emit.metrics import Instruments
+from otel_tts.otel_private.points import Points
 from otel_tts.privacy import policy
 
 
@@ -149,3 +153,23 @@ def test_unknown_labels_are_absent(world) -> None:
         del synthesis.attrs["tts.engine.name"]
     here.drain()
     assert here.points("tts.requests") == {("ok",): 1}
+
+
+def test_where_nobody_reads_no_point_is_made_until_somebody_does(world, monkeypatch) -> None:
+    here, meters, reader = world(), MeterProvider(shutdown_on_exit=False), InMemoryMetricReader()
+    recorded: list[float] = []
+    record_at = Points.record_at
+    monkeypatch.setattr(Points, "record_at", lambda self, *given: (recorded.append(given[0]), record_at(self, *given)))
+    here.emitter.instruments = Instruments(meters, here.recorder, here.emitter.voices)
+    for _ in range(2):
+        with here.synthesis() as synthesis, synthesis.stage("model") as stage:
+            stage.set_attribute(names.MEMORY_PEAK, 5)
+        here.drain()
+    assert here.spans and not recorded
+    meters.add_metric_reader(reader)
+    with here.synthesis() as synthesis, synthesis.stage("model") as stage:
+        stage.set_attribute(names.MEMORY_PEAK, 5)
+    here.drain()
+    (part,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
+    counts = {metric.name: metric.data.data_points for metric in part.metrics}
+    assert counts["tts.requests"][0].value == 1 and counts["tts.gpu.memory.peak"][0].count == 1
