@@ -19,7 +19,6 @@ from otel_tts.recording import pieces, request
 from otel_tts.recording.delivered import note_file
 from otel_tts.recording.request import Request
 
-_SAID: Final = (b"content-type", b"content-encoding", b"content-length")
 _FILE: Final = object()
 """A request's `body` once its file has been noted: the body is that file."""
 
@@ -51,7 +50,9 @@ def begin(web: Request, status: int, headers: Mapping[bytes, bytes]) -> None:
 
     `headers` are by lower-case names.
     """
-    expect(web, status, *(headers.get(name, b"").decode("latin-1") for name in _SAID))
+    media_type = headers.get(b"content-type", b"").decode("latin-1")
+    encoding, length = headers.get(b"content-encoding", b""), headers.get(b"content-length", b"")
+    expect(web, status, media_type, encoding.decode("latin-1"), length.decode("latin-1"))
 
 
 def expect(web: Request, status: int | None, media_type: str = "", encoding: str = "", length: str = "") -> None:

@@ -100,7 +100,11 @@ def _enter(
     if kind not in ("http", "websocket"):
         return None, receive, send
     headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-    given = next((value for name, value in headers if name == HEADER), None)
+    given = None
+    for header in headers:
+        if header[0] == HEADER:
+            given = header[1]
+            break
     arrival = arrived(scope, receive, send)
     trusts = serving.trusts_caller()
     name, is_given = request.name_of(given, trusts)
