@@ -147,6 +147,18 @@ def test_the_canaries_of_the_doctor_are_found_by_its_name(folder: Path) -> None:
     assert one["request_id"] == "of-the-doctor"
 
 
+def test_on_forty_columns_no_id_and_no_number_is_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = (["r-203"], ["--slowest", "3"])
+    wide = [found(*one, "--dir", str(folder))[1] for one in asked]
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = [found(*one, "--dir", str(folder))[1] for one in asked]
+    for there, here in zip(wide, narrow, strict=True):
+        assert re.findall(r"\br-\d+", there) == re.findall(r"\br-\d+", here) != []
+        numbers = r"[-+]?\d+\.\d+(?: ms| s)?"
+        assert re.findall(numbers, there) == re.findall(numbers, here) != []
+    assert "█" in wide[0] and "█" not in narrow[0]
+
+
 def test_several_syntheses_of_one_request(tmp_path: Path) -> None:
     one = Request(time.time_ns() - HOUR, request_id="ws")
     one.synthesis["attributes"][0]["value"]["stringValue"] = "ws.1"
