@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from otel_tts import alone
 from otel_tts.archiving import ledger as ledgers
 from otel_tts.archiving.cleaning import clean, drop_leftovers, expire
 from otel_tts.archiving.collecting import LEFT_OUT, PIECES, collect
@@ -76,19 +77,14 @@ def _run(folder: Path, home: Path, store: Store, limits: Limits, say: Callable[[
 @contextmanager
 def _alone(home: Path) -> Generator[None]:
     """Make our folder and keep other runs out. Raises WrongUse, Trouble."""
-    import fcntl
-
     try:
         for name in (PIECES, DAYS, LEFT_OUT):
             (home / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         home.chmod(0o700)
-        handle = os.open(home / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        handle = alone.hold(home / ".lock", "run of the archive")
     except OSError as error:
         raise WrongUse(f"--state {home} cannot be used as a folder: {error.strerror}.") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise Trouble(f"Another run of the archive is at work in {home}.") from None
     finally:
         os.close(handle)

@@ -206,12 +206,17 @@ def _memory(span: Span, key: str) -> float:
 
 
 def _before_it_began(request: Request) -> float:
-    """Seconds from the server span's start to the synthesis, without queues; 0 where it is not its own request's."""
+    """Seconds from the server span's start to the synthesis, without queues; 0 where it is not its own request's.
+
+    And where it is of another machine, whose clock is another one.
+    """
     by_id = {span.span_id: span for span in request.spans}
     own = by_id.get(request.synthesis.span_id)
     while own is not None and own.kind != "server":
         own = by_id.get(own.parent_id)
-    if own is None or sum(names.OPERATION_NAME in span.attributes for span in request.spans) > 1:
+    if own is None or own.resource.get("host.name") != request.synthesis.resource.get("host.name"):
+        return 0.0
+    if sum(names.OPERATION_NAME in span.attributes for span in request.spans) > 1:
         return 0.0
     return max(0.0, (request.synthesis.start - own.start) / 1e9 - request.synthesis.waited)
 

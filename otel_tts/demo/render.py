@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -17,9 +16,9 @@ from otel_tts import names
 from otel_tts.demo.report import Row
 from otel_tts.readers.otlp_files import LogLine, Span
 from otel_tts.views import waterfall
+from otel_tts.views.uncut import print_uncut
 
 _ROOMY: Final = 110
-_WIDEST: Final = 1000
 UNKNOWN: Final = "–"
 _COLORS: Final = {"ok": "green", "anomalous": "yellow", "cancelled": "yellow", "error": "red", "rejected": "yellow"}
 
@@ -52,9 +51,7 @@ def print_table(console: Console, rows: list[Row]) -> None:
             *(form.of(row) for form in _NUMBERS.values() if roomy or form.always),
             ", ".join([*row.anomalies, *([row.error_type] if row.error_type else [])]),
         )
-    needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
-    table.width = needed if needed > console.width else None
-    console.print(table, soft_wrap=True)
+    print_uncut(console, table)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from otel_tts import durable
+from otel_tts import alone, durable
 from otel_tts.relaying.alerts import Alert, Group
-from otel_tts.trouble import Trouble, WrongUse
+from otel_tts.trouble import WrongUse
 
 MOST: Final = 1000
 """Messages that may wait; more are refused, and Alertmanager tries again."""
@@ -65,7 +65,7 @@ class Spool:
         try:
             (folder / _ASIDE).mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
-            self._held = _hold(folder / ".lock")
+            self._held = alone.hold(folder / ".lock", "relay")
         except OSError as error:
             raise WrongUse(f"{folder} cannot be used as a folder for messages: {error.strerror}.") from None
         self.unreadable = 0
@@ -166,16 +166,3 @@ class Spool:
             with suppress(OSError):
                 path.rename(path.with_suffix(_LOST))
             return None
-
-
-def _hold(path: Path) -> int:
-    """Hold `path` until this process ends. Raises Trouble where another process does."""
-    import fcntl
-
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise Trouble(f"Another relay uses {path.parent}; give this one a folder of its own: --state DIR") from None
-    return handle

@@ -19,6 +19,7 @@ from otel_tts.causes.stages import Excess
 from otel_tts.readers.model import Synthesis
 from otel_tts.views import waterfall
 from otel_tts.views.printable import printable
+from otel_tts.views.uncut import print_uncut
 from otel_tts.views.why import compared, moment
 
 UNKNOWN: Final = "–"
@@ -58,7 +59,11 @@ def show(console: Console, found: Found, period: Period) -> None:
         if told:
             console.print(Text.assemble((f"{title:<7}", "dim"), "  ".join(told)), soft_wrap=True)
     console.print()
-    console.print(waterfall.draw(found.spans, console.width, found.lines))
+    table = waterfall.draw(found.spans, console.width, found.lines)
+    if console.width < waterfall.NARROW:
+        print_uncut(console, table)
+    else:
+        console.print(table)
     console.print()
     show_why(console, found.why, period)
 
@@ -88,7 +93,7 @@ def show_why(console: Console, why: Why, period: Period) -> None:
     for line in compared(why, period):
         console.print(Text(f"  {printable(line, 1000)}", style="dim"), soft_wrap=True)
     if why.excess is not None:
-        console.print(_parts(why.excess))
+        print_uncut(console, _parts(why.excess))
 
 
 def _show_cause(console: Console, number: int, cause: Cause) -> None:
@@ -129,7 +134,7 @@ def show_overview(console: Console, found: Overview) -> None:
         table.add_column(title)
     for one in found.requests:
         table.add_row(*_row(one))
-    console.print(table)
+    print_uncut(console, table)
     console.print()
     show_why(console, found.why, found.period)
 

@@ -17,6 +17,9 @@ from otel_tts.readers.model import LogLine, Span
 from otel_tts.views.printable import printable
 
 _ROOMY: Final = 110  # characters; a terminal narrower than that gets bars of half the width
+NARROW: Final = 60
+"""Characters of a terminal below which there are no bars."""
+
 _BAR: Final = 32
 MOST: Final = 200
 """Rows of spans, and of lines; what is beyond it is counted."""
@@ -78,9 +81,10 @@ def _walk(children: dict[str, list[Span]], parent: str, indent: str) -> Iterator
 def draw(spans: Iterable[Span], width: int, lines: Iterable[LogLine] = ()) -> Table:
     """Return the waterfall of one trace's spans for a terminal of `width` characters, ready to print.
 
-    `lines` stand among them, each under the last span that had begun by then.
+    `lines` stand among them, each under the last span that had begun by then. Where there is no room for bars there are
+    none, so that no number is cut.
     """
-    widest = _BAR if width >= _ROOMY else _BAR // 2
+    widest = _BAR if width >= _ROOMY else _BAR // 2 if width >= NARROW else 0
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column("span", no_wrap=True)
     table.add_column("time", no_wrap=True)
@@ -120,18 +124,20 @@ def _among(rows: Sequence[Line], lines: Sequence[LogLine]) -> dict[int, list[Log
 def _line(line: LogLine, rows: Sequence[Line], widest: int) -> tuple[Text, Text, str, Text]:
     begin = min(row.span.start for row in rows)
     whole = max(row.span.end for row in rows) - begin or 1
-    place = min(max(0, int((line.time - begin) / whole * widest)), widest - 1)
+    place = max(0, min(int((line.time - begin) / whole * widest), widest - 1))
     grave = line.severity.upper().startswith(("WARN", "ERR", "CRIT", "FATAL"))
     return (
         Text(printable(line.event_name or line.severity or "line", 40).rjust(12), style="yellow" if grave else "dim"),
-        Text(" " * place + "╷", style="dim"),
+        Text(" " * place + "╷" if widest else "", style="dim"),
         f"@ {(line.time - begin) / 1e6:.1f} ms",
         Text(printable(line.body), style="yellow" if grave else ""),
     )
 
 
 def bar(line: Line, widest: int) -> str:
-    """A bar of at least one character, of `widest` for the whole trace."""
+    """A bar of at least one character, of `widest` for the whole trace; none where that is 0."""
+    if not widest:
+        return ""
     begin = min(int(line.offset * widest), widest - 1)
     end = max(begin + 1, round((line.offset + line.length) * widest))
     return " " * begin + "█" * (min(end, widest) - begin)

@@ -7,13 +7,12 @@ Written before each action, so that one in whose middle the watcher ends counts 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from otel_tts import alone, durable
 from otel_tts.own_files import not_own_folder
 from otel_tts.trouble import Trouble, WrongUse
 
@@ -45,16 +44,7 @@ class Books:
 
     def hold(self) -> None:
         """Be the only watcher of this state until the process ends. Raises Trouble where there is another one."""
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.read(descriptor, 20).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise Trouble(f"Another watcher (process {owner or 'unknown'}) is at work here: {self.folder}") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._held = descriptor
+        self._held = alone.hold(self.folder / "lock", "watcher")
 
     def release(self) -> None:
         """Let another watcher take over."""
@@ -118,16 +108,9 @@ class Books:
 
 
 def _write(path: Path, said: Any) -> bool:
-    """Put a whole file in the place of another, or leave that as it was."""
-    new = path.with_suffix(".new")
+    """Put it in the place of what was there; False where that cannot be done."""
     try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(json.dumps(said).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        durable.write(path, json.dumps(said))
     except OSError:
-        with suppress(OSError):
-            new.unlink()
         return False
     return True

@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from otel_tts import names
 from tests.store_contracts.sent import Request, S, logs, record, traces
+from tests.support.measured import in_turns, measure
 
 BYTES = float(os.environ.get("OTEL_TTS_FIND_BYTES", "1e8"))
 FULL = BYTES >= 5e8
@@ -69,59 +67,29 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fill(tmp_path_factory.mktemp("small"), 3e6)
 
 
-# Between: a child's peak of memory begins with that of whoever forked it, and a test run is large. To a file: grep that
-# writes to /dev/null ends with the first line that it finds. The time in which it could have run and others did is told
-# by Linux as long as nobody has asked how it ended.
-MEASURE = """
-import os, subprocess, sys, tempfile, time
-began = time.monotonic()
-process = subprocess.Popen(sys.argv[1:], stdout=tempfile.TemporaryFile())
-os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-wall = time.monotonic() - began
-waited = int(open(f"/proc/{process.pid}/schedstat").read().split()[1]) / 1e9
-_, status, usage = os.wait4(process.pid, 0)
-print(wall - waited, usage.ru_maxrss / 1024)
-process.returncode = os.waitstatus_to_exitcode(status)
-sys.exit(process.returncode)
-"""
-
-
-def run(command: list[str], cache: Path) -> tuple[float, float]:
-    """Return the seconds of a command, without those in which others had the processors, and its peak in MiB."""
-    environ = {**os.environ, "XDG_CACHE_HOME": str(cache), "LC_ALL": "C" if "grep" in command else "C.UTF-8"}
-    measured = [sys.executable, "-c", MEASURE, *command]
-    told = subprocess.run(measured, check=True, capture_output=True, text=True, env=environ).stdout
-    seconds, memory = map(float, told.split())
-    return seconds, memory
-
-
 @pytest.fixture
-def take(tmp_path: Path) -> Callable[..., list[float]]:
-    """`take(*commands)`: of each the median of five, in seconds, taken in turns."""
-
-    def turns(*commands: list[str]) -> list[float]:
-        took = [[run(command, tmp_path)[0] for command in commands] for _ in range(5)]
-        return [statistics.median(of_one) for of_one in zip(*took, strict=True)]
-
-    return turns
+def environ(tmp_path: Path) -> dict[str, str]:
+    """With a cache of its own, and bytes as characters: grep is quick then."""
+    return {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "LC_ALL": "C"}
 
 
 def test_a_request_is_found_about_as_fast_as_by_grep(
-    folder: Path, small: Path, take: Callable[..., list[float]], tmp_path: Path
+    folder: Path, small: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
     request_id = "req-00000700"  # where in the files it stands makes no difference: all are searched
     files = [str(path) for path in sorted(folder.iterdir())]
     find = [*COMMAND, "find", request_id, "--dir", str(folder)]
-    grep, version, first, in_small = take(
-        ["grep", "-c", request_id, *files], [*COMMAND, "--version"], [*find, "--no-index"], [*find[:-1], str(small)]
-    )
-    peak = run(find, tmp_path)[1]
+    grep, version, first, in_small = in_turns(
+        ["grep", "-c", request_id, *files], [*COMMAND, "--version"], [*find, "--no-index"], [*find[:-1], str(small)],
+        environ=environ,
+    )  # fmt: skip
+    peak = measure(find, environ)[1]
     # The index is made by a process that nobody waits for.
     until = time.monotonic() + 120
     while len(list(tmp_path.rglob("*.index"))) < 2:
         assert time.monotonic() < until
         time.sleep(0.2)
-    (second,) = take(find)
+    (second,) = in_turns(find, environ=environ)
     print(
         f"{BYTES:.0e} bytes: grep {grep:.2f} s, --version {version:.2f} s, find {first:.2f} s, with the index "
         f"{second:.2f} s, {peak:.0f} MiB"
@@ -135,12 +103,13 @@ def test_a_request_is_found_about_as_fast_as_by_grep(
 
 
 def test_the_slowest_are_found_in_the_time_of_reading_the_file_twice(
-    folder: Path, small: Path, take: Callable[..., list[float]]
+    folder: Path, small: Path, environ: dict[str, str]
 ) -> None:
     find = [*COMMAND, "find", "--slowest", "10", "--dir"]
-    reading, slowest, in_small = take(
-        [sys.executable, "-c", READ, str(folder / "traces-h-1.jsonl")], [*find, str(folder)], [*find, str(small)]
-    )
+    reading, slowest, in_small = in_turns(
+        [sys.executable, "-c", READ, str(folder / "traces-h-1.jsonl")], [*find, str(folder)], [*find, str(small)],
+        environ=environ,
+    )  # fmt: skip
     print(f"{BYTES:.0e} bytes: orjson {reading:.2f} s, find --slowest 10 {slowest:.2f} s")
     start = 0.0 if FULL else 1.3 * in_small
     assert slowest <= 2 * reading + start

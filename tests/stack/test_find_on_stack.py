@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from otel_tts import names
 from otel_tts.readers.filters import Filter
 from otel_tts.readers.victorialogs import VictoriaLogs
 from tests.store_contracts.sent import Request, S, logs, record, traces
+from tests.support.measured import in_turns
 
 if TYPE_CHECKING:
     from conftest import Backends
@@ -64,15 +64,6 @@ def send(stack: Backends, eventually: Callable[..., Any]) -> Request:
     return slow
 
 
-def took(command: list[str]) -> float:
-    def once() -> float:
-        began = time.monotonic()
-        subprocess.run(command, check=True, capture_output=True)
-        return time.monotonic() - began
-
-    return statistics.median(once() for _ in range(5))
-
-
 def test_from_an_id_to_the_stage_at_fault(stack: Backends, eventually: Callable[..., Any]) -> None:
     slow = send(stack, eventually)
     stores = ["--traces", f"jaeger+{stack.jaeger}", "--logs", f"victorialogs+{stack.victorialogs}"]
@@ -89,7 +80,7 @@ def test_from_an_id_to_the_stage_at_fault(stack: Backends, eventually: Callable[
     slowest = subprocess.run([*COMMAND, "find", "--slowest", "1", *stores], check=True, capture_output=True, text=True)
     assert slow.id in slowest.stdout
 
-    curl = took(["curl", "-sf", f"{stack.jaeger}/api/v3/traces/{slow.trace}"])
-    version, whole = took([*COMMAND, "--version"]), took(find)
+    by_curl = ["curl", "-sf", f"{stack.jaeger}/api/v3/traces/{slow.trace}"]
+    curl, version, whole = in_turns(by_curl, [*COMMAND, "--version"], find)
     print(f"{TRACES} traces: curl {curl:.2f} s, --version {version:.2f} s, find {whole:.2f} s")
     assert not FULL or whole <= curl + 1.0

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,6 +87,17 @@ def test_time_before_it_began_in_no_queue() -> None:
     spans = list(otlp_json.spans(traces("tests", late.spans)))
     for synthesis in of_trace(spans):  # one of several in a request: what was before it is not waiting
         assert own.facts(Asked(synthesis, spans, True, Period())) == []
+
+
+def test_what_the_clock_of_another_machine_says_is_no_waiting() -> None:
+    late = Request(NOW, seconds=1.0)
+    late.server["startTimeUnixNano"] = str(NOW - S)
+    spans = [
+        replace(one, resource={**one.resource, "host.name": "gateway"}) if one.kind == "server" else one
+        for one in otlp_json.spans(traces("tests", late.spans))
+    ]
+    (synthesis,) = of_trace(spans)
+    assert own.facts(Asked(synthesis, spans, True, Period([synthesis]))) == []
 
 
 def test_the_device_and_its_memory() -> None:

@@ -147,6 +147,39 @@ def test_the_canaries_of_the_doctor_are_found_by_its_name(folder: Path) -> None:
     assert one["request_id"] == "of-the-doctor"
 
 
+def test_on_forty_columns_no_id_and_no_number_is_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = (["r-203"], ["--slowest", "3"])
+    wide = [found(*one, "--dir", str(folder))[1] for one in asked]
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = [found(*one, "--dir", str(folder))[1] for one in asked]
+    for there, here in zip(wide, narrow, strict=True):
+        assert re.findall(r"\br-\d+", there) == re.findall(r"\br-\d+", here) != []
+        numbers = r"[-+]?\d+\.\d+(?: ms| s)?"
+        assert re.findall(numbers, there) == re.findall(numbers, here) != []
+    assert "█" in wide[0] and "█" not in narrow[0]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clocks_that_do_not_agree(folder: Path, hours: int) -> None:
+    """The machine before the service lives an hour away: nothing is slow by that, and all of it is shown."""
+    one = Request(time.time_ns() - HOUR // 2, request_id="apart", seconds=2.0, stages={"acoustic_model": 1.4})
+    for edge in ("startTimeUnixNano", "endTimeUnixNano"):
+        one.server[edge] = str(int(one.server[edge]) + hours * HOUR)
+    of_the_gateway = traces("gateway", [one.server])
+    of_the_gateway["resourceSpans"][0]["resource"]["attributes"][1]["value"]["stringValue"] = "another"
+    write(folder, [])
+    with (folder / "traces-another-1.jsonl").open("w") as file:
+        file.writelines(json.dumps(part) + "\n" for part in (of_the_gateway, traces("speech", one.spans[1:])))
+    told = document("apart", "--dir", str(folder))
+    (shown,) = told["requests"]
+    assert [span["name"] for span in shown["spans"]].count("POST /speak") == 1 and len(shown["spans"]) == 3
+    assert shown["seconds"] == pytest.approx(2.0)
+    assert [cause["key"] for cause in shown["why"]["causes"]] in ([], ["network"])
+    code, out, _ = found("apart", "--dir", str(folder))
+    assert code == 0 and "tts.acoustic_model" in out and "1400.0 ms" in out
+    assert "apart" in found("--dir", str(folder), "--since", "2h", "--limit", "500")[1]
+
+
 def test_several_syntheses_of_one_request(tmp_path: Path) -> None:
     one = Request(time.time_ns() - HOUR, request_id="ws")
     one.synthesis["attributes"][0]["value"]["stringValue"] = "ws.1"
