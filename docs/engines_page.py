@@ -120,7 +120,7 @@ NOTES = {
         "0.24.0 and 0.28.0 as well)",
         about="the wheel's own module of /v1/audio/speech ran, its engine a stand-in in another process. Whole, "
         "streamed and as events; W3C headers go on to the engine, its id is on the stage `remote`, why the talker "
-        "ended is the engine's word. Of a WebSocket's sentences the audio is seen",
+        "ended is the engine's word. Of a WebSocket's sentences length and audio are seen",
     ),
     "sglang-omni": Note(
         "async generator", stand_in="tests/sglang_front/test_sglang_omni.py",
