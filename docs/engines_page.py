@@ -119,8 +119,9 @@ NOTES = {
         unproven="AsyncOmni and the engine's processes, which want a GPU: they were read (0.30.0; the table fits "
         "0.24.0 and 0.28.0 as well)",
         about="the wheel's own module of /v1/audio/speech ran, its engine a stand-in in another process. Whole, "
-        "streamed and as events; W3C headers go on to the engine, its id is on the stage `remote`, why the talker "
-        "ended is the engine's word. Of a WebSocket's sentences the audio is seen",
+        "streamed and as events; W3C headers go on to the engine, which makes no spans of its own yet; its id is on "
+        "the stage `remote`, why the talker ended is the engine's word. Of a WebSocket's sentences length and audio "
+        "are seen",
     ),
     "sglang-omni": Note(
         "async generator", stand_in="tests/sglang_front/test_sglang_omni.py",

@@ -247,8 +247,8 @@ class Keep:
     target: str
     """The dotted name inside the module."""
     value: Reader
-    """What is kept, for as long as what the callable returns (of ``__init__`` the instance; each item of a list) lives:
-    a plain value. Of a text keep its length."""
+    """What is kept, for as long as what the callable returns (of ``__init__`` the instance; each item of a list or
+    tuple) lives: a plain value. Of a text keep its length."""
     module: str | None = None
     """The module of `target`, where it is not the engine's."""
     optional: bool = False

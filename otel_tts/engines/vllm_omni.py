@@ -5,7 +5,7 @@
 An error is answered, not raised. A stream goes on as the body of the answer, after the call has returned. The samples
 are those that are encoded: before the speed and the rate that were asked for. How the talker ended stands in the last
 output's metrics. The front end gives the engine no trace headers, though that takes them. A WebSocket's sentences are
-prepared before their call: of them the audio is seen.
+prepared before their call: of them length and audio are seen.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 from otel_tts import names
 from otel_tts.engines.given import path
+from otel_tts.engines.kept import kept
 from otel_tts.engines.languages import tag
-from otel_tts.engines.table import Call, Chunk, Engine, Entry, Finish, Seam, Stage
+from otel_tts.engines.table import Call, Chunk, Engine, Entry, Finish, Keep, Seam, Stage
 
 _REASONS = {"stop": "stop", "length": "length", "abort": "aborted"}
 _DEFAULT = "default"
@@ -57,6 +58,14 @@ def _finish(call: Call, output: Any, items: int) -> Finish | None:
     return Finish(talker.get("num_tokens_out"), reason=reason)
 
 
+def _characters(call: Call) -> int:
+    return len(call.arguments["request"].input)
+
+
+def _known_length(call: Call) -> int | None:
+    return kept(call.arguments["generator"])
+
+
 def _entry(target: str, error: Any = None, body: str | None = None) -> Entry:
     return Entry(
         f"OmniOpenAIServingSpeech.{target}", text="request.input", chunk=None, kinds=("coroutine",), voice=_voice,
@@ -72,11 +81,13 @@ ENGINE = Engine(
     module="vllm_omni.entrypoints.openai.serving_speech",
     distribution="vllm-omni",
     seconds_per_character=(0.01, 1.0),
+    keeps=(Keep("OmniOpenAIServingSpeech._prepare_speech_generation", _characters),),
     load=(f"{_CLIENT}:AsyncOmni.__init__",),
     entries=(
         _entry("create_speech", _status, "body_iterator"),
         _entry("_generate_audio_bytes"),  # a batch's items, each a synthesis
-        Entry("OmniOpenAIServingSpeech._generate_audio_chunks", text=None, chunk=None, kinds=("async generator",)),
+        Entry("OmniOpenAIServingSpeech._generate_audio_chunks", text=None, chunk=None, kinds=("async generator",),
+              facts={names.TEXT_LENGTH: _known_length}),
         Entry("AudioMixin.create_audio", module="vllm_omni.entrypoints.openai.audio_utils_mixin", text=None,
               chunk=Chunk(samples="audio_obj.audio_tensor", rate="audio_obj.sample_rate", given=True)),
     ),

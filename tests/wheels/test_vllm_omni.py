@@ -218,6 +218,21 @@ def test_an_item_of_a_batch_is_a_synthesis(behind, world) -> None:
     assert sorted(root.attributes[names.TEXT_LENGTH] for root in requests(seen)) == [3, 9]
 
 
+def test_a_sentence_that_was_prepared_before_its_call(behind, world) -> None:
+    """As a WebSocket has them."""
+    seen = world()
+
+    async def sentence(front: Front) -> Any:
+        asked = front.module.OpenAICreateSpeechRequest(input=TEXT, **STREAMED)
+        return [chunk async for chunk in front.serving._iter_pcm_audio_bytes(asked)]
+
+    assert len(run(behind, sentence)[0]) == len(TEXT.split())
+    (root,) = requests(seen)
+    assert root.attributes[names.TEXT_LENGTH] == len(TEXT) and root.attributes[names.OUTCOME] == "ok"
+    assert root.attributes[names.AUDIO_DURATION] == pytest.approx(PIECE * len(TEXT.split()))
+    assert not guard.faults
+
+
 def test_nothing_that_was_said_leaves(behind, world) -> None:
     seen = world()
     run(behind, lambda front: front.ask(**STREAMED, voice="purpleotter", ref_text="purpleotter"))

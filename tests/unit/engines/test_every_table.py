@@ -143,6 +143,17 @@ def roots(seen: Any) -> list[Any]:
 
 
 @pytest.fixture(autouse=True)
+def modules() -> Iterator[None]:
+    """What a test has imported of an engine's name is forgotten; what was there is put back by pytest."""
+    before = set(sys.modules)
+    yield
+    tops = {engine.module.partition(".")[0] for engine in ENGINES}
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in tops:
+            del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
 def faults() -> Iterator[None]:
     """That a reader could not make anything of it is contained, and counted: here that is no fault."""
     yield

@@ -387,6 +387,67 @@ def test_what_a_table_is_told_before_and_after(world: Any, module: Callable[[str
     seen.drain()
 
 
+FRONT = """
+    import numpy as np
+
+    class Answer:
+        def __init__(self, body, status_code=200):
+            self.body_iterator, self.status_code = body, status_code
+
+    class Made:
+        pass
+
+    async def prepare(text):
+        return "id", Made(), {}
+
+    async def submit(text, trace_headers=None):
+        pass
+
+    def pieces(text):
+        for letter in text:
+            yield np.full(10, 0.5, np.float32)
+
+    async def handle(text, status=200):
+        await prepare(text)
+        await submit(text)
+        return Answer(pieces(text) if status == 200 else [], status)
+"""
+
+
+def test_a_web_servers_handler(world: Any, module: Callable[[str], str]) -> None:
+    def refused(answer: Any) -> int | None:
+        return answer.status_code if answer.status_code >= 400 else None
+
+    name = module(FRONT)
+    watch(
+        Engine(
+            "made", name, "",
+            (Entry("handle", sample_rate=RATE, body="body_iterator", error=refused),),
+            seams=(
+                Seam("submit", "submit", headers="trace_headers", before="text",
+                     finish=lambda call, result, items: Finish(len(call.before))),
+            ),
+            keeps=(Keep("prepare", "text"),),
+        )
+    )  # fmt: skip
+    seen, made = world(), importlib.import_module(name)
+
+    def heard(status: int) -> Any:
+        answer = asyncio.run(made.handle("abc", status))
+        return answer.status_code, [piece.tobytes() for piece in answer.body_iterator]
+
+    told = (
+        "keep.",
+        "entry._rest_of",
+        "seam._with_headers",
+        "seam._plan",
+        "delivery._look_for_error",
+        "synthesis.refuse",
+    )
+    check(lambda: [outcome(lambda: heard(200)), outcome(lambda: heard(404))], only=told)
+    seen.drain()
+
+
 STREAMER = """
     import numpy as np
 

@@ -1,0 +1,2 @@
+# Copyright The otel-tts Authors
+# SPDX-License-Identifier: Apache-2.0
