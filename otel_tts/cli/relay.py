@@ -62,6 +62,10 @@ def relay(
 
         if language not in LANGUAGES:
             raise typer.BadParameter(f"{language!r} is none of {', '.join(LANGUAGES)}")
+        if link and not (link.startswith(("http://", "https://")) and "{trace_id}" in link):
+            raise typer.BadParameter(
+                f"{link!r} is no URL with {{trace_id}} in it, as in https://HOST/trace/{{trace_id}}"
+            )
         address = _address(listen)
         token = _token(token_file)
         named = places.read(credentials.read(places.VARIABLE, to_file))

@@ -24,6 +24,7 @@ from opentelemetry.util._importlib_metadata import entry_points  # pyright: igno
 
 from otel_tts.distro.gating import Gating
 from otel_tts.distro.resource import attributes
+from otel_tts.distro.without_server import FILE
 from otel_tts.guard import contain
 from otel_tts.otel_private import providers, setup
 from otel_tts.otel_private.pipeline import SIGNALS
@@ -72,9 +73,12 @@ class Providers:
         contain("opamp", setup.tell_remote_control, "post", resource)
 
     def _exporters(self, signal: str) -> list[Any]:
-        """Return what exports: span or log record processors, metric readers."""
+        """Return what exports: span or log record processors, metric readers.
+
+        Files are first: the SDK ends one after the other, and a server that is gone takes all the time there is.
+        """
         made: list[Any] = []
-        for name in exporter_names(signal):
+        for name in sorted(exporter_names(signal), key=lambda name: name != FILE):
             exporter = None
             if self._gating.stands:
                 what = f"OTEL_{signal.upper()}_EXPORTER={name}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import signal
 import time
 import urllib.error
@@ -156,7 +157,7 @@ class Stack:
         if names := older.running(self._run):
             raise Trouble(
                 f"{' and '.join(names)} of {self.state} were started by an earlier version of otel-tts. Stop that stack"
-                f" first: `{suggest('stack down')}`. Its data is left alone."
+                f" first: `{self._typed('down')}`. Its data is left alone."
             )
         if left := older.leftovers(self.state):
             progress.line(
@@ -185,7 +186,7 @@ class Stack:
         if ports_differ or webhook_differs:
             raise WrongUse(
                 f"The stack in {self.state} runs with {'other ports' if ports_differ else 'another web hook'}. Stop it"
-                f" first (`{suggest('stack down')}`), or give this one a folder of its own with --state DIR."
+                f" first (`{self._typed('down')}`), or give this one a folder of its own with --state DIR."
             )
         return current
 
@@ -225,8 +226,8 @@ class Stack:
         return (
             f"{server.title} {what}. The last lines of {self.log(server)}:\n"
             + "\n".join(f"  {line}" for line in tail or ["(nothing)"])
-            + f"\nAfter that is mended run `{suggest('stack up')}` again; what already runs is left running until"
-            f" `{suggest('stack down')}`."
+            + f"\nAfter that is mended run `{self._typed('up')}` again; what already runs is left running until"
+            f" `{self._typed('down')}`."
         )
 
     def _stop(self, some: Sequence[Server], progress: Progress) -> list[Server]:
@@ -279,6 +280,11 @@ class Stack:
 
     def _file(self, server: Server) -> Path:
         return self._run / f"{server.name}.json"
+
+    def _typed(self, command: str) -> str:
+        """What a person types for this stack: without the folder it would be the default one."""
+        where = "" if self.state == places.state() else f" --state {shlex.quote(str(self.state))}"
+        return f"{suggest(f'stack {command}')}{where}"
 
     @property
     def _run(self) -> Path:

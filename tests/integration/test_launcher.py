@@ -94,6 +94,16 @@ def test_switched_off_nothing_leaves_and_nothing_breaks(
     assert sink.paths() == []
 
 
+def test_an_excluded_url_leaves_nothing_of_fastapis_own_either(sink: OtlpSink, serve: Callable[..., Server]) -> None:
+    app = APP.replace('@app.get("/")', '@app.get("/health")\n    @app.get("/")')
+    server = serve(app, UVICORN, sink.env(OTEL_PYTHON_EXCLUDED_URLS="health"))
+    assert server.get("/health", x_request_id="r1").request_ids == ["r1"]
+    assert server.get("/").status == 200
+    server.stop()
+    assert [span.name for span in sink.spans() if span.kind == "SERVER"] == ["GET /"]
+    assert {point.attributes["http.route"] for point in sink.points("http.server.request.duration")} == {"/"}
+
+
 CONFIG = """
 file_format: "1.0"
 resource:

@@ -20,6 +20,7 @@ OFTEN = {
     "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
     "OTEL_TTS_LOG_FORMAT": "none",
 }
+SIGNALS = ("TRACES", "METRICS", "LOGS")
 WORK = """
     import logging, time
     from opentelemetry import trace
@@ -79,3 +80,21 @@ def test_a_server_that_is_not_there_is_told_before_the_first_batch_is_given_up(
         assert len(told) == 1 and address in told[0] and "(Connection refused)" in told[0], ended.stderr
         assert "Failed to export" not in ended.stderr and "Transient" not in ended.stderr
         assert f"{address}: Connection refused" in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("named", [{}, {f"OTEL_{name}_EXPORTER": "otlp,otel_tts_file" for name in SIGNALS}])
+def test_files_have_all_of_it_where_a_server_that_is_named_too_is_not_there(
+    sink: OtlpSink,
+    free_port: Callable[[], int],
+    script: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    named: dict[str, str],
+) -> None:
+    folder = tmp_path / "telemetry"
+    env = sink.env(OTEL_TTS_FILE_DIR=str(folder), OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
+    ended = script(WORK.replace("SETUP", "input = str"), env | named)
+    assert ended.returncode == 0, ended.stderr
+    found = {path.name.partition("-")[0]: path.read_text() for path in folder.glob("*.jsonl")}
+    assert sorted(found) == ["logs", "metrics", "traces"], ended.stderr
+    assert found["traces"].count("tts.vocoder") == 30
+    assert found["logs"].count('"severityText"') == 30

@@ -131,13 +131,13 @@ def _enter(
 
 def _begin_span(app: Any, excluded: serving.Excluded, scope: Scope, current: request.Request) -> Context | None:
     """Begin the SERVER span and return the context inside of it, where there is one of ours."""
-    if scope.get(QUIET) or (excluded.has(functools.partial(asgi_span.url_of, scope))):
+    if scope.get(QUIET):
         return None
-    span = asgi_span.begin(app, scope, current)
-    if span is None:
-        return None
-    scope.setdefault("fastapi.telemetry", None)  # FastAPI's own stands down where somebody has set it
-    return span.inside
+    is_excluded = excluded.has(functools.partial(asgi_span.url_of, scope))
+    span = None if is_excluded else asgi_span.begin(app, scope, current)
+    if span is not None or is_excluded:
+        scope.setdefault("fastapi.telemetry", None)  # FastAPI's own stands down where somebody has set it
+    return None if span is None else span.inside
 
 
 def _arrive(scope: Scope) -> None:

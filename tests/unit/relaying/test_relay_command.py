@@ -169,6 +169,8 @@ def test_killed_again_and_again_while_it_delivers(tmp_path: Path, company: WeCha
         (["--listen", "nonsense"], "HOST:PORT"),
         (["--listen", "127.0.0.1:99999"], "HOST:PORT"),
         (["--language", "fr"], "en, zh"),
+        (["--link", "jaeger.example.org"], "{trace_id}"),
+        (["--link", "https://jaeger.example.org/trace"], "{trace_id}"),
         (["--token-file", "/nowhere"], "cannot be read"),
         ([], "RELAY_TO"),
     ],

@@ -129,6 +129,7 @@ def test_a_server_that_ends_while_starting_is_named_with_its_last_words(
     result = runner.invoke(app, ["up", "--free-ports", "--state", str(state)])
     assert result.exit_code == 1
     assert "ended while starting" in result.stderr
+    assert f"stack up --state {state}` again" in result.stderr and f"stack down --state {state}`" in result.stderr
     assert "disk on fire" in result.stderr
     assert str(state / "logs") in result.stderr
     assert runner.invoke(app, ["down", "--state", str(state)]).exit_code == 0
