@@ -61,8 +61,8 @@ SERVERS = (
     ),
     Server(
         "Ray Serve", "ray", "`serve.run`: a FastAPI ingress, a plain `__call__`", "tests/services/test_ray_serve.py",
-        lacks="the last requests of a replica that is killed without its shutdown, and the proxy's own spans of "
-        "its last seconds; a client that leaves, SIGTERM, and handles between deployments have not been tried",
+        lacks="the last requests of a replica or a proxy that is killed without its shutdown; a client that leaves, "
+        "SIGTERM, and handles between deployments have not been tried",
     ),
     Server("piper.http_server", "piper-tts", "`python -m piper.http_server`", _PIPER, "/synthesize"),
 )  # fmt: skip
@@ -142,7 +142,8 @@ def page(head: str, table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]]
 Where a request comes in it gets its id, its caller's trace and a [server span](server-spans.md), without a change to
 the program: hooks are set where applications are made or served, when the framework or the server is imported. Each row
 ran for real, under the launcher, with the versions that are named: a request in its caller's trace with its id in the
-answer, the bytes of the answer as without otel-tts, one that failed, one whose client left, one right before SIGTERM.
+answer, the bytes of the answer as without otel-tts, one that failed, one whose client left, one right before SIGTERM;
+of these what the last column names has not run.
 
 {table(("server", "version", "started by", "route", "not seen"), map(_row, SERVERS))}
 
