@@ -167,7 +167,9 @@ What an engine in the agent's process speaks stands below the framework's own sp
 ## Run them all
 
 `make servers` runs the tests of every row, each under each of its programs: `make test` leaves out web programs whose
-framework has run under another. Versions above are those of the locks that it installs. {_last_run(table)}
+framework has run under another. Versions above are those of the locks that it installs.
+
+{_last_run(table)}
 
 ## What holds for the web
 
