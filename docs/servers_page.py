@@ -200,12 +200,12 @@ def _last_run(table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
     rows = (
         (
             f"`{one['test']}`", ", ".join(f"{name} {version}" for name, version in one["versions"].items()) or "–",
-            *(str(one[went]) for went in ("passed", "failed", "skipped")),
+            one["python"], one["date"], *(str(one[went]) for went in ("passed", "failed", "skipped")),
         )
-        for one in ran["tests"]
+        for one in ran
     )  # fmt: skip
-    head = ("tests", "versions", "passed", "failed", "skipped")
-    return f"Its last run was on {ran['date']}, with Python {ran['python']}:\n\n{table(head, rows)}"
+    head = ("tests", "versions", "Python", "last run", "passed", "failed", "skipped")
+    return f"What it last saw:\n\n{table(head, rows)}"
 
 
 def _row(server: Server) -> tuple[str, ...]:
