@@ -61,8 +61,8 @@ SERVERS = (
     ),
     Server(
         "Ray Serve", "ray", "`serve.run`: a FastAPI ingress, a plain `__call__`", "tests/services/test_ray_serve.py",
-        lacks="the last requests of a replica that is killed without its shutdown, and the proxy's own spans of "
-        "its last seconds; a client that leaves, SIGTERM, and handles between deployments have not been tried",
+        lacks="the last requests of a replica or a proxy that is killed without its shutdown; a client that leaves, "
+        "SIGTERM, and handles between deployments have not been tried",
     ),
     Server("piper.http_server", "piper-tts", "`python -m piper.http_server`", _PIPER, "/synthesize"),
 )  # fmt: skip
@@ -142,7 +142,8 @@ def page(head: str, table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]]
 Where a request comes in it gets its id, its caller's trace and a [server span](server-spans.md), without a change to
 the program: hooks are set where applications are made or served, when the framework or the server is imported. Each row
 ran for real, under the launcher, with the versions that are named: a request in its caller's trace with its id in the
-answer, the bytes of the answer as without otel-tts, one that failed, one whose client left, one right before SIGTERM.
+answer, the bytes of the answer as without otel-tts, one that failed, one whose client left, one right before SIGTERM;
+of these what the last column names has not run.
 
 {table(("server", "version", "started by", "route", "not seen"), map(_row, SERVERS))}
 
@@ -166,7 +167,9 @@ What an engine in the agent's process speaks stands below the framework's own sp
 ## Run them all
 
 `make servers` runs the tests of every row, each under each of its programs: `make test` leaves out web programs whose
-framework has run under another. Versions above are those of the locks that it installs. {_last_run(table)}
+framework has run under another. Versions above are those of the locks that it installs.
+
+{_last_run(table)}
 
 ## What holds for the web
 
@@ -197,12 +200,12 @@ def _last_run(table: Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
     rows = (
         (
             f"`{one['test']}`", ", ".join(f"{name} {version}" for name, version in one["versions"].items()) or "–",
-            *(str(one[went]) for went in ("passed", "failed", "skipped")),
+            one["python"], one["date"], *(str(one[went]) for went in ("passed", "failed", "skipped")),
         )
-        for one in ran["tests"]
+        for one in ran
     )  # fmt: skip
-    head = ("tests", "versions", "passed", "failed", "skipped")
-    return f"Its last run was on {ran['date']}, with Python {ran['python']}:\n\n{table(head, rows)}"
+    head = ("tests", "versions", "Python", "last run", "passed", "failed", "skipped")
+    return f"What it last saw:\n\n{table(head, rows)}"
 
 
 def _row(server: Server) -> tuple[str, ...]:

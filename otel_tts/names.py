@@ -616,6 +616,21 @@ LOOP_BLOCKED_TIME: Final = Metric(
 LOOP_LAG: Final = Metric(
     "tts.event_loop.lag", "gauge", "s", (), "how late the event loop did what was due, at worst in the last minute"
 )
+ABANDONED_GPU: Final = Metric(
+    ABANDONED_GPU_TIME,
+    "counter",
+    "s",
+    (ENGINE, MODEL, ESTIMATE),
+    "the part of tts.gpu.time after the listener had left",
+)
+ABANDONED_ENERGY: Final = Metric(
+    "tts.abandoned.energy", "counter", "J", (ENGINE, MODEL, ESTIMATE),
+    "the part of tts.gpu.energy after the listener had left",
+)  # fmt: skip
+ABANDONED_MONEY: Final = Metric(
+    ABANDONED_COST, "counter", "{currency}", (ENGINE, MODEL, COST_CURRENCY, ESTIMATE),
+    "the part of tts.cost after the listener had left",
+)  # fmt: skip
 ABANDONED_TIME: Final = Metric(
     ABANDONED, "counter", "s", (ENGINE, MODEL), "work of engines after the listener had left"
 )
@@ -731,6 +746,7 @@ METRICS: Final = (
     HW_MEMORY_LIMIT, HW_MEMORY_USAGE, HW_MEMORY_UTILIZATION, HW_UTILIZATION, HW_POWER, HW_TEMPERATURE, HW_ENERGY,
     HW_ERRORS, HW_STATUS, SERVER_DURATION, SERVER_ACTIVE, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE, LAST_QUARTER,
     SEGMENTS, LOUDNESS_APART, PACE_APART, OTHERS_AT_START, WAIT_TIME, LOOP_BLOCKED_TIME, LOOP_LAG, ABANDONED_TIME,
+    ABANDONED_GPU, ABANDONED_ENERGY, ABANDONED_MONEY,
     MEMORY_HIGH_WATER, HOST_MEMORY_LEAK, HOST_HIGH_WATER, WATCH_PROBES, WATCH_HEARTBEAT, DROPPED, REDACTED, NOT_KEPT,
     FAULTS,
     RELAY_GROUPS, RELAY_REFUSED, RELAY_SENT, RELAY_FAILED, RELAY_WAITING, RELAY_WAITING_AGE, RELAY_ASIDE,

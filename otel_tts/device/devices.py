@@ -20,13 +20,15 @@ from otel_tts.device.power.poller import Poller
 from otel_tts.device.torch import allocator as devices
 from otel_tts.device.torch.allocator import TorchAllocator
 from otel_tts.guard import contain, note_fault
-from otel_tts.record import LateSpan, OpenRequests, StageRecord
+from otel_tts.otel_private.context import SPAN_KEY
+from otel_tts.record import LateSpan, OpenRequests, PlainSpan, StageRecord
 from otel_tts.settings import Settings
 
 _SETTLE_AFTER_NS: Final = 2_000_000_000
 """Times of a device become known a little after their request's end."""
 _LOOK_EVERY_NS: Final = 1_000_000_000
 _MOST_OPEN: Final = 20_000
+_MOST_UNHEARD: Final = 1_000
 _DEVICE_CLOCKS: Final = frozenset({"events", "sync"})
 
 
@@ -47,6 +49,7 @@ class Devices:
         self.fallbacks = FallbackWatch()
         self.poller = Poller(self._settings.nvml_interval, self._read_energy, self._wanted)
         self._spans: dict[int, dict[tuple[str, str], list[Span]]] = {}
+        self._unheard: dict[int, dict[tuple[str, str], list[Span]]] = {}
         self._looked = 0
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -117,13 +120,16 @@ class Devices:
     def settle_stage(self, stage: StageRecord, mark: Any, late: bool = False) -> list[MemoryEvent]:
         """Say what a finished stage did on the device; the clock has put its times on it.
 
-        `late`: its synthesis has left already, and is charged no more.
+        `late`: its synthesis has left already, and is charged no more; what its engine does behind its listener is
+        charged to the span of that work.
         """
         if not isinstance(mark, MemoryReading) or self.memory is None or mark.after is None:
             return []
         memory, root = self.memory, stage.root
         events = memory.settle_stage(stage, mark, late)
         if late:
+            if events and stage.root.attrs.get(names.OUTCOME) == names.Outcome.CANCELLED:
+                self._book_unheard(stage, memory.device_of(mark))
             return events
         if events:
             self._book(stage, memory.device_of(mark))
@@ -136,11 +142,36 @@ class Devices:
     def _book(self, stage: StageRecord, device: str | None) -> None:
         if device is None or stage.t1 is None or names.CANARY in stage.root.attrs:  # nobody is charged with a probe
             return
-        on_device = stage.attrs.get(names.TIMING_MODE) in _DEVICE_CLOCKS
-        how = ledger.TIMESHARE if on_device else ledger.TIMESHARE_HOST
+        how = _how(stage)
         if id(stage.root) in self._spans or len(self._spans) < _MOST_OPEN:
             books = self._spans.setdefault(id(stage.root), {})
             books.setdefault((device, how), []).append((stage.t0, stage.t1))
+
+    def _book_unheard(self, stage: StageRecord, device: str | None) -> None:
+        root = stage.root
+        if device is None or stage.t1 is None or root.t1 is None or names.CANARY in root.attrs:
+            return
+        books = self._unheard.setdefault(root.identity[1], {})
+        books.setdefault((device, _how(stage)), []).append((stage.t0, stage.t1))
+        if len(self._unheard) > _MOST_UNHEARD:  # of work that was too short to be told of
+            del self._unheard[next(iter(self._unheard))]
+
+    def settle_abandoned(self, span: PlainSpan) -> None:
+        """Put on a span of work for nobody the device time and cost of its stages. Its parent is the synthesis."""
+        above: Any = span.outside[SPAN_KEY]
+        parent: int = above.get_span_context().span_id
+        spans = self._unheard.pop(parent, None)
+        if not spans:
+            return
+        attrs, unheard = span.attrs, 0.0
+        for (device, how), times in spans.items():
+            unheard += self.ledger.share_of(device, ledger.after(times, span.t0), ())
+            owner: Owner = (attrs.get(names.ENGINE), attrs.get(names.MODEL), how)
+            self.ledger.add(device, parent, owner, times, span.t0)
+        attrs[names.ABANDONED_GPU_TIME] = unheard / 1e9
+        if price := self._settings.gpu_price:
+            attrs[names.ABANDONED_COST] = unheard / 3.6e12 * price
+            attrs[names.COST_CURRENCY] = self._settings.currency
 
     def settle(self, synthesis: LateSpan, others: Iterable[int]) -> list[MemoryEvent]:
         """Put cost and fallback on a finished synthesis; `others` are the starts of the requests now open."""
@@ -162,9 +193,8 @@ class Devices:
             owner: Owner = (attrs.get(names.ENGINE), attrs.get(names.MODEL), how)
             share += self.ledger.share_of(device, times, beside)
             if names.ABANDONED in attrs:
-                after = [(max(left, start), end) for start, end in times if end > left]
-                unheard += self.ledger.share_of(device, after, beside)
-            self.ledger.add(device, synthesis.identity[1], owner, times)
+                unheard += self.ledger.share_of(device, ledger.after(times, left), beside)
+            self.ledger.add(device, synthesis.identity[1], owner, times, left if names.ABANDONED in attrs else None)
         if names.ABANDONED in attrs:
             attrs[names.ABANDONED_GPU_TIME] = unheard / 1e9
         if price := self._settings.gpu_price:
@@ -192,3 +222,9 @@ class Devices:
             self.ledger.interrupt(snapshot.id)
         else:
             self.ledger.read_counter(snapshot.id, snapshot.at, snapshot.energy)
+
+
+def _how(stage: StageRecord) -> str:
+    """How the stage's time was taken."""
+    on_device = stage.attrs.get(names.TIMING_MODE) in _DEVICE_CLOCKS
+    return ledger.TIMESHARE if on_device else ledger.TIMESHARE_HOST

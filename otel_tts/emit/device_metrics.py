@@ -34,7 +34,10 @@ class DeviceMetrics:
             (names.GPU_TIME, lambda: _owned(self._devices.ledger.time, 1e9)),
             (names.GPU_ENERGY, lambda: _owned(self._devices.ledger.energy, 1e3)),
             (names.GPU_ENERGY_IDLE, self._idle),
-            (names.GPU_COST, self._cost),
+            (names.GPU_COST, lambda: self._cost(self._devices.ledger.time)),
+            (names.ABANDONED_GPU, lambda: _owned(self._devices.ledger.unheard_time, 1e9)),
+            (names.ABANDONED_ENERGY, lambda: _owned(self._devices.ledger.unheard_energy, 1e3)),
+            (names.ABANDONED_MONEY, lambda: self._cost(self._devices.ledger.unheard_time)),
             (names.HW_MEMORY_LIMIT, lambda: self._each("memory_total")),
             (names.HW_MEMORY_USAGE, lambda: self._each("memory_used")),
             (names.HW_MEMORY_UTILIZATION, self._memory_utilization),
@@ -60,9 +63,9 @@ class DeviceMetrics:
         for device, millijoules in dict(self._devices.ledger.idle).items():
             yield millijoules / 1e3, {names.HW_ID: device}
 
-    def _cost(self) -> Iterator[Point]:
+    def _cost(self, times: dict[Owner, float]) -> Iterator[Point]:
         if price := self._settings.gpu_price:
-            for value, labels in _owned(self._devices.ledger.time, 3.6e12):
+            for value, labels in _owned(times, 3.6e12):
                 yield value * price, {**labels, names.COST_CURRENCY: self._settings.currency}
 
     def _each(self, what: str, divisor: float | None = None, labels: dict[str, str] | None = None) -> Iterator[Point]:

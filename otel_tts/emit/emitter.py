@@ -306,6 +306,8 @@ class Emitter:
     def _emit_plain(self, span: PlainSpan) -> None:
         if isinstance(span, ServerSpan):
             contain("server", span.settle)
+        elif span.name == names.SPAN_ABANDONED:
+            contain("gpu", self.recorder.devices.settle_abandoned, span)
         self.spans.emit(span, span.epoch_offset_ns)
         if isinstance(span, ServerSpan):
             self.served.record(span)

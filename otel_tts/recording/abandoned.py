@@ -35,7 +35,7 @@ def report(synthesis: Synthesis, worked_ns: int, until: int) -> None:
     outside = Context({SPAN_KEY: NonRecordingSpan(synthesis.identity)})
     span = recorder.span(names.SPAN_ABANDONED, outside, synthesis.t1, synthesis.epoch_offset_ns, told)
     span.t1 = until
-    recorder.finish(span)
+    recorder.hold_late(span)  # behind the stages of that work, which wait too
 
 
 def seconds_of(synthesis: Synthesis) -> float | None:

@@ -91,7 +91,7 @@ class Recorder:
         """Engines that have spoken here."""
         self.started: collections.deque[Any] = collections.deque()
         self.finished: collections.deque[LateSpan] = collections.deque()
-        self.late: collections.deque[StageRecord] = collections.deque()
+        self.late: collections.deque[LateSpan] = collections.deque()
         """Stages that were opened after their synthesis had ended."""
         self.taker: Taker | None = None
         self.asleep = False
@@ -162,8 +162,11 @@ class Recorder:
             return
         self.finish(stage)
 
-    def hold_late(self, stage: StageRecord) -> None:
-        """Take a stage opened after its synthesis ended; it waits a second for more of its kind to fold into it."""
+    def hold_late(self, stage: LateSpan) -> None:
+        """Take a stage opened after its synthesis ended; it waits a second for more of its kind to fold into it.
+
+        What is told of such stages as a whole comes behind them.
+        """
         if (taker := self.taker) is None:
             return
         if self.closed:

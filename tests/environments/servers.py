@@ -1,6 +1,7 @@
 # Copyright The otel-tts Authors
 # SPDX-License-Identifier: Apache-2.0
 """`make servers`: runs the tests of every row of docs/servers.md, and writes what came of them for that page.
+``servers.py tests/services/test_jobs.py`` runs, and writes anew, that file of tests alone.
 
 The result stands in docs/servers_ran.json: when, with which Python and versions, and how many tests of each file
 passed. Exit status 1 where one failed, or an environment could not be had.
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,29 +32,50 @@ ENVIRONMENTS = ("services", "web", "asgi", "agents")
 OPTIONS = ("-q", "-rs")
 
 
-def main() -> int:
+def main(only: Sequence[str] = ()) -> int:
+    """Run everything, or `only` some files of tests, whose rows are written anew then."""
     os.environ["OTEL_TTS_EVERY_SERVER"] = "1"
     packages = packages_of_tests()
-    found: list[dict[str, Any]] = []
+    rows: dict[str, dict[str, Any]] = {one["test"]: one for one in read()} if only else {}
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         for name in ("development", *ENVIRONMENTS):
+            if (tests := tests_in(name, only)) is None:
+                continue
             report = Path(folder) / f"{name}.xml"
-            options = [*OPTIONS, f"--junit-xml={report}"]
-            if name == "development":
-                status = subprocess.call([sys.executable, "-m", "pytest", *HERE, *options], cwd=ROOT)
-                python = Path(sys.executable)
-            else:
-                status = environments.run(name, options)
-                python = environments.place_of(name) / "bin" / "python"
-            failed = failed or status != 0 or not report.exists()
+            failed = run(name, [*tests, *OPTIONS, f"--junit-xml={report}"]) != 0 or not report.exists() or failed
             for file, counts in sorted(count(report).items()) if report.exists() else ():
-                versions = versions_in(python, packages.get(file, ()))
-                found.append({"test": file, "versions": versions, **counts})
-    result = {"date": time.strftime("%Y-%m-%d"), "python": platform.python_version(), "tests": found}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+                versions = versions_in(python_of(name), packages.get(file, ()))
+                told = {"date": time.strftime("%Y-%m-%d"), "python": platform.python_version(), "versions": versions}
+                rows[file] = {"test": file, **told, **counts}
+    RESULT.write_text(json.dumps(list(rows.values()), indent=2) + "\n", encoding="utf-8")
     print(f"{RESULT.relative_to(ROOT)} written; `make docs` puts it into docs/servers.md")
     return int(failed)
+
+
+def read() -> list[dict[str, Any]]:
+    """The rows that were written last."""
+    return json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else []
+
+
+def tests_in(name: str, only: Sequence[str]) -> list[str] | None:
+    """What of `only` runs in that environment, all where nothing is asked for; None for nothing of it."""
+    folders = HERE if name == "development" else environments.ENVIRONMENTS[name].tests
+    if not only:
+        return list(HERE) if name == "development" else []
+    return [file for file in only if any(file == one or file.startswith(f"{one}/") for one in folders)] or None
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run pytest with `arguments` in that environment; return its exit status."""
+    if name == "development":
+        return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
+    return environments.run(name, arguments)
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of that environment."""
+    return Path(sys.executable) if name == "development" else environments.place_of(name) / "bin" / "python"
 
 
 def packages_of_tests() -> dict[str, list[str]]:
@@ -89,4 +111,4 @@ def versions_in(python: Path, packages: Iterable[str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cloudpickle
 import httpx
-from conftest import CALLER, HERE, LATER, LAUNCHERS, SAID, TRACE, environment
+from conftest import CALLER, HERE, LATER, LAUNCHERS, PARENT, SAID, TRACE, environment
 from otlp_sink import OtlpSink
 
 QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "500", "OTEL_BLRP_SCHEDULE_DELAY": "500"}
@@ -26,10 +26,14 @@ def serving(
 ) -> Iterator[str]:  # fmt: skip
     """Ray serves `program` at the address; it is shut down at the end."""
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:  # sockets want a short path
-        driver = start([*launcher, sys.executable, str(HERE / program), str(port), folder], env)
-        deadline = time.monotonic() + 120
+        command = [*launcher, sys.executable, str(HERE / program), str(port), folder]
+        driver, starts = start(command, env), 1
+        deadline = time.monotonic() + 300
         while "serving" not in output.read_text():
-            assert driver.poll() is None and time.monotonic() < deadline, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            if driver.poll() is not None:  # Ray gives its own node 30 s to come up, however busy the machine is
+                assert "timed out during startup" in output.read_text() and starts < 4, output.read_text()
+                driver, starts = start(command, env), starts + 1
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"
         driver.communicate(timeout=60)
@@ -64,7 +68,11 @@ def test_a_plain_callable_is_served_and_traced_to_its_last_request(
             assert answer.headers["x-request-id"] == f"r-{number}"
     (spoken,) = sink.spans("text_to_speech sparrow")
     failed, served = (sink.spans("POST", request_id=f"r-{number}")[0] for number in range(2))
-    assert failed.trace_id == served.trace_id == TRACE  # below the proxy's, which has not gone out
+    assert failed.trace_id == served.trace_id == TRACE
+    for below in (failed, served):  # the proxy's own went out at its end too
+        (proxys,) = [span for span in sink.spans() if span.span_id == below.parent_id]
+        assert (proxys.kind, proxys.parent_id, proxys.trace_id) == ("SERVER", PARENT, TRACE)
+        assert proxys.attributes["request_id"] == below.attributes["request_id"]
     assert failed.attributes["http.response.status_code"] == 500
     assert "LookupError" in str(failed.events)
     assert spoken.parent_id == served.span_id

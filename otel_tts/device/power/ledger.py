@@ -30,7 +30,7 @@ TIMESHARE_HOST: Final = "timeshare_host"
 Owner = tuple[str | None, str | None, str]
 """What is charged: engine, model, and how the time was taken."""
 Interval = tuple[int, int, int, Owner]
-"""Start and end (ns on the host's clock), the request, its owner."""
+"""Start and end (ns on the host's clock), the request, its owner. A request without a listener is below zero."""
 Span = tuple[int, int]
 
 
@@ -60,6 +60,11 @@ def union(spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append((start, end))
     return merged
+
+
+def after(spans: Iterable[Span], left: int) -> list[Span]:
+    """Return what lies after `left` of each of `spans`."""
+    return [(max(left, start), end) for start, end in spans if end > left]
 
 
 def fair_shares(intervals: Iterable[Interval], start: int, end: int) -> tuple[dict[tuple[int, Owner], float], float]:
@@ -149,6 +154,9 @@ class Ledger:
         self._devices: dict[str, Device] = {}
         self.time: dict[Owner, float] = {}
         self.energy: dict[Owner, int] = {}
+        self.unheard_time: dict[Owner, float] = {}
+        self.unheard_energy: dict[Owner, int] = {}
+        """Of `time` and `energy` the part after the listener had left."""
         self.idle: dict[str, int] = {}
         self.lost = 0
         """Windows and intervals that the bounds made us forget."""
@@ -168,8 +176,12 @@ class Ledger:
         with self._lock:
             self._books(device).counter.restart()
 
-    def add(self, device: str, request: int, owner: Owner, spans: Iterable[Span]) -> None:
-        """Take the device time of a finished request."""
+    def add(self, device: str, request: int, owner: Owner, spans: Iterable[Span], left: int | None = None) -> None:
+        """Take the device time of a finished request; from `left` on (ns) there was no listener any more."""
+        if left is not None:
+            spans = list(spans)
+            self.add(device, -request, owner, after(spans, left))
+            spans = [(start, min(left, end)) for start, end in spans if start < left]
         with self._lock:
             books = self._books(device)
             for start, end in union(spans):
@@ -213,8 +225,10 @@ class Ledger:
         if until <= start:
             return
         shares, _ = fair_shares(books.intervals, start, until)
-        for (_, owner), nanoseconds in shares.items():
+        for (request, owner), nanoseconds in shares.items():
             _add(self.time, owner, nanoseconds)
+            if request < 0:
+                _add(self.unheard_time, owner, nanoseconds)
         books.settled = until
 
     def _settle_energy(self, device: str, books: Device, start: int, end: int, millijoules: int) -> None:
@@ -230,8 +244,10 @@ class Ledger:
         base = min(millijoules, round(idle))
         self._give_to_idle(device, base)
         parts = apportion(millijoules - base, list(shares.values()))
-        for (_, owner), part in zip(shares, parts, strict=True):
+        for (request, owner), part in zip(shares, parts, strict=True):
             _add(self.energy, owner, part)
+            if request < 0:
+                _add(self.unheard_energy, owner, part)
 
     def _give_to_idle(self, device: str, millijoules: int) -> None:
         self.idle[device] = self.idle.get(device, 0) + millijoules

@@ -3,7 +3,7 @@
 """Ray Serve: a deployment without an application of ASGI, a plain ``__call__``, answers in its replica as one does.
 
 Ray's proxy hands a request of HTTP on as a scope of ASGI with an id, its own where the client gave none, and puts that
-id into the answer's head itself. It kills a replica when its shutdown has returned.
+id into the answer's head itself. It kills a replica, and a proxy, when its shutdown has returned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,24 @@ _HEADS: Final = frozenset({"http.response.start", "websocket.accept"})
 
 
 def patch(module: Any) -> None:
-    """Hook the replicas of Ray Serve."""
+    """Hook the replicas or the proxies of Ray Serve."""
+    if hasattr(module, "ProxyActor"):
+        contain("ray", _patch_proxy, module.ProxyActor)
+    else:
+        _patch_replica(module)
+
+
+def _patch_proxy(maker: Any) -> None:
+    """The controller asks a proxy to shut down, and waits for that, where its class has such a method.
+
+    What stands in the module makes the actor; the class inside of it travels, with what is put into it here.
+    """
+    actor: Any = maker.__ray_metadata__.modified_class
+    if hasattr(actor, "shutdown"):
+        replace(actor, "shutdown", _flushing, HOOKS)
+
+
+def _patch_replica(module: Any) -> None:
     contain("ray", replace, module.Replica, "shutdown", _flushing, HOOKS)
     cls = module.UserCallableWrapper
     on_their_loop: Any = cls._run_user_code  # a plain function to whoever asks the class
@@ -30,9 +47,9 @@ def patch(module: Any) -> None:
 
 def _flushing(shutdown: Any) -> Any:
     @functools.wraps(shutdown)
-    async def shut_down(replica: Any) -> Any:
+    async def shut_down(actor: Any) -> Any:
         try:
-            return await shutdown(replica)
+            return await shutdown(actor)
         finally:
             await ending.flush()
 

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+import otel_tts
 from otel_tts import guard, names
 from otel_tts.device.power.nvml import THROTTLING, Snapshot
 from otel_tts.device.torch.allocator import visible
 from otel_tts.emit.device_metrics import DeviceMetrics
 from otel_tts.privacy.policy import Policy
+from otel_tts.recording import request
+from otel_tts.recording.request import Request
 from tests.unit.support.fakecuda import CudaError
 from tests.unit.support.faketorch import Device, FakeTorch
 from tests.unit.support.nvml_stub import GPU0, GPU1, Stub
@@ -200,6 +203,69 @@ def test_time_energy_and_cost(world, torch: FakeTorch, device: Device, clock: An
     assert {point.attributes["tts.cost.currency"] for point in here.raw_points("tts.cost")} == {"EUR"}
     one = [span for span in here.spans if span.name == "text_to_speech m"][-1].attributes
     assert one["tts.cost"] == pytest.approx(0.5 / 3600 * 3.6) and one["tts.cost.currency"] == "EUR"
+
+
+def leave_after(here: World, device: Device, clock: Any, heard_s: float, unheard_s: float, streams: bool) -> None:
+    """One request whose listener leaves; of a stream the synthesis ends then, and its engine goes on."""
+    web = Request("r", clock.ns, answers=True)
+    gone = False
+    web.is_gone = lambda: gone
+    token = request.current.set(web)
+
+    @otel_tts.synthesis("m", engine="e")
+    def speak_on(text: str) -> None:
+        nonlocal gone
+        (synthesis,) = here.recorder.open.values()
+        with otel_tts.stage("model"):
+            device.use_mib(1)
+            device.clock.work(heard_s * S)
+            gone = True
+            here.emitter._look_for_clients()
+            if streams:
+                synthesis.finish(GeneratorExit())
+                here.drain()
+            device.clock.work(unheard_s * S)
+
+    try:
+        speak_on("x")
+    finally:
+        request.current.reset(token)
+    web.end(clock.ns, left=True)
+    here.drain()
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["answer", "stream"])
+def test_work_after_the_listener_left_has_its_share(
+    world, torch: FakeTorch, device: Device, clock: Any, streams: bool
+) -> None:
+    here = world(clock="host", gpu_price=3600.0)
+    gpu, millijoules = here.recorder.devices, 0
+
+    def read() -> None:
+        gpu._read_energy(Snapshot(GPU0, clock.ns, energy=millijoules))
+
+    for _ in range(20):
+        read()
+        leave_after(here, device, clock, 0.25, 0.5, streams)
+        millijoules += 400 * 750
+        here.emitter.look_at_gpu()
+    read()
+    clock.tick(10)
+    here.emitter.look_at_gpu()
+    total_time, total_energy = (sum(here.points(f"tts.gpu.{name}").values()) for name in ("time", "energy"))
+    assert sum(here.points("tts.abandoned.gpu_time").values()) == pytest.approx(total_time * 2 / 3)
+    assert sum(here.points("tts.abandoned.energy").values()) == pytest.approx(total_energy * 2 / 3, rel=0.1)
+    assert sum(here.points("tts.abandoned.cost").values()) == pytest.approx(
+        sum(here.points("tts.cost").values()) * 2 / 3
+    )
+    assert total_time == pytest.approx(15.0) and total_energy > 0
+    name = "tts.abandoned" if streams else "text_to_speech m"
+    told = [span for span in here.spans if span.name == name]
+    assert len(told) == 20
+    for span in told:
+        assert span.attributes["tts.abandoned.duration"] == pytest.approx(0.5)
+        assert span.attributes["tts.abandoned.gpu_time"] == pytest.approx(0.5)
+        assert span.attributes["tts.abandoned.cost"] == pytest.approx(0.5)
 
 
 def test_a_watchers_probe_is_charged_with_nothing(world, torch: FakeTorch, device: Device, clock: Any) -> None:
