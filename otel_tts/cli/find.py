@@ -35,7 +35,9 @@ def find(
     stage: Annotated[
         str | None, typer.Option(help="Those that have this stage; with --slower its time counts.")
     ] = None,
-    slower: Annotated[float | None, typer.Option(metavar="SECONDS", help="Those that took at least so long.")] = None,
+    slower: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Those that took at least so long.")
+    ] = None,
     voice: Annotated[str | None, typer.Option(help="A voice, as it stands in telemetry.")] = None,
     anomaly: Annotated[str | None, typer.Option(help=f"Audio that is {', '.join(list(ANOMALIES)[:4])}, …")] = None,
     engine: Annotated[str | None, typer.Option(help="An engine.")] = None,
@@ -64,11 +66,16 @@ def find(
     from otel_tts.readers.choice import NoStore
     from otel_tts.readers.filters import Filter
 
+    if follow and (slowest is not None or until is not None):
+        raise typer.BadParameter("--follow waits for what ends from now on: it goes with no --slowest and no --until")
     with output.explained(NoStore):
         try:
+            first, last = (None if text is None else nanoseconds(text) for text in (since, until))
+            if first is not None and last is not None and first >= last:
+                raise typer.BadParameter(f"--since {since} is not before --until {until}")
             wanted = Filter(
-                since=None if since is None else nanoseconds(since),
-                until=None if until is None else nanoseconds(until),
+                since=first,
+                until=last,
                 request_id=request_id,
                 outcome=_outcome(outcome, failed),
                 stage=stage,

@@ -18,6 +18,9 @@ def nanoseconds(text: str) -> int:
         return max(0, time.time_ns() - round(float(ago[1]) * _UNITS[ago[2]] * 1e9))
     try:
         moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-        return round(moment.astimezone().timestamp() * 1e9)
+        found = round(moment.astimezone().timestamp() * 1e9)
+        if not 0 <= found < 2**63:
+            raise OverflowError
+        return found
     except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{text!r} is no time: 30m, 2h, 7d (ago), or 2026-11-30T05:00") from None
+        raise ValueError(f"{text!r} is no time: 30m, 2h, 7d (ago), or 2026-11-30T05:00, from 1970 to 2262") from None

@@ -403,15 +403,25 @@ class Emitter:
             if (web := synthesis.request) is not None:
                 web.look_for_client(now)
 
-    def report_stuck(self) -> None:
-        """Let a request that is open too long be seen: its finished stages leave, one line names the open stage."""
-        limit = time.perf_counter_ns() - int(self.settings.stuck_after * 1e9)
+    def report_stuck(self, after: float | None = None) -> None:
+        """Let a request that is open for `after` seconds be seen: its finished stages leave, a line names the open one.
+
+        Without `after`: those that are open too long.
+        """
+        limit = time.perf_counter_ns() - int((self.settings.stuck_after if after is None else after) * 1e9)
         for synthesis in list(self.recorder.open.values()):
-            if synthesis.t0 > limit or synthesis.stuck:
+            if synthesis.t0 > limit or synthesis.stuck or not self._lock.acquire(timeout=_AT_THE_END_S):
                 continue
-            synthesis.stuck = True
-            with self._lock:
+            try:
+                synthesis.stuck = True
                 self._safely("stuck", self._report_one, synthesis)
+            finally:
+                self._lock.release()
+
+    def _report_open(self) -> None:
+        """What is open when the process ends will be no span: it is counted, and seen as far as it came."""
+        self.recorder.dropped["open_at_end"] += len(self.recorder.open)
+        self.report_stuck(0.0)
 
     def _report_one(self, synthesis: LateSpan) -> None:
         stuck: Any = synthesis
@@ -439,7 +449,7 @@ class Emitter:
 
     def close(self, timeout: float = 3.0) -> bool:
         """Stop the thread after a last drain; what finishes later is handled at once on the caller's thread."""
-        deadline = time.monotonic() + timeout
+        deadline, first = time.monotonic() + timeout, not self.recorder.closed
         drained = self.drain(timeout, breathe=False)
         self._waiting.wait(min(_AT_EXIT_S, timeout / 2))
         self._waiting.look(give_up=True)
@@ -450,6 +460,8 @@ class Emitter:
         contain("gpu", self.recorder.devices.stop)
         contain("loops", self.recorder.loops.stop)
         drained = self.drain(max(0.0, deadline - time.monotonic()), breathe=False) and drained
+        if first:
+            contain("open", self._report_open)
         if self.keep is not None:
             self.keep.close()
         contain("overflow", self._overflow.say, last=True)

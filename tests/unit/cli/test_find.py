@@ -256,7 +256,9 @@ def test_torn_and_foreign_lines_are_told_beside_the_answer(folder: Path) -> None
     [
         (["--since", "yesterday"], "is no time"), (["--until", "99999999999d"], "is no time"),
         (["--outcome", "fine"], "is none of ok"), (["--failed", "--outcome", "ok"], "give one of them"),
-        (["--slower", "-1"], "0 or more"), (["--slower", "nan"], "0 or more"), (["--slowest", "0"], "'--slowest'"),
+        (["--until", "9999-12-31T23:59"], "from 1970 to 2262"), (["--since", "1h", "--until", "2h"], "is not before"),
+        (["--follow", "--slowest", "3"], "--follow waits"), (["--follow", "--until", "1h"], "--follow waits"),
+        (["--slower", "-1"], "'--slower'"), (["--slower", "nan"], "'--slower'"), (["--slowest", "0"], "'--slowest'"),
         (["--limit", "0"], "'--limit'"), ([""], "1 to 1024"), (["x" * 2000], "1 to 1024"), (["a\0b"], "store can hold"),
         (["--traces", "ftp://x", "--logs", "http://127.0.0.1:1"], "ftp"), (["--voice", ""], "1 to 1024"),
     ],

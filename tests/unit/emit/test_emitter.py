@@ -109,6 +109,21 @@ def test_what_is_dropped_is_said_at_once_and_again_at_the_end(world, caplog: pyt
     assert counts() == ["4", "5"]
 
 
+def test_what_is_open_at_the_end_is_counted_and_seen_as_far_as_it_came(world) -> None:
+    here = world()
+    with here.synthesis() as synthesis:
+        with synthesis.stage("model"):
+            pass
+        with synthesis.stage("vocoder"):
+            for _ in range(2):
+                here.emitter.close()
+            assert here.recorder.dropped == {"open_at_end": 1}
+            assert here.names() == ["tts.model"]
+            (line,) = (line for line in here.lines() if "REQ_STUCK" in line)
+            assert "stage=vocoder" in line
+    assert sorted(here.names()) == ["text_to_speech", "tts.model", "tts.vocoder"]  # it had the time after all
+
+
 def test_late_stages_are_bounded_too(world, clock) -> None:
     here = world(queue_size=16)
     with here.synthesis() as synthesis:
