@@ -50,9 +50,11 @@ def begin(web: Request, status: int, headers: Mapping[bytes, bytes]) -> None:
 
     `headers` are by lower-case names.
     """
-    media_type = headers.get(b"content-type", b"").decode("latin-1")
+    if (media_type := headers.get(b"content-type")) is None:
+        web.body = None
+        return
     encoding, length = headers.get(b"content-encoding", b""), headers.get(b"content-length", b"")
-    expect(web, status, media_type, encoding.decode("latin-1"), length.decode("latin-1"))
+    expect(web, status, media_type.decode("latin-1"), encoding.decode("latin-1"), length.decode("latin-1"))
 
 
 def expect(web: Request, status: int | None, media_type: str = "", encoding: str = "", length: str = "") -> None:

@@ -85,7 +85,9 @@ def _arrived(
     of_headers: tuple[Any, ...],
 ) -> Arrival:
     now, recorder = perf_counter_ns(), current_recorder()
-    lag = contain("arrival", _note_loop, recorder, now) if recorder is not None else None
+    lag = None
+    if recorder is not None and (loop := asyncio._get_running_loop()) is not None:
+        lag = contain("arrival", _note_loop, recorder, loop, now)
     age = contain("arrival", by_kernel, *of_connection) if by_kernel is not None else None
     if age is not None:
         return Arrival(now - age, WaitSource.KERNEL, age / 1e9)
@@ -112,10 +114,9 @@ def show_wait(recorder: Recorder, server: ServerSpan) -> None:
     recorder.finish(span)
 
 
-def _note_loop(recorder: Any, now: int) -> int | None:
+def _note_loop(recorder: Any, loop: Any, now: int) -> int | None:
     """Let the loop be watched; return the ns for which it may have kept the request waiting."""
-    loop = asyncio._get_running_loop()
-    watched = recorder.loops.note(loop) if loop is not None else None
+    watched = recorder.loops.note(loop)
     return watched.lag_before_ns(now) if watched is not None else None
 
 
@@ -167,12 +168,13 @@ def _transport_of(receive: Any, send: Any) -> Any:
     uvicorn: `receive` is a method of what has the transport. gunicorn: of what has the protocol, which has it.
     hypercorn: `send` is a method of a stream, whose own `send` is its protocol's, whose own is the connection's.
     """
-    owner = getattr(receive, "__self__", None)
-    for each in (owner, getattr(owner, "protocol", None)):
-        if (found := getattr(each, "transport", None)) is not None:
-            return found
+    if (owner := getattr(receive, "__self__", None)) is not None:
+        for each in (owner, getattr(owner, "protocol", None)):
+            if (found := getattr(each, "transport", None)) is not None:
+                return found
     for _ in range(_MOST_HOPS):
-        owner = getattr(send, "__self__", None)
+        if (owner := getattr(send, "__self__", None)) is None:
+            return None
         if (found := getattr(owner, "writer", None)) is not None:
             return found
         send = getattr(owner, "send", None)

@@ -133,7 +133,7 @@ def _begin_span(app: Any, excluded: serving.Excluded, scope: Scope, current: req
     """Begin the SERVER span and return the context inside of it, where there is one of ours."""
     if scope.get(QUIET):
         return None
-    is_excluded = excluded.has(functools.partial(asgi_span.url_of, scope))
+    is_excluded = excluded.has(asgi_span.url_of, scope)
     span = None if is_excluded else asgi_span.begin(app, scope, current)
     if span is not None or is_excluded:
         scope.setdefault("fastapi.telemetry", None)  # FastAPI's own stands down where somebody has set it

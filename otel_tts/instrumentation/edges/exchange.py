@@ -192,7 +192,7 @@ def _begin_span(
     ask: Callable[[], Any],
     request: Request,
 ) -> Context | None:
-    if serving.makes_none(request) or excluded.has(lambda: asgi_span.url_of(ask())):
+    if serving.makes_none(request) or excluded.has(lambda asked: asgi_span.url_of(asked()), ask):
         return None
     carried = {field: value for field in serving.propagation_fields() if (value := find(field)) is not None}
     span = asgi_span.begin_plain(request, carried, scheme, method, ask)

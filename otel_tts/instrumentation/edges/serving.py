@@ -241,11 +241,11 @@ class Excluded:
         self._framework = framework
         self._list: Any = None
 
-    def has(self, url: Callable[[], str]) -> bool:
-        """Say whether a request's URL, asked for only where there is a list, is one of them."""
+    def has(self, url_of: Callable[[Any], str], about: Any) -> bool:
+        """Say whether a request's URL, which is asked for only where there is a list, is one of them."""
         if self._list is None:
             self._list = _read_excluded(self._framework)
-        return bool(self._list) and self._list.url_disabled(url())
+        return bool(self._list) and self._list.url_disabled(url_of(about))
 
 
 def _read_excluded(framework: str) -> Any:

@@ -75,5 +75,5 @@ def _enter(excluded: serving.Excluded, environ: Environ, start_response: StartRe
 
 def _begin_span(excluded: serving.Excluded, environ: Environ, current: request.Request) -> Any:
     """Begin the SERVER span and return the context inside of it, where there is one of ours."""
-    span = wsgi_span.begin(environ, current) if not excluded.has(functools.partial(request_uri, environ)) else None
+    span = wsgi_span.begin(environ, current) if not excluded.has(request_uri, environ) else None
     return span.inside if span is not None else None
