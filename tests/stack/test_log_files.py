@@ -246,7 +246,7 @@ def as_metadata(record: Json) -> dict[str, str]:
 
 def shown(entry: promtail.Entry) -> dict[str, str]:
     return {
-        name: rounded(float(one)) if "." in one and one.replace(".", "").isdigit() else one
+        name: rounded(float(one)) if re.fullmatch(r"\d+\.\d+(e-\d+)?", one) else one
         for name, one in entry.metadata.items()
     }
 
