@@ -12,7 +12,9 @@ function, and takes an app with a wrapped one for ASGI 2, which answers every re
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
 from typing import Any, Final
@@ -153,6 +155,8 @@ def _leave(current: request.Request, tokens: Tokens, error: BaseException | None
     if outer is not None:
         leave_context(*outer)
     request.leave(token)
+    if isinstance(error, asyncio.CancelledError):  # Ray Serve says so that the client has left
+        current.end(time.perf_counter_ns(), left=True)
     if current.ended is None or current.left:
         contain("asgi.abandon", serving.end_abandoned_stream, current)
     if current.own is not None:

@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from gunicorn.asgi import protocol
 
+import otel_tts
 from otel_tts import guard
 from otel_tts.instrumentation.edges.answer import Answer
+from otel_tts.instrumentation.edges.asgi import with_edge
 from otel_tts.recording.request import Request
+from otel_tts.testing import Telemetry
 
 HEADS = frozenset({"http.response.start"})
 GONE = {"type": "http.disconnect"}
@@ -98,6 +101,29 @@ def test_what_the_server_knows_of_its_connection_is_asked() -> None:
     server.disconnected = True
     web, sent = through(start(), body(), server=server)
     assert web.left and [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_an_answer_whose_application_is_cancelled_is_nobodys(is_whole: bool) -> None:
+    """So Ray Serve does with a request whose client has left; what is cancelled behind the answer does not count."""
+
+    async def app(_: Any, scope: Any, receive: Any, send: Any) -> None:
+        with otel_tts.synthesis("sparrow"):
+            pass
+        if is_whole:
+            await send(start())
+            await send(body())
+        raise asyncio.CancelledError
+
+    async def run() -> None:
+        server = Cycle()
+        with pytest.raises(asyncio.CancelledError):
+            await with_edge(app)(None, {"type": "http", "method": "GET", "headers": []}, server.receive, server.send)
+
+    with Telemetry() as telemetry:
+        telemetry.launch()
+        asyncio.run(run())
+        assert telemetry.span("text_to_speech sparrow").attributes["tts.outcome"] == ("ok" if is_whole else "cancelled")
 
 
 @pytest.mark.parametrize("flag", [None, "no", 1])
