@@ -47,7 +47,7 @@ TASKS: Final[Mapping[str, tuple[str, ...]]] = {
     "wyoming": ("wyoming.server", "wyoming.client"),
     "grpc": ("grpc", "grpc.aio"),
     "litserve": ("litserve.server", "litserve.loops.base"),
-    "ray": ("ray.serve._private.replica", "ray.serve._private.proxy"),
+    "ray": ("ray._private.utils", "ray.serve._private.replica", "ray.serve._private.proxy"),
     "answer_audio": ("starlette.responses",),
 }
 """What requests come in by beside the web, and an answer by file; their patches are of the group of all hooks."""

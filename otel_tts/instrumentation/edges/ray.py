@@ -4,6 +4,8 @@
 
 Ray's proxy hands a request of HTTP on as a scope of ASGI with an id, its own where the client gave none, and puts that
 id into the answer's head itself. It kills a replica, and a proxy, when its shutdown has returned.
+
+Ray's processes take SIGTERM for themselves. A proxy does not end by it: it hangs until it is killed.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ _HEADS: Final = frozenset({"http.response.start", "websocket.accept"})
 
 
 def patch(module: Any) -> None:
-    """Hook the replicas or the proxies of Ray Serve."""
+    """Hook the replicas or the proxies of Ray Serve, or how Ray's processes take SIGTERM."""
     if hasattr(module, "ProxyActor"):
         contain("ray", _patch_proxy, module.ProxyActor)
+    elif hasattr(module, "set_sigterm_handler"):
+        contain("ray", replace, module, "set_sigterm_handler", _flushing_first, HOOKS)
     else:
         _patch_replica(module)
 
@@ -54,6 +58,27 @@ def _flushing(shutdown: Any) -> Any:
             await ending.flush()
 
     return shut_down
+
+
+def _flushing_first(set_handler: Any) -> Any:
+    @functools.wraps(set_handler)
+    def set_sigterm_handler(sigterm_handler: Any) -> Any:
+        return set_handler(contain("ray", _flush_before, sigterm_handler) or sigterm_handler)
+
+    return set_sigterm_handler
+
+
+def _flush_before(handler: Any) -> Any:
+    if not callable(handler):  # one of the signal module's own
+        return handler
+
+    @functools.wraps(handler)
+    def on_sigterm(number: int, frame: Any) -> Any:
+        if ending.before_end is not None:
+            contain("ray", ending.before_end)
+        return handler(number, frame)
+
+    return on_sigterm
 
 
 def _with_edge(on_their_loop: Any, original: Any) -> Any:

@@ -13,7 +13,7 @@ import functools
 from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -244,6 +244,26 @@ def test_requests_to_a_replica_of_ray(world: Any) -> None:
         check(lambda: [outcome(call) for call in calls], only=("ray",))
     finally:
         every.uninstrument()
+    seen.drain()
+
+
+def test_sigterm_in_a_process_of_ray(world: Any) -> None:
+    seen, flushed = world(), []
+    every.instrument(before_end=lambda: flushed.append(True))
+
+    def end() -> str:
+        taken: list[Any] = []
+        utils: Any = ModuleType("utils")
+        utils.set_sigterm_handler = taken.append
+        guard.contain("ray", ray.patch, utils)
+        utils.set_sigterm_handler(lambda number, frame: f"ended by {number}")
+        return taken[0](15, None)
+
+    try:
+        check(lambda: [outcome(end)], only=("ray",))
+    finally:
+        every.uninstrument()
+    assert flushed
     seen.drain()
 
 

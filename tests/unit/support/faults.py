@@ -56,7 +56,7 @@ PATH = {
     "litserve.put", "litserve.put_nowait", "litserve.__getattr__", "litserve.__reduce__",
     "grpc.__enter__", "grpc.__exit__", "grpc.resume", "grpc.pause",
     "pipecat._speak", "ray.shut_down", "ray._call_http_entrypoint", "ray.__init__", "ray.run", "ray.__call__",
-    "ray.__getattr__", "ray.send_without",
+    "ray.__getattr__", "ray.send_without", "ray.set_sigterm_handler", "ray.on_sigterm",
     # Few lines, with nothing in them that can fail: what contains faults, a context variable, a global, a cache.
     "guard.contain", "guard.note_fault", "context.leave_context", "recorder.current", "callables.kind_of",
     "delivered.note_file", "patches.run", "asgi.on_start", "carried.__reduce__",
