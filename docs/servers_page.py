@@ -57,12 +57,13 @@ SERVERS = (
     ),
     Server(
         "BentoML", "bentoml", "`bentoml serve`", "tests/services/test_bentoml.py", "/speak",
-        lacks="BentoML's own spans, which its own settings send or drop; a client that leaves has not been tried",
+        lacks="BentoML's own spans, which its own settings send or drop",
     ),
     Server(
         "Ray Serve", "ray", "`serve.run`: a FastAPI ingress, a plain `__call__`", "tests/services/test_ray_serve.py",
-        lacks="the last requests of a replica or a proxy that is killed without its shutdown; a client that leaves, "
-        "SIGTERM, and handles between deployments have not been tried",
+        lacks="the last requests of a replica or a proxy that is killed without its shutdown: so Ray does with all of "
+        "them where SIGTERM goes to the driver, which ends its node, and not to them; handles between deployments have "
+        "not been tried",
     ),
     Server("piper.http_server", "piper-tts", "`python -m piper.http_server`", _PIPER, "/synthesize"),
 )  # fmt: skip

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import bentoml
-from speech import say, stream, stumble
+from speech import say, say_slowly, stream, stumble
 
 
 @bentoml.service(workers=1, metrics={"enabled": False})
@@ -19,6 +20,11 @@ class Speech:
         return say(text).tobytes()
 
     @bentoml.api
+    def slow(self, text: str) -> bytes:
+        return say_slowly(text)
+
+    @bentoml.api
     async def recite(self, text: str) -> AsyncGenerator[bytes, None]:
         for samples in stream(text):
             yield samples.tobytes()
+            await asyncio.sleep(0.01)  # a client can leave here

@@ -7,6 +7,7 @@ These tests need an environment of their own (tests/environments/services.in); e
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 HERE = Path(__file__).parent
@@ -36,6 +38,8 @@ SAID = "purple otter"
 OURS = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "celery,grpc_server,grpc_aio_server"}
 """Without OpenTelemetry's own instrumentations, which are installed here: who has them gets their spans."""
 LATER = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_BLRP_SCHEDULE_DELAY": "600000"}
+LEFT = ("mid-stream", "unanswered")
+"""The ids of requests whose clients have gone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -115,6 +119,31 @@ def wait_for_port(port: int, process: subprocess.Popen[Any], seconds: float = 60
         except OSError:
             assert process.poll() is None and time.monotonic() < deadline, "it does not listen"
             time.sleep(0.05)
+
+
+def hang_up(url: str, request_id: str, *, begun: Path | None = None, **asked: Any) -> None:
+    """Post a request and go: in the middle of its answer, or before there is one, when the file `begun` is there."""
+    request = httpx.Request("POST", url, headers={"x-request-id": request_id}, **asked)
+    connection = http.client.HTTPConnection(request.url.host, request.url.port, timeout=60)
+    connection.request("POST", request.url.raw_path.decode(), request.content, dict(request.headers))
+    if begun is None:
+        answer = connection.getresponse()
+        assert answer.read(1)
+        answer.close()
+    else:
+        deadline = time.monotonic() + 60
+        while not begun.exists():
+            assert time.monotonic() < deadline, "nothing speaks"
+            time.sleep(0.02)
+    connection.close()
+
+
+def wait_for_line(output: Path, line: str, seconds: float = 60) -> None:
+    """Wait until `line` stands in what a program has written."""
+    deadline = time.monotonic() + seconds
+    while line not in (written := output.read_text()):
+        assert time.monotonic() < deadline, written
+        time.sleep(0.05)
 
 
 def below(sink: Any, span: Any) -> list[Any]:

@@ -4,20 +4,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import ray
 from ray import serve
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 
 @serve.deployment
 class Speech:
     async def __call__(self, request: Request) -> Response:
-        from speech import say, stumble
+        from speech import say, say_slowly, stream_slowly, stumble
 
         text = (await request.body()).decode()
+        if request.url.path == "/stream":
+            return StreamingResponse(stream_slowly(text), media_type="audio/pcm")
+        if request.url.path == "/slow":
+            return Response(await asyncio.to_thread(say_slowly, text), media_type="audio/pcm")
         if text == "broken":
             stumble(text)
         return Response(say(text).tobytes(), media_type="audio/pcm")

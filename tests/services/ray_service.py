@@ -8,6 +8,7 @@ import sys
 
 import ray
 from fastapi import FastAPI, Response
+from fastapi.responses import StreamingResponse
 from ray import serve
 
 app = FastAPI()
@@ -21,6 +22,18 @@ class Speech:
         from speech import say
 
         return Response(say(text).tobytes(), media_type="audio/pcm")
+
+    @app.post("/slow")
+    def slow(self, text: str) -> Response:
+        from speech import say_slowly
+
+        return Response(say_slowly(text), media_type="audio/pcm")
+
+    @app.post("/stream")
+    def stream(self, text: str) -> StreamingResponse:
+        from speech import stream_slowly
+
+        return StreamingResponse(stream_slowly(text), media_type="audio/pcm")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +29,21 @@ def stream(text: str) -> Iterator[np.ndarray]:
                 samples = sound(word)
             synthesis.chunk(samples, 24000)
             yield samples
+
+
+def stream_slowly(text: str) -> Iterator[bytes]:
+    """As `stream`, so that a client can leave in the middle."""
+    for samples in stream(text):
+        yield samples.tobytes()
+        time.sleep(0.05)
+
+
+def say_slowly(text: str) -> bytes:
+    """As `say`, and let the client wait, who goes when the file `spoken` lies in the home folder."""
+    audio = say(text).tobytes()
+    (Path.home() / "spoken").touch()
+    time.sleep(2)
+    return audio
 
 
 def sound(text: str) -> np.ndarray:
