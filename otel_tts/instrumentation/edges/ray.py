@@ -5,7 +5,7 @@
 Ray's proxy hands a request of HTTP on as a scope of ASGI with an id, its own where the client gave none, and puts that
 id into the answer's head itself. It kills a replica, and a proxy, when its shutdown has returned.
 
-Ray's processes take SIGTERM for themselves. A proxy does not end by it: it hangs until it is killed.
+Ray's processes take SIGTERM for themselves, and may be killed before the end of the interpreter runs.
 """
 
 from __future__ import annotations

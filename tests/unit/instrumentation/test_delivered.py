@@ -503,7 +503,7 @@ def test_after_the_recorder_has_closed_a_file_is_counted_as_not_read(world, fold
     with otel_tts.synthesis("m"):
         write_wave(folder / "a.wav")
         seen.emitter.close()
-    assert seen.recorder.dropped == {"file_not_read": 1}
+    assert seen.recorder.dropped == {"file_not_read": 1, "open_at_end": 1}
     assert audio_file.count_open() == 0
 
 
