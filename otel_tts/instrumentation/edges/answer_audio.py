@@ -60,7 +60,7 @@ def begin(web: Request, status: int, headers: Mapping[bytes, bytes]) -> None:
 def expect(web: Request, status: int | None, media_type: str = "", encoding: str = "", length: str = "") -> None:
     """An answer begins that says this of itself; what it does not say is empty. See `begin`."""
     noted, web.body = web.body, None
-    if noted is None and status == 200 and is_audio(media_type) and encoding in ("", "identity"):
+    if media_type and noted is None and status == 200 and is_audio(media_type) and encoding in ("", "identity"):
         web.body = _Body(claim_of_type(media_type), length)
 
 

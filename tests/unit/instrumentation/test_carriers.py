@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import importlib
 import multiprocessing
 import multiprocessing.pool
 import pickle
 import queue
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -314,7 +314,7 @@ def test_an_async_batch(world) -> None:
 def test_a_fault_of_ours_in_a_batch_changes_nothing(world, monkeypatch) -> None:
     here = world()
     one = here.synthesis().start()
-    monkeypatch.setattr(sys.modules["otel_tts.recording.batch"], "Link", None)
+    monkeypatch.setattr(importlib.import_module("otel_tts.recording.batch"), "Link", None)
     with otel_tts.batch("model", [one]):
         done = True
     one.finish()
