@@ -410,8 +410,10 @@ class Emitter:
         """
         limit = time.perf_counter_ns() - int((self.settings.stuck_after if after is None else after) * 1e9)
         for synthesis in list(self.recorder.open.values()):
-            if synthesis.t0 > limit or synthesis.stuck or not self._lock.acquire(timeout=_AT_THE_END_S):
+            if synthesis.t0 > limit or synthesis.stuck:
                 continue
+            if not self._lock.acquire(timeout=_AT_THE_END_S):
+                return  # an exporter hangs: the others would wait as long, one after the other
             try:
                 synthesis.stuck = True
                 self._safely("stuck", self._report_one, synthesis)
