@@ -12,8 +12,13 @@ from typing import Any, Final
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach, detach, get_current, set_value
 from opentelemetry.trace.propagation import _SPAN_KEY
 
+from otel_tts.reentry import Keeper
+
 SPAN_KEY: Final = _SPAN_KEY
 """Key of the current span in a Context: setting it directly costs a third of ``set_span_in_context``."""
+
+keeper: Final = Keeper()
+keeper.begin()  # what follows may be called while Python's collector closes a generator
 
 _suppressed: Final = set_value(_SUPPRESS_INSTRUMENTATION_KEY, True, Context())
 

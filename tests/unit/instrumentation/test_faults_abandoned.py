@@ -28,7 +28,7 @@ from otel_tts.instrumentation.tables import watch
 
 FILL = 1_200
 """Requests after which what is bounded is full, such as the ids of the last ones."""
-EACH = 400
+EACH = 800
 """Requests abandoned in one way after that."""
 BATCH = 100
 """Requests between two passes of the recorder, which a process makes twice a second."""
