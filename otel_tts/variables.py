@@ -133,6 +133,7 @@ def _rules() -> Iterator[Rule]:
 
 RULES: Final = tuple(_rules())
 _PROPAGATORS: Final = "OTEL_PROPAGATORS"
+_DETECTORS: Final = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
 
 
 def problems(environ: Environ) -> list[Problem]:
@@ -144,7 +145,7 @@ def problems(environ: Environ) -> list[Problem]:
         and not rule.holds(value, environ)
         and not _is_none(rule, value)
     ]
-    return found + missing_propagators(environ)
+    return found + missing_propagators(environ) + _missing_detectors(environ)
 
 
 @contextmanager
@@ -177,15 +178,26 @@ def _is_none(rule: Rule, value: str) -> bool:
 
 def missing_propagators(environ: Environ) -> list[Problem]:
     """Return a problem where one is not installed: it would cost all, and every program that imports OpenTelemetry."""
-    value = environ.get(_PROPAGATORS, "").strip()
+    return _missing(environ, _PROPAGATORS, "opentelemetry_propagator", "none")
+
+
+def _missing_detectors(environ: Environ) -> list[Problem]:
+    """Return a problem where one is not installed: the SDK prints a stack trace of its own each time it looks."""
+    return _missing(environ, _DETECTORS, "opentelemetry_resource_detector", "otel", also="*")
+
+
+def _missing(environ: Environ, variable: str, group: str, none: str, also: str = "") -> list[Problem]:
+    """Return a problem where a name in `variable` is not installed; `none` and `also` need not be.
+
+    Where no name is left `none` is used.
+    """
+    value = environ.get(variable, "").strip()
     names = [name.strip() for name in value.split(",") if name.strip()]
-    missing = [n for n in names if n.lower() != "none" and not _is_installed("opentelemetry_propagator", n)]
+    missing = [n for n in names if n.lower() not in (none, also) and not _is_installed(group, n)]
     if not missing:
         return []
-    installed = ",".join(name for name in names if name not in missing) or "none"
-    return [
-        Problem(Rule(ALL, _PROPAGATORS, f"installed ({', '.join(map(advice, missing))})", _never), value, installed)
-    ]
+    installed = ",".join(name for name in names if name not in missing) or none
+    return [Problem(Rule(ALL, variable, f"installed ({', '.join(map(advice, missing))})", _never), value, installed)]
 
 
 def _never(value: str, environ: Environ) -> bool:
@@ -210,8 +222,9 @@ def _is_in_the_way(environ: Environ) -> bool:
     return any(_says_nothing(rule, environ) for rule in RULES) or bool(problems(environ))
 
 
-# The SDK reads a limit, and OpenTelemetry's API the propagators, while they are imported, so this comes before.
+# The SDK reads limits and detectors while it is imported, and OpenTelemetry's API the propagators: this comes before.
 if _is_in_the_way(os.environ):
     with set_aside(os.environ):
         import_module("opentelemetry.propagate")
         import_module("opentelemetry.sdk.trace")
+        import_module("opentelemetry.sdk._logs")

@@ -325,10 +325,15 @@ def test_beside_a_provider_of_the_application(sink: OtlpSink, script: Script, ta
 
 
 def test_the_variables_are_the_users_afterwards(sink: OtlpSink) -> None:
-    wrong = {"OTEL_METRICS_EXEMPLAR_FILTER": "bogus", "OTEL_BSP_MAX_QUEUE_SIZE": "x", "OTEL_PROPAGATORS": "b3"}
+    wrong = {
+        "OTEL_METRICS_EXEMPLAR_FILTER": "bogus", "OTEL_BSP_MAX_QUEUE_SIZE": "x", "OTEL_PROPAGATORS": "b3",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "pigeon",
+    }  # fmt: skip
     code = f"import os, otel_tts; otel_tts.configure(); print([os.environ[name] for name in {list(wrong)}])"
     ended = subprocess.run(
         [sys.executable, "-c", code], env=sink.env(**wrong), cwd=os.sep, capture_output=True, text=True, timeout=60
     )
     assert ended.stdout == f"{list(wrong.values())}\n", ended.stderr
     assert "pip install opentelemetry-propagator-b3" in ended.stderr
+    assert "pigeon: no package brings it" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -33,6 +33,12 @@ from otel_tts import variables
             {"OTEL_PROPAGATORS": "tracecontext,b3,pigeon"},
             ["pip install opentelemetry-propagator-b3, pigeon: no package brings it", "tracecontext is used"],
         ),
+        ({"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "*,otel"}, []),
+        (
+            {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process, pigeon"},
+            ["pigeon: no package brings it", "process is used"],
+        ),
+        ({"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "pigeon"}, ["otel is used"]),
     ],
 )
 def test_what_the_sdk_cannot_read_is_said(environ: dict[str, str], said: list[str]) -> None:
