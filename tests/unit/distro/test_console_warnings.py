@@ -66,6 +66,8 @@ def test_it_outlives_a_configuration_that_does_not_name_it(
     logger, other = logging.getLogger(name), logging.getLogger("shop")
     file = tmp_path / "logging.ini"
     file.write_text("[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n")
+    others = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    before = [one.disabled for one in others]
     try:
         for configure in (lambda: dictConfig({"version": 1}), lambda: logging.config.fileConfig(file)):
             configure()
@@ -73,7 +75,8 @@ def test_it_outlives_a_configuration_that_does_not_name_it(
             logger.warning("trouble")
             assert [line.rpartition(" ")[2] for line in shown(capsys)] == ["trouble"]
     finally:
-        other.disabled = False
+        for one, disabled in zip(others, before, strict=True):
+            one.disabled = disabled
 
 
 def test_a_closed_stderr_is_no_error(root: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
