@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import StatusCode
 
+from otel_tts import names
 from otel_tts.export.span_bytes import SpanEncoder
+from otel_tts.privacy.cleaner import Cleaner
+from otel_tts.privacy.policy import Policy
 
 PARTS = (
     "name", "context", "parent", "kind", "resource", "attributes", "events", "links", "status", "start_time",
@@ -79,6 +83,28 @@ def test_an_exporter_that_writes_to_the_sdks_private_names_changes_what_is_read(
     assert '"name": "other"' in late.to_json()
 
 
+def test_what_was_said_does_not_get_through_the_gate(world, clock) -> None:
+    said, here = "purpleotter sings", world()
+    with here.synthesis(gen_ai__request__model=said) as synthesis, synthesis.stage("vocoder") as stage:
+        for span in (synthesis, stage):
+            span.update_name(said)
+            span.set_attributes({names.VOICE: said, said: 1, "text": said, names.STAGE_SEGMENTS: 2})
+            span.add_event(said, {said: said})
+            span.set_status(StatusCode.ERROR, said)
+    cleaner, given = Cleaner(Policy()), here.drain().spans
+    clean = cleaner.clean_all(given, cleaner.span)
+    content, count = SpanEncoder().encode(clean)
+    assert said.encode() in SpanEncoder().encode(given)[0]
+    assert count == 2 and names.STAGE_SEGMENTS.encode() in content
+    assert b"purpleotter" not in content
+    assert not any("purpleotter" in span.to_json() for span in clean)
+
+
+def test_a_clean_one_gets_through_as_it_is(late: ReadableSpan) -> None:
+    late._attributes, late._events = {names.STAGE: "vocoder"}, ()
+    assert Cleaner(Policy()).span(late) is late
+
+
 class Hoarder(SpanExporter):
     """A user's exporter that keeps what it gets."""
 
@@ -91,8 +117,6 @@ class Hoarder(SpanExporter):
 
 
 def test_what_an_exporter_keeps_stays_as_it_was(world, clock) -> None:
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-
     exporter = Hoarder()
     here = world(processors=(SimpleSpanProcessor(exporter),))
     for number in range(3):
