@@ -12,41 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry.sdk.trace import Event as SdkEvent
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from otel_tts.otel_private import tracing
 from otel_tts.otel_private.context import SPAN_KEY
+from otel_tts.otel_private.ended import WholeEvent, WholeSpan
 from otel_tts.otel_private.limits import are_simple, exceed
 from otel_tts.record import Event, LateSpan
 from otel_tts.recording.identity import Identities
 
 _DROP: Final = Decision.DROP
 _UNSET: Final = Status(StatusCode.UNSET)
-
-
-class _Whole(ReadableSpan):
-    """A span of which nothing was dropped: the SDK asks what kind each of its collections is, to count what was.
-
-    Its parts lie in slots, which the gate and the encoder read without calling anything.
-    """
-
-    __slots__ = (
-        "_attributes", "_context", "_end_time", "_events", "_instrumentation_info", "_instrumentation_scope", "_kind",
-        "_links", "_name", "_parent", "_resource", "_start_time", "_status",
-    )  # fmt: skip
-    dropped_attributes = dropped_events = dropped_links = 0  # pyright: ignore
-
-
-for _slot in _Whole.__slots__:
-    if _slot not in ("_attributes", "_instrumentation_info"):  # the one is read through a view, the other is deprecated
-        setattr(_Whole, _slot[1:], getattr(_Whole, _slot))
-
-
-class _WholeEvent(SdkEvent):
-    dropped_attributes = 0  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
 
 class SpanMaker:
@@ -99,7 +77,7 @@ class SpanMaker:
         parent: SpanContext | None = outer.get_span_context() if outer is not None else None
         if parent is not None and not parent[5]:
             parent = None
-        span = _Whole(
+        span = WholeSpan(
             record.name, identity, parent, tracer.resource, attrs, _whole(events, offset_ns) if events else (), (),
             record.kind, tracer.instrumentation_info, record.status or _UNSET, offset_ns + record.t0, offset_ns + end,
             self._scope,
@@ -124,5 +102,5 @@ class SpanMaker:
         span.end(offset_ns + end)
 
 
-def _whole(events: list[Event], offset_ns: int) -> tuple[_WholeEvent, ...]:
-    return tuple(_WholeEvent(name, given, stamp or offset_ns + at) for name, given, stamp, at in events)
+def _whole(events: list[Event], offset_ns: int) -> tuple[WholeEvent, ...]:
+    return tuple(WholeEvent(name, given, stamp or offset_ns + at) for name, given, stamp, at in events)
