@@ -162,14 +162,19 @@ def _like(function: F, run: Callable[..., Any]) -> F:
 
 def _take_from(opened: list[Opened | None]) -> Opened | None:
     """Remove and return what a block is to end: it may be entered by many requests at once, and inside itself."""
+    try:
+        mine = opened[0] if len(opened) == 1 else _find_mine(opened)
+        opened.remove(mine)  # None: entered where there was nothing to open
+    except (IndexError, ValueError):
+        return None
+    return mine
+
+
+def _find_mine(opened: list[Opened | None]) -> Opened | None:
     inside = current_context()
     mine = next((each for each in reversed(opened) if getattr(each, "inside", None) is inside), None)
     if mine is None and opened and None not in opened:  # somebody has left a context of his own
         mine = opened[-1]
-    try:
-        opened.remove(mine)  # None: entered where there was nothing to open
-    except ValueError:
-        return None
     return mine
 
 

@@ -37,6 +37,7 @@ make_tuple: Any = tuple.__new__  # pyright: ignore[reportUnknownVariableType]
 _PLAIN: Final = frozenset((str, int, float, bool))
 _are_plain: Final = _PLAIN.issuperset
 _DROP: Final = SamplingResult(Decision.DROP)
+_CLIENT, _INTERNAL = SpanKind.CLIENT, SpanKind.INTERNAL  # an Enum that is asked for one takes longer than a call
 
 Event = tuple[str, "dict[str, Any] | None", "int | None", int]
 """Name, attributes, the caller's own timestamp (ns since the epoch) or None, and ours (perf_counter_ns)."""
@@ -178,7 +179,7 @@ class StageRecord(LateSpan):
     @property
     def kind(self) -> SpanKind:  # pyright: ignore[reportIncompatibleVariableOverride]
         """A client's where the work is somebody else's."""
-        return SpanKind.CLIENT if self.stage == names.Stage.REMOTE else SpanKind.INTERNAL
+        return _CLIENT if self.stage == names.Stage.REMOTE else _INTERNAL
 
     __slots__ = ("count", "counted", "fold", "memory", "nested", "root", "since", "stage", "thread", "timing", "where")
 

@@ -353,11 +353,12 @@ class Emitter:
                 stage = synthesis.stages.finished.pop(0)
             except IndexError:
                 return
-            if not self._times.is_ready(stage, give_up=self.recorder.closed):
+            if stage.timing is not None and not self._times.is_ready(stage, give_up=self.recorder.closed):
                 self._waiting.append(stage)  # it ended just now, or its request still runs
                 continue
             stage.attrs.setdefault(names.TIMING_MODE, choice.HOST)
-            self._settle_memory(stage)
+            if stage.memory is not None:
+                self._settle_memory(stage)
             self.spans.emit(stage, synthesis.epoch_offset_ns)
             self.instruments.record_peak(synthesis, stage)
             stage.unlink()

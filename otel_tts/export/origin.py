@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
-from otel_tts.export.wire import Attributes, field, text
+from otel_tts.export.wire import Attributes, enclosed, field, text
 
 _MANY: Final = 256
 
@@ -49,11 +49,11 @@ class Origins:
         for resource, scope, items in groups:
             parts = by_resource.setdefault(id(resource), (resource, []))[1]
             schema = b"" if scope is None else text(b"\x1a", scope.schema_url)
-            parts.append(field(b"\x12", b"".join((self._remember(scope, self._scope), *items, schema))))
+            parts += enclosed(b"\x12", (self._remember(scope, self._scope), *items, schema))
         out: list[bytes] = []
         for resource, parts in by_resource.values():
             schema = b"" if resource is None else text(b"\x1a", resource.schema_url)
-            out.append(field(b"\x0a", b"".join((self._remember(resource, self._resource), *parts, schema))))
+            out += enclosed(b"\x0a", (self._remember(resource, self._resource), *parts, schema))
         return b"".join(out)
 
     def _first(self, thing: Any) -> Any:

@@ -30,6 +30,8 @@ class SpanEncoder:
         self._attributes, self._event_attributes = Attributes(b"\x4a"), Attributes(b"\x1a")
         self._link_attributes = Attributes(b"\x22")
         self._heads, self._event_names = Memory(), Memory()
+        self._status: tuple[Any, bytes] = (None, b"")
+        """The last span's, and its bytes: as a rule it is one object for all."""
 
     def encode(self, spans: Sequence[Any]) -> tuple[bytes, int]:
         """Return the request's bytes, and how many of `spans` are in it."""
@@ -37,7 +39,7 @@ class SpanEncoder:
         return self._origins.wrap_items((s.resource, s.instrumentation_scope or None, encoded) for s, encoded in found)
 
     def _span(self, span: Any) -> bytes:
-        context, parent, start, end, links = span.context, span.parent, span.start_time, span.end_time, span.links
+        context, parent, start, end, status = span.context, span.parent, span.start_time, span.end_time, span.status
         out = [_ids(b"\x0a\x10", context[0] >> 64, context[0] & _LOW_64, b"\x12\x08", context[1])]
         add = out.append
         if context[4]:
@@ -48,14 +50,19 @@ class SpanEncoder:
         add(self._heads.young.get(head) or self._head(head))
         add(_times(0x39, start, 0x41, end) if start and end else moment(b"\x39", start) + moment(b"\x41", end))
         self._attributes.add(span.attributes, out)
-        add(count(b"\x50", span.dropped_attributes))
+        if dropped := span.dropped_attributes:
+            add(count(b"\x50", dropped))
         for event in span.events:
             add(self._event(event))
-        add(count(b"\x60", span.dropped_events))
-        if links:
-            out += map(self._link, links)
-        add(count(b"\x70", span.dropped_links))
-        add(_status(span.status))
+        if dropped := span.dropped_events:
+            add(count(b"\x60", dropped))
+        for link in span.links:
+            add(self._link(link))
+        if dropped := span.dropped_links:
+            add(count(b"\x70", dropped))
+        if status is not self._status[0]:
+            self._status = status, _status(status)
+        add(self._status[1])
         add(_REMOTE_PARENT if parent is not None and parent[2] else _LOCAL_PARENT)
         return field(b"\x12", b"".join(out))
 

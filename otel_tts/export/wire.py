@@ -24,9 +24,8 @@ fixed32: Final = struct.Struct("<I").pack
 signed64: Final = struct.Struct("<q").pack
 double: Final = struct.Struct("<d").pack
 
-_SMALL: Final = tuple(bytes((n,)) for n in range(128))
 LONGEST: Final = 96
-"""Characters up to which a key, or a key with its text, is remembered."""
+"""Characters of a key, or bytes of a key with its value, up to which it is remembered."""
 _MANY: Final = 2048
 _DEEPEST: Final = 32
 _ITSELF: Final[dict[type, Callable[[Any], Any]]] = {str: str.__str__, int: int.__int__, float: float.__float__}
@@ -34,29 +33,35 @@ _MOST_TOLD: Final = 64
 _told: set[Any] = set()
 
 
-def varint(number: int) -> bytes:
-    """Encode a number that is not negative."""
+def _varint(number: int) -> bytes:
     if number < 128:
-        return _SMALL[number]
+        return bytes((number,))
     if number < 1 << 14:
         return bytes((number & 127 | 128, number >> 7))
     if number < 1 << 21:
         return bytes((number & 127 | 128, number >> 7 & 127 | 128, number >> 14))
-    if number < 1 << 35:  # sizes in bytes of what a GPU holds
-        four = bytes((number & 127 | 128, number >> 7 & 127 | 128, number >> 14 & 127 | 128, number >> 21 & 127 | 128))
-        return four + _SMALL[number >> 28] if number >> 28 else four[:3] + _SMALL[number >> 21]
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    four = bytes((number & 127 | 128, number >> 7 & 127 | 128, number >> 14 & 127 | 128, number >> 21 & 127 | 128))
+    return four + _varint(number >> 28) if number >> 28 else four[:3] + _varint(number >> 21)
+
+
+_SMALL: Final = tuple(map(_varint, range(256)))
+"""The lengths of most spans and of nearly all that is in them."""
+
+
+def varint(number: int) -> bytes:
+    """Encode a number that is not negative."""
+    return _SMALL[number] if number < 256 else _varint(number)
 
 
 def field(tag: bytes, content: bytes) -> bytes:
     """Encode a field whose content has a length: a text, bytes, or a message."""
     size = len(content)
-    return tag + (_SMALL[size] if size < 128 else varint(size)) + content
+    return tag + (_SMALL[size] if size < 256 else _varint(size)) + content
+
+
+def enclosed(tag: bytes, parts: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the parts of a field that holds `parts`: what is large is put together once, at the end."""
+    return (tag + varint(sum(map(len, parts))), *parts)
 
 
 def text(tag: bytes, content: str | None) -> bytes:
@@ -116,41 +121,34 @@ class Memory:
 class Attributes:
     """Encodes attributes as KeyValue fields with one tag. Used by one thread at a time, or at worst encodes twice."""
 
-    __slots__ = ("_doubles", "_ints", "_keys", "_tag", "_texts")
+    __slots__ = ("_doubles", "_keys", "_pairs", "_tag")
 
     def __init__(self, tag: bytes) -> None:
         self._tag = tag
-        self._texts, self._keys, self._doubles, self._ints = Memory(), Memory(), Memory(), Memory()
+        self._pairs, self._keys, self._doubles = Memory(), Memory(), Memory()
 
     def add(self, attributes: Mapping[str, Any] | None, out: list[bytes]) -> None:
         """Append the fields to `out`. What cannot be encoded is left out, as the SDK does, and said once."""
         if not attributes:
             return
-        texts, doubles, ints = self._texts.young, self._doubles.young, self._ints.young
+        pairs, doubles = self._pairs.young, self._doubles.young
         add = out.append
         for item in attributes.items():
             key, value = item
             kind = value.__class__
-            if kind is str:
-                known = texts.get(item)
-                if known is not None:
-                    add(known)
-                    continue
-            elif kind is float:
+            if kind is float:
                 known = doubles.get(key)
                 if known is not None:
                     add(known)
                     add(double(value))
                     continue
-            elif kind is int and 0 <= value < 1 << 63:
-                digits = varint(value)
-                known = ints.get((key, len(digits)))
+            elif kind is str or kind is int:
+                known = pairs.get(item)
                 if known is not None:
                     add(known)
-                    add(digits)
                     continue
             try:
-                add(self._encode(key, value, kind))
+                add(self._encode(item, kind))
             except Exception as error:
                 _tell(key, error)
 
@@ -160,38 +158,30 @@ class Attributes:
         self.add(attributes, out)
         return b"".join(out)
 
-    def _encode(self, key: str, value: Any, kind: type) -> bytes:
+    def _encode(self, item: tuple[str, Any], kind: type) -> bytes:
+        key, value = item
         if len(key) > LONGEST:
             return self._pair(key, any_value(value))
-        if kind is str:
-            item = (key, value)
-            found = self._texts.revive(item)
-            if found is None:
-                found = self._pair(key, any_value(value))
-                if len(key) + len(value) <= LONGEST:
-                    self._texts.keep(item, found)
-            return found
         if kind is float:
             before = self._doubles.revive(key) or self._doubles.keep(key, self._pair(key, any_value(0.0))[:-8])
             return before + double(value)
-        if kind is int and 0 <= value < 1 << 63:
-            digits = varint(value)
-            sized = (key, len(digits))
-            before = self._ints.revive(sized)
-            if before is None:
-                before = self._ints.keep(sized, self._pair(key, b"\x18" + digits)[: -len(digits)])
-            return before + digits
-        return self._pair(key, any_value(value))
+        if kind is not str and kind is not int:  # True is equal to 1
+            return self._pair(key, any_value(value))
+        found = self._pairs.revive(item)
+        if found is None:
+            found = self._pair(key, any_value(value))
+            if len(found) <= 2 * LONGEST:
+                self._pairs.keep(item, found)
+        return found
 
     def _pair(self, key: str, value: bytes) -> bytes:
-        name = self._keys.get(key)
-        if name is None:
-            name = _key(key) + b"\x12"
-            if len(key) <= LONGEST:
-                self._keys.keep(key, name)
-        size = len(value)
-        inner = _SMALL[size] if size < 128 else varint(size)
+        name, size = self._keys.young.get(key) or self._name(key), len(value)
+        inner = _SMALL[size] if size < 256 else _varint(size)
         return self._tag + varint(len(name) + len(inner) + size) + name + inner + value
+
+    def _name(self, key: str) -> bytes:
+        known = self._keys.revive(key) or _key(key) + b"\x12"
+        return self._keys.keep(key, known) if len(key) <= LONGEST else known
 
 
 def _tell(key: Any, error: Exception) -> None:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased
 
@@ -28,6 +28,22 @@ def only_ended_spans_matter(provider: Any) -> bool:
     if processors is None:
         return False
     return all(map(is_late_safe, processors))
+
+
+def takers_of_sampled(provider: Any) -> tuple[Callable[[ReadableSpan], object], ...]:
+    """Return what takes a sampled span that has ended, for each processor of `provider` to which that means anything.
+
+    A batch processor's is its queue's: in front of it stands the question whether the span is sampled.
+    """
+    multi: Any = provider._active_span_processor
+    if type(multi) is not SynchronousMultiSpanProcessor:
+        return (multi.on_end,)
+    return tuple(_taker(one) for one in multi._span_processors if type(one).on_end is not SpanProcessor.on_end)
+
+
+def _taker(processor: Any) -> Callable[[ReadableSpan], object]:
+    queue = getattr(processor, "_batch_processor", None) if type(processor) is BatchSpanProcessor else None
+    return getattr(queue, "emit", processor.on_end)
 
 
 def is_late_safe(processor: Any) -> bool:
@@ -59,6 +75,11 @@ def put_first(provider: Any, processor: SpanProcessor) -> bool:
 def span_limits(tracer: Any) -> Any:
     """Return the SDK tracer's SpanLimits."""
     return tracer._span_limits
+
+
+def shortens(limits: Any) -> bool:
+    """Whether SpanLimits cut long attributes off."""
+    return limits.max_span_attribute_length is not None or limits.max_attribute_length is not None
 
 
 def scope_of(tracer: Any) -> Any:

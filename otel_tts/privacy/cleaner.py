@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -35,6 +35,20 @@ _NO_SCOPE: Final = InstrumentationScope("")
 _EMPTY: Final[dict[str, Any]] = {}
 
 
+class _Origin(NamedTuple):
+    """Where a span comes from, as it says and as it may leave."""
+
+    given_scope: InstrumentationScope | None
+    given_resource: Resource | None
+    name: str
+    scope: InstrumentationScope | None
+    resource: Resource
+    is_clean: bool
+
+
+_NOWHERE: Final = _Origin(None, None, "", None, Resource({}), False)
+
+
 class Cleaner:
     """Applies a policy to the SDK's objects. Each method returns the object itself, a clean copy, or None to drop it.
 
@@ -47,6 +61,8 @@ class Cleaner:
         self._seen: dict[int, tuple[Any, Any]] = {}
         self._no_state: TraceState | None = None
         """The last trace state in which nothing was."""
+        self._origin = _NOWHERE
+        """That of the last span: as a rule it is the next one's."""
 
     def clean_all(self, items: Sequence[T], clean: Callable[[T], T | None]) -> list[T]:
         """Return what may leave of `items`; nothing where the canary was seen to get through."""
@@ -69,17 +85,14 @@ class Cleaner:
 
     def span(self, span: ReadableSpan) -> ReadableSpan:
         """Return `span` as it may leave."""
-        policy = self.policy
+        policy, origin = self.policy, self._origin
         # Each is read once: on the SDK's spans these are properties, and all spans come through here.
         given, given_name, given_status = span.attributes, span.name, span.status
-        given_scope, given_resource = span.instrumentation_scope, span.resource
-        given_context, given_parent = span.context, span.parent
-        scope_name = given_scope.name if given_scope is not None else ""
-        attributes = policy.attributes(given, scope_name)  # pyright: ignore[reportArgumentType]
-        name = policy.span_name(given_name, span.kind, attributes, scope_name)
-        scope = self.scope(given_scope)
-        resource = self.resource(given_resource)
-        events, links = span.events, span.links
+        given_context, given_parent, events, links = span.context, span.parent, span.events, span.links
+        if span.instrumentation_scope is not origin.given_scope or span.resource is not origin.given_resource:
+            origin = self._origin = self._judge_origin(span.instrumentation_scope, span.resource)
+        attributes = policy.attributes(given, origin.name)  # pyright: ignore[reportArgumentType]
+        name = policy.span_name(given_name, span.kind, attributes, origin.name)
         clean_events = self._events(events) if events else None
         clean_links = self._links(links) if links else None
         context, parent = self._context(given_context), self._context(given_parent)
@@ -92,8 +105,7 @@ class Cleaner:
             and name is given_name
             and clean_events is None
             and clean_links is None
-            and scope is given_scope
-            and resource is given_resource
+            and origin.is_clean
             and context is given_context
             and parent is given_parent
             and status is given_status
@@ -103,7 +115,7 @@ class Cleaner:
             name=name,
             context=context,
             parent=parent,
-            resource=resource,
+            resource=origin.resource,
             attributes=_counted(attributes, given, span.dropped_attributes),
             events=_bounded(clean_events or events, span.dropped_events),
             links=_bounded(clean_links or links, span.dropped_links),
@@ -111,7 +123,7 @@ class Cleaner:
             status=status,
             start_time=span.start_time,
             end_time=span.end_time,
-            instrumentation_scope=scope,
+            instrumentation_scope=origin.scope,
         )
 
     def _events(self, events: Sequence[Event]) -> list[Event] | None:
@@ -243,6 +255,11 @@ class Cleaner:
             return None
         seen = self._seen.get(id(scope))
         return seen[1] if seen is not None else self._remember(scope, self._clean_scope(scope))
+
+    def _judge_origin(self, scope: InstrumentationScope | None, resource: Resource) -> _Origin:
+        safe_scope, safe = self.scope(scope), self.resource(resource)
+        name = scope.name if scope is not None else ""
+        return _Origin(scope, resource, name, safe_scope, safe, safe_scope is scope and safe is resource)
 
     def _remember(self, given: Any, clean: Any) -> Any:
         if len(self._seen) >= _MAX_CACHED:

@@ -40,6 +40,7 @@ _MAX_VOICES: Final = 1000
 _MAX_CACHED: Final = 1000
 _MAX_KEYS: Final = 50
 
+_SERVER: Final = SpanKind.SERVER
 _METHODS: Final = frozenset((*allowed.METHODS, "HTTP", "WS")) - {"_OTHER"}
 _ASGI_PARTS: Final = ("http send", "http receive", "websocket send", "websocket receive")
 _FASTAPI: Final = "opentelemetry.instrumentation.fastapi"
@@ -150,21 +151,22 @@ class Policy:
     def _filter(
         self, attributes: Mapping[str, Any], rules: Mapping[str, Rule], reason: str = "attribute"
     ) -> Mapping[str, Any]:
-        # The loop that every attribute of every span goes through; it returns at the first that may not leave.
-        for key, value in attributes.items():
-            rule = rules.get(key)
-            if rule is None:
-                break
-            kind = type(value)  # pyright: ignore[reportUnknownVariableType]
-            if kind is str:
-                if value in rule.known or rule.fits_text(value):
+        # The loop that every attribute of every span goes through; it ends at the first that may not leave.
+        try:
+            for key, value in attributes.items():
+                rule = rules[key]
+                kind = type(value)  # pyright: ignore[reportUnknownVariableType]
+                if kind is str:
+                    if value in rule.known or rule.fits_text(value):
+                        continue
+                    break
+                if kind in rule.kinds or rule.fits(value):
                     continue
                 break
-            if kind in rule.kinds or rule.fits(value):
-                continue
-            break
-        else:
-            return attributes
+            else:
+                return attributes
+        except KeyError:  # there is no rule for the key
+            pass
         return self._remove(attributes, rules, reason)
 
     def _remove(self, attributes: Mapping[str, Any], rules: Mapping[str, Rule], reason: str) -> Mapping[str, Any]:
@@ -192,7 +194,7 @@ class Policy:
         Ours are ``tts.<stage>`` and ``text_to_speech <model>``. A server span's is its method and its own http.route.
         Others must be one word; else the span takes the name of the library that made it.
         """
-        if kind is SpanKind.SERVER:
+        if kind is _SERVER:
             safe = _server_span_name(name, attributes)
         elif scope == names.SCOPE:
             if name in self._names:

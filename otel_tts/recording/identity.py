@@ -27,7 +27,9 @@ from otel_tts.version import __version__
 
 _DROP: Final = SamplingResult(Decision.DROP)
 _NO_STATE: Final = TraceState()
-_USUAL: Final = (Decision.RECORD_AND_SAMPLE, Decision.DROP)
+_SAMPLED: Final = Decision.RECORD_AND_SAMPLE
+_USUAL: Final = (_SAMPLED, Decision.DROP)
+_FLAGS: Final = tuple(map(TraceFlags, range(4)))
 
 
 class Identities:
@@ -51,6 +53,8 @@ class Identities:
         self.new_trace_id: Callable[[], int] = ids.generate_trace_id
         self._random = 2 if ids.is_trace_id_random() else 0
         self.inherits = _inherits(self._sampler)
+        self._at_root = _at_root(self._sampler)
+        """What the sampler always says where there is no parent, so that it need not be asked."""
         self.by_id_alone = _by_id_alone(self._sampler)
         """The sampler decides by the parent and the trace's id alone: it needs no attributes of a span."""
 
@@ -64,16 +68,21 @@ class Identities:
         kind: SpanKind,
     ) -> tuple[TraceFlags, Any, SamplingResult]:
         """Ask the provider's sampler, once for each span; return flags, trace state and its answer."""
-        random = self._random if parent is None or not parent[5] else parent[3] & 2
+        random, result = self._random, self._at_root
+        if parent is not None and parent[5]:
+            random, result = parent[3] & 2, None
+        if result is None:
+            result = self._ask(context, trace_id, name, kind, attrs)
+        return _FLAGS[(result.decision is _SAMPLED) | random], result.trace_state or _NO_STATE, result
+
+    def _ask(self, context: Context, trace_id: int, name: str, kind: SpanKind, attrs: dict[str, Any]) -> SamplingResult:
         if self._sampler is None:
-            return TraceFlags(random), _NO_STATE, _DROP
+            return _DROP
         try:
-            result = self._sampler.should_sample(context, trace_id, name, kind, attrs, ())
+            return self._sampler.should_sample(context, trace_id, name, kind, attrs, ())
         except Exception as error:
             note_fault("sampler", error)
-            return TraceFlags(random), _NO_STATE, _DROP
-        flags = TraceFlags((1 if result.decision.is_sampled() else 0) | random)
-        return flags, result.trace_state or _NO_STATE, result
+            return _DROP
 
     def enabled(self) -> bool:
         """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
@@ -119,13 +128,20 @@ def _inherits(sampler: Sampler | None) -> bool:
     return type(sampler) is ParentBased and tuple(_static(local) for local in tracing.local_samplers(sampler)) == _USUAL
 
 
+def _at_root(sampler: Sampler | None) -> SamplingResult | None:
+    """Return what a span without a parent always gets, None where the sampler looks closer."""
+    root = tracing.all_samplers(sampler)[0] if type(sampler) is ParentBased else sampler
+    decision = _static(root)
+    return Identities.inherited[decision is _SAMPLED] if decision in _USUAL else None
+
+
 def _by_id_alone(sampler: Sampler | None) -> bool:
     if type(sampler) is ParentBased:
         return all(_by_id_alone(one) for one in tracing.all_samplers(sampler))
     return sampler is None or type(sampler) in (StaticSampler, TraceIdRatioBased)
 
 
-def _static(sampler: Sampler) -> Decision | None:
+def _static(sampler: Sampler | None) -> Decision | None:
     """Return what a sampler always decides, None for one that looks closer."""
     if type(sampler) is not StaticSampler:
         return None

@@ -120,6 +120,10 @@ class Files:
         return True
 
 
+_NONE: Final = Files()
+"""What a synthesis without files has once its span has left."""
+
+
 class FileReader:
     """Takes files from any thread; `dropped` counts, by reason, those that it could not read."""
 
@@ -160,9 +164,10 @@ class FileReader:
         file = noted.file
         with self._lock:
             files: Files | None = synthesis.files
-            if files is None:
+            if files is None or files is _NONE:
+                emitted = files is _NONE or synthesis.inside is None  # pyright: ignore[reportUnnecessaryComparison]
                 files = synthesis.files = Files()
-                files.emitted = synthesis.inside is None  # pyright: ignore[reportUnnecessaryComparison]
+                files.emitted = emitted
             if isinstance(file, Excerpt) and not noted.returned and not files.encode(file):
                 return
             if too_many or len(files.waiting) + len(files.read) + files.reading >= MAX_FILES:
@@ -196,7 +201,8 @@ class FileReader:
         with self._lock:
             files: Files | None = synthesis.files
             if files is None:
-                synthesis.files = files = Files()
+                synthesis.files = _NONE
+                return None, 0.0
             files.emitted = True
             if files.waiting:  # it ended after the reader had closed
                 self._recorder.dropped["file_not_read"] += len(files.waiting)

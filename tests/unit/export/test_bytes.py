@@ -64,7 +64,7 @@ class Whole(int):
 
 
 EDGES = sorted(
-    {sign * (2**bits + off) for bits in (7, 14, 21, 28, 35, 53, 63, 70) for off in (-1, 0, 1) for sign in (1, -1)}
+    {sign * (2**bits + off) for bits in (7, 8, 14, 21, 28, 35, 53, 63, 70) for off in (-1, 0, 1) for sign in (1, -1)}
 )
 texts = st.one_of(
     st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -266,8 +266,11 @@ def test_metrics(
     provider.shutdown()
 
 
+RESOURCE = Resource({})
+
+
 def span(name: str = "s", **more: Any) -> ReadableSpan:
-    return ReadableSpan(name, SpanContext(1, 2, False), resource=Resource({}), **more)
+    return ReadableSpan(name, SpanContext(1, 2, False), resource=RESOURCE, **more)
 
 
 def test_equal_values_of_other_types_are_told_apart() -> None:
@@ -275,6 +278,21 @@ def test_equal_values_of_other_types_are_told_apart() -> None:
         batch = [span(attributes={"same": value})]
         assert SPANS.encode(batch)[0] == SPANS.encode(batch)[0]
         assert_the_same(encode_spans(batch), SPANS.encode(batch), 1)
+
+
+@pytest.mark.parametrize("around", [128, 256, 1 << 14, 1 << 21])
+def test_lengths_of_every_number_of_digits(around: int) -> None:
+    batch = [span(attributes={"text": "x" * length}) for length in range(around - 64, around + 1)]
+    assert_the_same(encode_spans(batch), SPANS.encode(batch), len(batch))
+
+
+def test_numbers_that_never_come_again_leave_those_in_use_remembered() -> None:
+    batch = [span(attributes={"size": number << 9, "rate": 24_000, "peak": -number}) for number in range(20_000)]
+    for part in (batch[start : start + 500] for start in range(0, len(batch), 500)):
+        assert_the_same(encode_spans(part), SPANS.encode(part), len(part))
+    pairs = SPANS._attributes._pairs
+    assert ("rate", 24_000) in pairs.young or ("rate", 24_000) in pairs._old
+    assert len(pairs.young) + len(pairs._old) < 10_000
 
 
 def test_half_a_surrogate_pair_in_a_name_costs_a_character_and_not_the_batch() -> None:

@@ -10,6 +10,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,
+    ReadableSpan,
     SpanLimits,
     SpanProcessor,
     Tracer,
@@ -19,6 +20,7 @@ from opentelemetry.sdk.trace import (
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_tts.otel_private import tracing
 
@@ -58,6 +60,50 @@ def test_any_other_processor_may_look_at_started_spans() -> None:
     safe = SpanProcessor()
     safe.late_safe = True
     assert tracing.only_ended_spans_matter(provider(safe))
+
+
+class Seen(SpanProcessor):
+    """Keeps what it is told of."""
+
+    late_safe = True
+
+    def __init__(self) -> None:
+        self.ended: list[object] = []
+
+    def on_end(self, span) -> None:
+        self.ended.append(span)
+
+
+def test_a_sampled_span_goes_to_each_that_would_do_something_with_it() -> None:
+    quiet, seen = SpanProcessor(), Seen()
+    batch, simple = BatchSpanProcessor(InMemorySpanExporter()), SimpleSpanProcessor(InMemorySpanExporter())
+    made = provider(quiet, batch, seen, simple)
+    assert tracing.takers_of_sampled(made) == (batch._batch_processor.emit, seen.on_end, simple.on_end)
+    batch.shutdown()
+
+
+@pytest.mark.parametrize("flags", [0, 1, 3])
+def test_a_batch_processor_only_asks_whether_a_span_is_sampled(flags: int) -> None:
+    batch = BatchSpanProcessor(InMemorySpanExporter())
+    span = ReadableSpan("s", SpanContext(1, 2, False, TraceFlags(flags)))
+    taken: list[object] = []
+    batch._batch_processor.emit = taken.append
+    batch.on_end(span)
+    assert taken == ([span] if flags & 1 else [])
+    batch.shutdown()
+
+
+def test_processors_that_are_called_in_another_way_are_called_in_that_way() -> None:
+    made = provider(Seen(), active_span_processor=ConcurrentMultiSpanProcessor(num_threads=1))
+    assert tracing.takers_of_sampled(made) == (made._active_span_processor.on_end,)
+    made.shutdown()
+
+
+def test_a_batch_processor_without_the_private_queue_takes_spans_itself() -> None:
+    batch = BatchSpanProcessor(InMemorySpanExporter())
+    queue, batch._batch_processor = batch._batch_processor, None
+    assert tracing.takers_of_sampled(provider(batch)) == (batch.on_end,)
+    queue.shutdown()
 
 
 def test_metrics_of_the_sdk_itself_count_started_spans(monkeypatch) -> None:

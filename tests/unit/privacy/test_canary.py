@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from otel_tts import guard
+from otel_tts.otel_private.ended import WholeSpan
 from otel_tts.privacy import canary, cleaner
 from otel_tts.privacy.cleaner import Cleaner
 from otel_tts.privacy.policy import Policy
@@ -41,6 +43,18 @@ def test_a_sound_gate_passes_in_silence(policy: Policy, caplog: pytest.LogCaptur
     assert not caplog.records
     assert not policy.redacted and not policy.dropped, "the test leaves no trace in the counts"
     assert not guard.faults
+
+
+def test_it_sings_through_spans_of_the_kind_that_records_become(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, came = Cleaner.span, Counter[type]()
+
+    def leaky(self: Cleaner, span: Any) -> Any:
+        came[type(span)] += 1
+        return span if type(span) is WholeSpan else real(self, span)
+
+    monkeypatch.setattr(Cleaner, "span", leaky)
+    assert "got through the privacy gate" in (canary.check(counting(Policy())) or "")
+    assert came[WholeSpan]
 
 
 def same(*values: Any) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 
 from otel_tts import guard, names
@@ -336,6 +338,26 @@ def test_clean_log_records_and_metrics_are_the_same_objects() -> None:
     assert data is not None
     assert cleaner.resource_metrics(data.resource_metrics[0]) is data.resource_metrics[0]
     assert not pipe.policy.redacted
+
+
+def test_each_span_leaves_with_its_own_scope_and_resource() -> None:
+    """What is judged once for many is remembered with what it was judged for."""
+    cleaner = Cleaner(Policy())
+    resources = [Resource({"service.name": "one"}), Resource({"service.name": "two", "said": SAID}), Resource({})]
+    scopes = [InstrumentationScope(names.SCOPE, "1"), InstrumentationScope(SAID), None, InstrumentationScope("app")]
+    pairs = [(scope, resource) for scope in scopes for resource in resources] * 3
+    random.Random(1).shuffle(pairs)
+    for number, (scope, resource) in enumerate(pairs):
+        given = ReadableSpan(
+            "tts.vocoder", SpanContext(1, 2, False), resource=resource, instrumentation_scope=scope,
+            attributes={names.STAGE: "vocoder", names.TEXT_LENGTH: number},
+        )  # fmt: skip
+        clean = cleaner.span(given)
+        assert (clean is given) == (scope is not scopes[1] and resource is not resources[1])
+        assert clean.attributes == given.attributes
+        assert clean.resource.attributes == {k: v for k, v in resource.attributes.items() if k != "said"}
+        name = clean.instrumentation_scope.name if clean.instrumentation_scope is not None else None
+        assert name == ("redacted" if scope is scopes[1] else scope and scope.name)
 
 
 def test_what_remains_of_a_span_is_whole() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from opentelemetry import context as context_api
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider, _disable_tracer_configurator
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -249,3 +250,34 @@ def test_without_configuring_anything_the_blocks_work_and_leave_nothing() -> Non
         synthesis.chunk([0.0] * 100, 16000)
     assert otel_tts.current() is None
     assert not guard.faults
+
+
+ROOTS = [
+    ALWAYS_ON, ALWAYS_OFF, ParentBased(ALWAYS_ON), ParentBased(ALWAYS_OFF), TraceIdRatioBased(1.0),
+    ParentBased(ALWAYS_OFF, remote_parent_sampled=ALWAYS_OFF, remote_parent_not_sampled=ALWAYS_ON), *UNUSUAL,
+]  # fmt: skip
+PARENTS = {
+    "none": None,
+    "invalid": SpanContext(0, 0, True, TraceFlags(1)),
+    "sampled": SpanContext(5, 6, True, TraceFlags(3), TraceState([("k", "v")])),
+    "not sampled": SpanContext(5, 6, True, TraceFlags(0)),
+}
+
+
+@pytest.mark.parametrize("parent", PARENTS.values(), ids=PARENTS.keys())
+@pytest.mark.parametrize("sampler", ROOTS, ids=lambda sampler: sampler.get_description())
+def test_a_request_gets_what_the_sampler_would_give_it(world, sampler, parent) -> None:
+    here = world(sampler=sampler)
+    outside = Context() if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context())
+    theirs = TracerProvider(sampler=sampler, shutdown_on_exit=False).get_tracer("theirs").start_span("root", outside)
+    token = context_api.attach(outside)
+    try:
+        with here.synthesis() as ours:
+            assert ours.is_recording() is theirs.is_recording()
+    finally:
+        context_api.detach(token)
+    mine, wanted = ours.get_span_context(), theirs.get_span_context()
+    assert mine.trace_flags & 1 == wanted.trace_flags & 1
+    assert mine.trace_state == wanted.trace_state
+    leaves = here.drain().names()
+    assert leaves == (["text_to_speech"] if wanted.trace_flags & 1 else [])
