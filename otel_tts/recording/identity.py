@@ -28,6 +28,7 @@ from otel_tts.version import __version__
 _DROP: Final = SamplingResult(Decision.DROP)
 _NO_STATE: Final = TraceState()
 _USUAL: Final = (Decision.RECORD_AND_SAMPLE, Decision.DROP)
+_FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 
 
 class Identities:
@@ -41,7 +42,10 @@ class Identities:
         self.tracer: Any = tracer if isinstance(tracer, Tracer) else None  # OTEL_SDK_DISABLED: neither of them
         ids: IdGenerator = RandomIdGenerator()
         self._sampler: Sampler | None = None
+        self.enabled: Callable[[], bool] = lambda: False
+        """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
         if self.tracer is not None:
+            self.enabled = tracing.switch_of(self.tracer)
             ids = self.tracer.id_generator
             ids = ids.inner if isinstance(ids, Reserved) else ids
             self._sampler = provider.sampler
@@ -51,6 +55,7 @@ class Identities:
         self.new_trace_id: Callable[[], int] = ids.generate_trace_id
         self._random = 2 if ids.is_trace_id_random() else 0
         self.inherits = _inherits(self._sampler)
+        self._fixed = _fixed(self._sampler)
         self.by_id_alone = _by_id_alone(self._sampler)
         """The sampler decides by the parent and the trace's id alone: it needs no attributes of a span."""
 
@@ -63,8 +68,17 @@ class Identities:
         attrs: dict[str, Any],
         kind: SpanKind,
     ) -> tuple[TraceFlags, Any, SamplingResult]:
-        """Ask the provider's sampler, once for each span; return flags, trace state and its answer."""
-        random = self._random if parent is None or not parent[5] else parent[3] & 2
+        """Ask the provider's sampler, once for each span; return flags, trace state and its answer.
+
+        One that answers always the same is not asked.
+        """
+        if parent is None or not parent[5]:
+            random, state, fixed = self._random, _NO_STATE, self._fixed[0]
+        else:
+            flag = parent[3]
+            random, state, fixed = flag & 2, parent[4], None if parent[2] else self._fixed[1 + (flag & 1)]
+        if fixed is not None:
+            return _FLAGS[random | (fixed.decision is Decision.RECORD_AND_SAMPLE)], state or _NO_STATE, fixed
         if self._sampler is None:
             return TraceFlags(random), _NO_STATE, _DROP
         try:
@@ -74,10 +88,6 @@ class Identities:
             return TraceFlags(random), _NO_STATE, _DROP
         flags = TraceFlags((1 if result.decision.is_sampled() else 0) | random)
         return flags, result.trace_state or _NO_STATE, result
-
-    def enabled(self) -> bool:
-        """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
-        return self.tracer is not None and tracing.is_enabled(self.tracer)
 
 
 class Reserved(IdGenerator):
@@ -125,7 +135,22 @@ def _by_id_alone(sampler: Sampler | None) -> bool:
     return sampler is None or type(sampler) in (StaticSampler, TraceIdRatioBased)
 
 
-def _static(sampler: Sampler) -> Decision | None:
+def _fixed(sampler: Sampler | None) -> tuple[SamplingResult | None, SamplingResult | None, SamplingResult | None]:
+    """Return what is answered without a parent, below an unsampled local one and below a sampled one, where it is
+    always the same."""
+    if type(sampler) is ParentBased:
+        root, *_, sampled, unsampled = tracing.all_samplers(sampler)
+    else:
+        root = sampled = unsampled = sampler
+    return _answer(root), _answer(unsampled), _answer(sampled)
+
+
+def _answer(sampler: Sampler | None) -> SamplingResult | None:
+    decision = _static(sampler)
+    return None if decision is None else SamplingResult(decision)
+
+
+def _static(sampler: Sampler | None) -> Decision | None:
     """Return what a sampler always decides, None for one that looks closer."""
     if type(sampler) is not StaticSampler:
         return None

@@ -107,8 +107,7 @@ class Synthesis(StageOwner, Block):
         attrs[names.OUTPUT_TYPE] = "speech"
         if web is not None and web.canary:
             attrs[names.CANARY] = True
-        self.silent = not recorder.identities.enabled()
-        self.begin(recorder, current)
+        self.silent = not self.begin(recorder, current)
         inside = self.inside
         set_item(inside, SYNTHESIS_KEY, self)
         set_item(inside, ENTRIES_KEY, 0)
