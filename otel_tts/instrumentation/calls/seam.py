@@ -14,7 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otel_tts import names
 from otel_tts.engines.table import Call, Seam
-from otel_tts.guard import contain
+from otel_tts.guard import contain, note_fault
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
 from otel_tts.instrumentation.calls.arguments import call_of, fact, positional, read
 from otel_tts.instrumentation.calls.ending import Ending
@@ -47,12 +47,16 @@ def run_stage(
     `segments`: how many it makes at once. `last` says of a generator's item whether the stage ends with it, `context`
     where a generator begins if that is not where its first step is taken, `ending` why a generation ended.
     """
-    if synthesis is None:
-        synthesis = contain("stage", current)
-        if synthesis is None:
-            return call(*args, **kwargs)
     kind = kind_of(call)
-    stage = contain("stage", StageSpan, synthesis, name, dict(attributes) if attributes else None, fold, device)
+    try:
+        owner = current() if synthesis is None else synthesis
+        if owner is None:
+            stage = None
+        else:
+            stage = StageSpan(owner, name, dict(attributes) if attributes else None, fold, device)
+    except Exception as fault:
+        note_fault("stage", fault)
+        stage = None
     if stage is None:
         return call(*args, **kwargs)
     stage.count = segments
