@@ -238,7 +238,8 @@ class Delivery:
         if chunk is None:
             return None
         if self._plan.is_plain and result.__class__ is np.ndarray:
-            return self._note_frames([self._take(result, self._rate)], result, result)
+            frames = self._take(result, self._rate)
+            return frames if frames is not None else self._note_frames([frames], result, result)
         rate, samples = rate_of(pick(result, chunk.rate)) or self._rate, result
         described = None
         if chunk.samples is None and chunk.select is None:
