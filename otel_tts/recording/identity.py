@@ -78,7 +78,7 @@ class Identities:
             flag = parent[3]
             random, state, fixed = flag & 2, parent[4], None if parent[2] else self._fixed[1 + (flag & 1)]
         if fixed is not None:
-            return _FLAGS[random | (fixed.decision is Decision.RECORD_AND_SAMPLE)], state or _NO_STATE, fixed
+            return _FLAGS[random | fixed[0]], state, fixed[1]
         if self._sampler is None:
             return TraceFlags(random), _NO_STATE, _DROP
         try:
@@ -135,7 +135,11 @@ def _by_id_alone(sampler: Sampler | None) -> bool:
     return sampler is None or type(sampler) in (StaticSampler, TraceIdRatioBased)
 
 
-def _fixed(sampler: Sampler | None) -> tuple[SamplingResult | None, SamplingResult | None, SamplingResult | None]:
+_Answer = tuple[int, SamplingResult]
+"""A sampler's answer, with the flag that a span has of it."""
+
+
+def _fixed(sampler: Sampler | None) -> tuple[_Answer | None, _Answer | None, _Answer | None]:
     """Return what is answered without a parent, below an unsampled local one and below a sampled one, where it is
     always the same."""
     if type(sampler) is ParentBased:
@@ -145,9 +149,9 @@ def _fixed(sampler: Sampler | None) -> tuple[SamplingResult | None, SamplingResu
     return _answer(root), _answer(unsampled), _answer(sampled)
 
 
-def _answer(sampler: Sampler | None) -> SamplingResult | None:
+def _answer(sampler: Sampler | None) -> _Answer | None:
     decision = _static(sampler)
-    return None if decision is None else SamplingResult(decision)
+    return None if decision is None else (int(decision.is_sampled()), SamplingResult(decision))
 
 
 def _static(sampler: Sampler | None) -> Decision | None:
