@@ -88,6 +88,7 @@ class synthesis(Block):
 
     def __call__(self, function: F) -> F:
         from otel_tts.instrumentation.calls.entry import call_entry
+        from otel_tts.instrumentation.calls.plan import Plan
 
         if self._facts[names.TEXT_LENGTH] is not None or self._facts[names.REQUEST_ID] is not None:
             raise TypeError(
@@ -109,10 +110,7 @@ class synthesis(Block):
             language=lambda _: self._facts[names.TEXT_LANGUAGE],
         )
 
-        def run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return call_entry(engine, entry, None, wrapped, instance, args, kwargs)
-
-        return _like(function, run)
+        return _like(function, functools.partial(call_entry, Plan(engine, entry)))
 
 
 class stage(Block):

@@ -125,21 +125,24 @@ class LateSpan(trace.Span):
     def end(self, end_time: int | None = None) -> None:
         """Nothing: who opened it ends it, so that a stray ``end()`` of a current span cannot cut it short."""
 
-    def begin(self, recorder: Identifies, outside: Context) -> None:
-        """Take an identity below the span of the context `outside`, and make the context inside."""
+    def begin(self, recorder: Identifies, outside: Context) -> bool:
+        """Take an identity below the span of the context `outside`, and make the context inside.
+
+        False where spans of ours are not wanted: it has the identity of the one around it.
+        """
         outer: Any = outside.get(SPAN_KEY)
         above: SpanContext | None = outer.get_span_context() if outer is not None else None
-        if recorder.identities.enabled():
+        identities = recorder.identities
+        if wanted := identities.enabled():
             trace_id = above[0] if above is not None and above[5] else recorder.new_trace_id()
-            flags, state, self.sampling = recorder.identities.sample(
-                outside, above, trace_id, self.name, self.attrs, self.kind
-            )
+            flags, state, self.sampling = identities.sample(outside, above, trace_id, self.name, self.attrs, self.kind)
             self.identity = make_tuple(SpanContext, (trace_id, recorder.new_span_id(), False, flags, state, True))
         else:
             self.sampling, self.identity = recorder.inherited[0], above if above is not None else INVALID_SPAN_CONTEXT
         inside = Context(outside)
         set_item(inside, SPAN_KEY, self)
         self.outside, self.inside = outside, inside
+        return wanted
 
     def give_up(self) -> None:
         """Be a span that is not recording and never was: what stays of one that could not be opened."""

@@ -18,6 +18,7 @@ _RUNS: Final = 8
 _MOST_KEYS: Final = 500
 _CPU: Final = "cpu"
 _CPU_PROVIDERS: Final = frozenset({"CPUExecutionProvider", "AzureExecutionProvider", "XnnpackExecutionProvider"})
+_are_cpus: Final = _CPU_PROVIDERS.issuperset
 _SAME_DEVICE: Final = {"tensorrt": "cuda", "nvtensorrtrtx": "cuda"}
 """Further names of a device among onnxruntime's providers."""
 
@@ -106,18 +107,17 @@ class Sessions:
     def device(self, session: Any) -> str | None:
         """Return what `session` runs on: ``cpu`` where it has only the CPU left. Asking is free: it keeps a list."""
         providers = session.get_providers()
-        on_device = next((provider for provider in providers if provider not in _CPU_PROVIDERS), None)
-        if on_device is None:
+        if _are_cpus(providers):
             return _CPU if providers else None
-        kind = kind_of_device(on_device)
+        kind = kind_of_device(next(provider for provider in providers if provider not in _CPU_PROVIDERS))
         return _SAME_DEVICE.get(kind or "", kind)
 
     def fell_back(self, session: Any) -> bool:
         """Say whether `session` has only the CPU left of what it was to run on, or ran on before."""
-        if any(provider not in _CPU_PROVIDERS for provider in session.get_providers()):
+        if not _are_cpus(session.get_providers()):
             self._wanted[session] = True
             return False
-        return self._wanted.get(session, False)
+        return bool(self._wanted) and self._wanted.get(session, False)
 
 
 sessions: Final = Sessions()

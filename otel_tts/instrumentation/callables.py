@@ -105,10 +105,21 @@ _known: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()
 """By function, and not for longer than it lives: a closure may hold a model."""
 
 
+_KINDS: Final = {
+    0: PLAIN,
+    inspect.CO_COROUTINE: COROUTINE,
+    inspect.CO_GENERATOR: GENERATOR,
+    inspect.CO_ASYNC_GENERATOR: ASYNC_GENERATOR,
+}
+_FLAGS: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
 def kind_of(function: Callable[..., Any]) -> str:
     """Return PLAIN, COROUTINE, GENERATOR or ASYNC_GENERATOR for a function or bound method."""
     try:
         function = getattr(function, "__func__", function)
+        if function.__class__ is FunctionType and not function.__dict__:  # nothing marks it as another one
+            return _KINDS[function.__code__.co_flags & _FLAGS]
         kind = _known.get(function)
         if kind is None:
             kind = _known[function] = _look_at(function)

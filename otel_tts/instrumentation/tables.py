@@ -24,6 +24,7 @@ from otel_tts.instrumentation.calls.arguments import bind, positional
 from otel_tts.instrumentation.calls.entry import call_entry
 from otel_tts.instrumentation.calls.keep import keeping
 from otel_tts.instrumentation.calls.load import call_load
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.instrumentation.calls.seam import run_seam, run_stage, says_more
 from otel_tts.instrumentation.wrapping import HOOKS, say_missing, wrap_after_import
 from otel_tts.patches import after_import
@@ -128,10 +129,7 @@ def target_of(load: str | Load) -> str:
 
 
 def _entry_wrapper(engine: Engine, entry: Entry, version: str | None) -> Callable[..., Any]:
-    def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return call_entry(engine, entry, version, wrapped, instance, args, kwargs)
-
-    return wrapper
+    return partial(call_entry, Plan(engine, entry, version))
 
 
 def _seam_wrapper(seam: Seam) -> Callable[..., Any]:

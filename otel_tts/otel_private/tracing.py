@@ -87,9 +87,9 @@ def scope_of(tracer: Any) -> Any:
     return tracer._instrumentation_scope
 
 
-def is_enabled(tracer: Any) -> bool:
-    """Return whether the provider's tracer configurator leaves this tracer on."""
-    return getattr(tracer, "_is_enabled", lambda: True)()
+def switch_of(tracer: Any) -> Callable[[], bool]:
+    """Return what says whether the provider's tracer configurator leaves this tracer on."""
+    return getattr(tracer, "_is_enabled", lambda: True)
 
 
 def local_samplers(sampler: ParentBased) -> tuple[Any, Any]:

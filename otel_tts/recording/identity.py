@@ -27,9 +27,8 @@ from otel_tts.version import __version__
 
 _DROP: Final = SamplingResult(Decision.DROP)
 _NO_STATE: Final = TraceState()
-_SAMPLED: Final = Decision.RECORD_AND_SAMPLE
-_USUAL: Final = (_SAMPLED, Decision.DROP)
-_FLAGS: Final = tuple(map(TraceFlags, range(4)))
+_USUAL: Final = (Decision.RECORD_AND_SAMPLE, Decision.DROP)
+_FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 
 
 class Identities:
@@ -43,7 +42,10 @@ class Identities:
         self.tracer: Any = tracer if isinstance(tracer, Tracer) else None  # OTEL_SDK_DISABLED: neither of them
         ids: IdGenerator = RandomIdGenerator()
         self._sampler: Sampler | None = None
+        self.enabled: Callable[[], bool] = lambda: False
+        """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
         if self.tracer is not None:
+            self.enabled = tracing.switch_of(self.tracer)
             ids = self.tracer.id_generator
             ids = ids.inner if isinstance(ids, Reserved) else ids
             self._sampler = provider.sampler
@@ -53,8 +55,7 @@ class Identities:
         self.new_trace_id: Callable[[], int] = ids.generate_trace_id
         self._random = 2 if ids.is_trace_id_random() else 0
         self.inherits = _inherits(self._sampler)
-        self._at_root = _at_root(self._sampler)
-        """What the sampler always says where there is no parent, so that it need not be asked."""
+        self._fixed = _fixed(self._sampler)
         self.by_id_alone = _by_id_alone(self._sampler)
         """The sampler decides by the parent and the trace's id alone: it needs no attributes of a span."""
 
@@ -67,13 +68,19 @@ class Identities:
         attrs: dict[str, Any],
         kind: SpanKind,
     ) -> tuple[TraceFlags, Any, SamplingResult]:
-        """Ask the provider's sampler, once for each span; return flags, trace state and its answer."""
-        random, result = self._random, self._at_root
-        if parent is not None and parent[5]:
-            random, result = parent[3] & 2, None
-        if result is None:
-            result = self._ask(context, trace_id, name, kind, attrs)
-        return _FLAGS[(result.decision is _SAMPLED) | random], result.trace_state or _NO_STATE, result
+        """Ask the provider's sampler, once for each span; return flags, trace state and its answer.
+
+        One that answers always the same is not asked.
+        """
+        if parent is None or not parent[5]:
+            random, state, fixed = self._random, _NO_STATE, self._fixed[0]
+        else:
+            flag = parent[3]
+            random, state, fixed = flag & 2, parent[4], None if parent[2] else self._fixed[1 + (flag & 1)]
+        if fixed is not None:
+            return _FLAGS[random | fixed[0]], state, fixed[1]
+        result = self._ask(context, trace_id, name, kind, attrs)
+        return _FLAGS[result.decision.is_sampled() | random], result.trace_state or _NO_STATE, result
 
     def _ask(self, context: Context, trace_id: int, name: str, kind: SpanKind, attrs: dict[str, Any]) -> SamplingResult:
         if self._sampler is None:
@@ -83,10 +90,6 @@ class Identities:
         except Exception as error:
             note_fault("sampler", error)
             return _DROP
-
-    def enabled(self) -> bool:
-        """Whether spans of ours are wanted at all: there is an SDK, and its configuration does not disable us."""
-        return self.tracer is not None and tracing.is_enabled(self.tracer)
 
 
 class Reserved(IdGenerator):
@@ -128,17 +131,29 @@ def _inherits(sampler: Sampler | None) -> bool:
     return type(sampler) is ParentBased and tuple(_static(local) for local in tracing.local_samplers(sampler)) == _USUAL
 
 
-def _at_root(sampler: Sampler | None) -> SamplingResult | None:
-    """Return what a span without a parent always gets, None where the sampler looks closer."""
-    root = tracing.all_samplers(sampler)[0] if type(sampler) is ParentBased else sampler
-    decision = _static(root)
-    return Identities.inherited[decision is _SAMPLED] if decision in _USUAL else None
-
-
 def _by_id_alone(sampler: Sampler | None) -> bool:
     if type(sampler) is ParentBased:
         return all(_by_id_alone(one) for one in tracing.all_samplers(sampler))
     return sampler is None or type(sampler) in (StaticSampler, TraceIdRatioBased)
+
+
+_Answer = tuple[int, SamplingResult]
+"""A sampler's answer, with the flag that a span has of it."""
+
+
+def _fixed(sampler: Sampler | None) -> tuple[_Answer | None, _Answer | None, _Answer | None]:
+    """Return what is answered without a parent, below an unsampled local one and below a sampled one, where it is
+    always the same."""
+    if type(sampler) is ParentBased:
+        root, *_, sampled, unsampled = tracing.all_samplers(sampler)
+    else:
+        root = sampled = unsampled = sampler
+    return _answer(root), _answer(unsampled), _answer(sampled)
+
+
+def _answer(sampler: Sampler | None) -> _Answer | None:
+    decision = _static(sampler)
+    return None if decision is None else (int(decision.is_sampled()), SamplingResult(decision))
 
 
 def _static(sampler: Sampler | None) -> Decision | None:

@@ -103,9 +103,8 @@ class StageSpan(StageRecord, Block):
         """End; `error` is what left the stage, if anything did."""
         if error is not None and not isinstance(error, GeneratorExit):
             self.fail(error)
-        clock = self.root.recorder.clock
-        if clock is not None:
-            clock.end(self)
+        if self.timing is not None:
+            self.root.recorder.clock.end(self)
         self.t1 = now()
         if self.memory is not None and (memory := self.root.recorder.memory) is not None:
             memory.end(self, self.memory)

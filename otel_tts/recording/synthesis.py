@@ -36,6 +36,9 @@ SYNTHESIS_KEY: Final = "otel_tts-synthesis"
 ENTRIES_KEY: Final = "otel_tts-entries"
 """Key of the number of engines' entries, one inside the other, that the current code of the synthesis is in."""
 
+_OWN: Final = "own"
+"""The source of samples that the application's own code hands over."""
+
 _REFUSALS: Final = (ValueError, TypeError, LookupError)
 """What engines raise for a request that they do not take; broken code raises the same."""
 
@@ -107,8 +110,7 @@ class Synthesis(StageOwner, Block):
         attrs[names.OUTPUT_TYPE] = "speech"
         if web is not None and web.canary:
             attrs[names.CANARY] = True
-        self.silent = not recorder.identities.enabled()
-        self.begin(recorder, current)
+        self.silent = not self.begin(recorder, current)
         inside = self.inside
         set_item(inside, SYNTHESIS_KEY, self)
         set_item(inside, ENTRIES_KEY, 0)
@@ -245,7 +247,7 @@ class Synthesis(StageOwner, Block):
     # --- facts ---------------------------------------------------------------------------------------------------
 
     def audio(
-        self, samples: Any, sample_rate: int | None = None, *, encoding: str | None = None, source: object = "own"
+        self, samples: Any, sample_rate: int | None = None, *, encoding: str | None = None, source: object = _OWN
     ) -> int | None:
         """Note samples that were made: an array of int or float, [n], [n, channels] or [channels, n], or bytes.
 
@@ -266,7 +268,7 @@ class Synthesis(StageOwner, Block):
                 channels = (self.engine.channels if self.engine is not None else None) or 1
                 return recording.add_bytes(samples, encoding, channels, sample_rate)
             frames = recording.add(samples, sample_rate)
-            if frames is None and source == "own":
+            if frames is None and source is _OWN:
                 say_unread("the call of audio() or chunk()", samples)
             return frames
         except Exception as error:
@@ -274,11 +276,11 @@ class Synthesis(StageOwner, Block):
             return None
 
     def _listen_to(self, source: object, sample_rate: int | None) -> Sound | None:
-        if self.source == source:
+        if self.source is source:
             return self.recording
-        if self.source is not None and source != "own":
+        if self.source is not None and source is not _OWN:
             return None
-        scale = self.engine.scale if self.engine is not None and source != "own" else None
+        scale = self.engine.scale if self.engine is not None and source is not _OWN else None
         if self.source is not None or self.recording is None:
             self.recording = Sound(sample_rate, scale, self.recorder.thresholds)
         self.source = source  # without one before, the next engine call of an own block goes on with the recording

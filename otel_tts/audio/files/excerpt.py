@@ -24,13 +24,15 @@ _numbers: Final = itertools.count()
 
 
 class Excerpt:
-    """What is kept of it, which is all of it up to `HEAD` + `TAIL` bytes. `claim` is the format that it goes by."""
+    """What is kept of it, which is all of it up to `HEAD` + `TAIL` bytes. `claim` is the format that it goes by, or
+    where that has not been asked yet `media_type` what an answer says of it."""
 
-    __slots__ = ("_head", "_tail", "claim", "size", "state")
+    __slots__ = ("_head", "_tail", "claim", "media_type", "size", "state")
 
     def __init__(self, head: Sequence[bytes], tail: Sequence[bytes], size: int, claim: str | None = None) -> None:
         """Take the pieces at its beginning and at its end, which are cut when they are looked at."""
         self._head, self._tail, self.size, self.claim = head, tail, size, claim
+        self.media_type = ""
         self.state = (-1, next(_numbers), size, 0)
         """Tells it from files and from other excerpts."""
 

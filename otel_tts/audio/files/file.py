@@ -140,13 +140,14 @@ def read_file(file: OpenFile, measure: bool = False, thresholds: Thresholds = DE
 
 def read_excerpt(excerpt: Excerpt) -> FileFacts:
     """Return the facts of audio that was never a file: what its header says, nothing is decoded."""
+    claim = claim_of_type(excerpt.media_type) if excerpt.media_type else excerpt.claim
     if not excerpt.size:
-        return FileFacts(0, excerpt.claim, duration=0.0)
+        return FileFacts(0, claim, duration=0.0)
     header = read_header(excerpt.open(), excerpt.size)
-    if excerpt.claim == "pcm" and (header is None or header.format != "wav"):  # noise may look like a frame of MP3
+    if claim == "pcm" and (header is None or header.format != "wav"):  # noise may look like a frame of MP3
         return FileFacts(excerpt.size, "pcm")
     facts = _joined(FileFacts(excerpt.size), header, None)
-    return replace(facts, wrong_format=_is_wrong(facts.format, excerpt.claim, None))
+    return replace(facts, wrong_format=_is_wrong(facts.format, claim, None))
 
 
 def _read(file: OpenFile, opened: BinaryIO, size: int, measure: bool, thresholds: Thresholds) -> FileFacts:

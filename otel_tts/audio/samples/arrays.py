@@ -21,6 +21,7 @@ else:
     Numbers = Any
 
 MAX_CHANNELS = 8
+_HIGHEST_RATE = 1_000_000
 
 ENCODINGS = {"pcm16": ("<i2", 2), "float32": ("<f4", 4)}
 """What may be in samples that are bytes: numpy's type, and the bytes of one."""
@@ -159,9 +160,11 @@ def array_of_pcm(data: bytes, width: int, channels: int) -> Numbers | None:
 
 def rate_of(value: object) -> int | None:
     """A sample rate in Hz, or None where the value cannot be one."""
+    if type(value) is int:  # as it is as a rule
+        return value if 1 <= value <= _HIGHEST_RATE else None
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = cast(object, value.item())
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         return None
     rate = float(cast(float, value))
-    return int(rate) if math.isfinite(rate) and 1 <= rate <= 1_000_000 else None
+    return int(rate) if math.isfinite(rate) and 1 <= rate <= _HIGHEST_RATE else None

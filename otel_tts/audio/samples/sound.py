@@ -84,16 +84,16 @@ class Sound:
     """Samples and deliveries of one synthesis, in one thread at a time; facts for whoever asks at the end."""
 
     __slots__ = (
-        "_blocks", "_dtype", "_hidden", "_layout", "_meter", "_pieces", "_playout", "_rate", "_rest", "_scale",
-        "_segments", "_silence_dbfs", "_size", "_times", "deliveries", "heard",
+        "_blocks", "_dtype", "_first_rate", "_hidden", "_layout", "_measured", "_pieces", "_playout", "_rate", "_rest",
+        "_scale", "_segments", "_size", "_thresholds", "_times", "deliveries", "heard",
     )  # fmt: skip
 
     def __init__(
         self, sample_rate: int | None = None, scale: float | None = None, thresholds: Thresholds = DEFAULTS
     ) -> None:
-        self._meter = AudioMeter(sample_rate, scale, thresholds)
+        self._measured: AudioMeter | None = None
         self._playout = Playout(thresholds.underrun)
-        self._rate: Any = rate_of(sample_rate)
+        self._first_rate, self._rate = sample_rate, rate_of(sample_rate)
         self._layout: Layout | None = None
         self._dtype: Any = None
         self._rest = b""
@@ -104,7 +104,7 @@ class Sound:
         """Samples and their rate; None and the number of its characters: a segment of the text ends."""
         self._segments: Segments | None = None
         self._hidden = False
-        self._scale, self._silence_dbfs = scale, thresholds.silence_dbfs
+        self._scale, self._thresholds = scale, thresholds
         self._size = 0
         self.deliveries = 0
         self.heard = False
@@ -143,6 +143,13 @@ class Sound:
         self._play(at, frames)
 
     @property
+    def _meter(self) -> AudioMeter:
+        """Made when something is measured, which is off the path as a rule."""
+        if self._measured is None:
+            self._measured = AudioMeter(self._first_rate, self._scale, self._thresholds)
+        return self._measured
+
+    @property
     def progress(self) -> int:
         """A number that grows while chunks leave; for who looks on from another thread."""
         return self.deliveries + len(self._times)
@@ -153,7 +160,7 @@ class Sound:
         Where it is told of one it is told of each.
         """
         if self._segments is None:
-            self._segments = Segments(self._scale, self._silence_dbfs)
+            self._segments = Segments(self._scale, self._thresholds.silence_dbfs)
             self._hidden = self._hidden or self._meter.chunks > 0  # there was no room to keep what came before
         self._join_pieces()
         self._blocks.append((None, characters))

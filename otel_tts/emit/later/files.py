@@ -4,7 +4,8 @@
 
 A file is handed over open (see `open_file`), audio that was never a file as an `Excerpt` of it, and read once its
 synthesis has ended. The finished record waits a moment for it, and for the answer that is still being sent, so that its
-facts get on the span; what is read later leaves as a log record of the same trace.
+facts get on the span; what is read later leaves as a log record of the same trace. An excerpt cannot hang: as a rule it
+is read by who makes the span, and nobody is woken for it while its request is on its way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, cast
@@ -31,6 +33,8 @@ MAX_OPEN: Final = 64
 """Files that may be held open in the process; further ones are not read."""
 MAX_FILES: Final = 16
 """Files of one request."""
+MOST_LEFT: Final = 64
+"""Syntheses whose excerpts may wait for who makes their spans; those of further ones are read at once."""
 MAX_QUEUED: Final = 256
 """Files and excerpts of the process that may wait to be read."""
 
@@ -74,11 +78,11 @@ class _Job:
 class Files:
     """The files of one synthesis. Touched under the reader's lock only."""
 
-    __slots__ = ("emitted", "encoded", "in_memory", "read", "reading", "seen", "waiting")
+    __slots__ = ("__weakref__", "emitted", "encoded", "in_memory", "read", "reading", "seen", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[_Noted] = []
-        """Noted while the synthesis runs."""
+        """Noted while the synthesis runs; excerpts until its span is made."""
         self.in_memory: Excerpt | None = None
         """What was encoded in memory last."""
         self.encoded = 0
@@ -133,6 +137,8 @@ class FileReader:
         # A collection in the middle of taking a file may close another one, and a signal's handler may flush.
         self._lock = threading.RLock()
         self._reading: OpenFile | Excerpt | None = None
+        self._left: weakref.WeakSet[Files] = weakref.WeakSet()
+        """Of ended syntheses, those with excerpts that wait."""
 
     def renew(self) -> None:
         """Begin anew in a forked child: nobody there would ever let go of its parent's files."""
@@ -141,6 +147,7 @@ class FileReader:
         if self._reading is not None:
             self._reading.close()
         self._lock, self._reading = threading.RLock(), None
+        self._left.clear()
 
     def note(self, synthesis: Synthesis, path: str | bytes | os.PathLike[str], returned: bool = False) -> bool:
         """Take a finished file of `synthesis`, in any thread; False where `path` is no regular file."""
@@ -175,7 +182,7 @@ class FileReader:
             elif synthesis.t1 is None:
                 files.waiting.append(noted)
             else:
-                self._queue(synthesis, files, noted)
+                self._put(synthesis, files, noted)
 
     def start(self, record: LateSpan) -> None:
         """A synthesis has ended: let its files be read."""
@@ -184,10 +191,21 @@ class FileReader:
 
     def _start(self, synthesis: Synthesis) -> None:
         with self._lock:
-            files: Files = synthesis.files
-            waiting, files.waiting = files.waiting, []
-            for noted in waiting:
-                self._queue(synthesis, files, noted)
+            self._put(synthesis, synthesis.files)
+
+    def _put(self, synthesis: Synthesis, files: Files, *noted: _Noted) -> None:
+        """Let all that waits be read, in its order: excerpts alone by who makes the span."""
+        if not (waiting := [*files.waiting, *noted]):
+            return
+        leaves = not files.emitted and all(isinstance(each.file, Excerpt) for each in waiting)
+        if leaves and len(self._left) < MOST_LEFT:
+            files.waiting = waiting
+            self._left.add(files)
+            return
+        files.waiting = []
+        for each in waiting:
+            files.reading += 1
+            self._worker.put(_Job(self, synthesis, each))
 
     def is_ready(self, record: LateSpan, give_up: bool = False) -> bool:
         """Whether the files noted by now have been read, or have had their time."""
@@ -198,27 +216,45 @@ class FileReader:
 
     def settle(self, synthesis: Synthesis) -> tuple[Delivered | None, float]:
         """Return the delivered file, and the seconds in the others. From now on files of this synthesis are late."""
+        while (noted := self._take_left(synthesis)) is not None:
+            contain("files", self._read_left, synthesis, noted)
         with self._lock:
-            files: Files | None = synthesis.files
-            if files is None:
-                synthesis.files = _NONE
-                return None, 0.0
-            files.emitted = True
+            files: Files = synthesis.files
             if files.waiting:  # it ended after the reader had closed
                 self._recorder.dropped["file_not_read"] += len(files.waiting)
                 files.waiting = []
             answer = files.answer()
             return answer, files.parts(answer) if answer is not None else 0.0
 
+    def _take_left(self, synthesis: Synthesis) -> _Noted | None:
+        """Return the next excerpt that was left; where none is, all is late from now on."""
+        with self._lock:
+            files: Files | None = synthesis.files
+            if files is None:
+                synthesis.files = _NONE
+                return None
+            if files.waiting and isinstance(files.waiting[0].file, Excerpt):
+                return files.waiting.pop(0)
+            files.emitted = True
+            self._left.discard(files)
+            return None
+
+    def _read_left(self, synthesis: Synthesis, noted: _Noted) -> None:
+        files: Any = synthesis.files
+        try:
+            found = self._read(synthesis, files, noted)
+        except Exception:
+            self._recorder.dropped["fault"] += 1
+            raise
+        if found is not None:
+            with self._lock:
+                files.add(noted.file.state, found)
+
     def wait(self, timeout: float) -> None:
         """Wait until nothing is being read, for at most `timeout` seconds."""
         self._worker.idle(timeout)
 
     # --- the thread ----------------------------------------------------------------------------------------------
-
-    def _queue(self, synthesis: Synthesis, files: Files, noted: _Noted) -> None:
-        files.reading += 1
-        self._worker.put(_Job(self, synthesis, noted))
 
     def take(self, synthesis: Synthesis, noted: _Noted) -> None:
         """Read one file, on the reader's own thread."""

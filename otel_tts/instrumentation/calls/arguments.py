@@ -101,19 +101,24 @@ def _step(found: Any, part: str) -> Any:
     return getattr(found, part, None)
 
 
+_PLAIN: Final = (str, bool, int, float)
+
+
 def fact(reader: Reader | None, call: Call) -> Any:
     """Return what `reader` points at as an attribute's value; None for anything that is none.
 
     A tensor is not asked for its number, and no object for its text: that may wait for a device, or say too much.
     """
     value: Any = read(reader, call)
+    if value is None or value.__class__ in _PLAIN:
+        return value
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, np.generic):
         value = cast("np.generic[Any]", value).item()
     if isinstance(value, Path):
         value = str(value)
-    if isinstance(value, (str, bool, int, float)):
+    if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in cast("list[object]", value)):
         return tuple(cast("list[str]", value))

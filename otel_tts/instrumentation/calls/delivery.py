@@ -8,26 +8,32 @@ import asyncio
 import io
 import os
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.context import Context
 
 from otel_tts import names
 from otel_tts.audio.files.excerpt import Passing
-from otel_tts.audio.samples.arrays import ENCODINGS, rate_of
+from otel_tts.audio.samples.arrays import rate_of
 from otel_tts.audio.samples.unread import is_bytes, say_unread
 from otel_tts.device.fallback import kind_of_device
-from otel_tts.engines.table import Call, Callback, Chunk, Engine, Entry
+from otel_tts.engines.table import Call, Callback, Chunk
 from otel_tts.guard import contain
 from otel_tts.instrumentation.callables import ASYNC_GENERATOR, GENERATOR
 from otel_tts.instrumentation.calls import mark
 from otel_tts.instrumentation.calls.arguments import pick, pieces_of, read, self_described
 from otel_tts.instrumentation.calls.ending import Ending
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.otel_private.context import enter_context, leave_context
 from otel_tts.record import now
 from otel_tts.recording.delivered import note_encoded, note_file, note_passed
 from otel_tts.recording.streaming import LAST, Take
 from otel_tts.recording.synthesis import Synthesis, entries_around
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from otel_tts.late_numpy import np
 
 _CLIENT_ERRORS: Final = (400, 500)
 """HTTP statuses, the last one no more."""
@@ -37,26 +43,27 @@ _NO_AUDIO: Final = -1
 
 
 class Delivery:
-    """What one call of `entry` gives to `synthesis`, which is the call's own or another one's.
+    """What one call of an entry gives to `synthesis`, which is the call's own or another one's.
 
-    `delivers`: the caller gets it from this entry, not from an outer one.
+    `around`: in how many entries it runs. `delivers`: the caller gets it from this entry, not from an outer one.
     """
 
-    def __init__(self, engine: Engine, entry: Entry, call: Call, synthesis: Synthesis, own: bool) -> None:
-        self._engine, self._entry, self._call = engine, entry, call
+    def __init__(self, plan: Plan, call: Call, synthesis: Synthesis, own: bool, around: int) -> None:
+        entry = plan.entry
+        self._plan, self._entry, self._call = plan, entry, call
         self._synthesis, self._own = synthesis, own
-        self.delivers = own or not entries_around()
-        self._chunk = entry.chunk
-        self._given = call.arguments if entry.chunk is not None and entry.chunk.given else None
+        self.delivers = own or not around
+        self._chunk = chunk = entry.chunk
+        self._given = call.arguments if chunk is not None and chunk.given else None
         rate = entry.sample_rate
-        given = read(rate, call) if isinstance(rate, str) or callable(rate) else rate
-        self._rate = rate_of(given) or engine.sample_rate
+        self._rate = plan.rate
+        if isinstance(rate, str) or callable(rate):
+            self._rate = rate_of(read(rate, call)) or plan.rate
         self._heard = False
         self._ending = Ending(synthesis, entry.finish, call) if entry.finish is not None else None
         self._items, self._newest = 0, None
-        hears = self.delivers or (synthesis.mute and entries_around() == 1)
-        claim = entry.chunk.encoding if entry.chunk is not None and hears else None
-        self._passing = Passing(claim) if claim is not None and claim not in ENCODINGS else None
+        hears = plan.claim is not None and (self.delivers or (synthesis.mute and around == 1))
+        self._passing = Passing(plan.claim) if hears else None
         """A file that comes in pieces."""
         self._pieces = 0
         self.hears_each = self._passing is not None or self._ending is not None
@@ -183,6 +190,8 @@ class Delivery:
 
     def _answers_with_file(self, result: Any) -> bool:
         """A path in place of samples, or the file that the call was told to write: what is in it is read later."""
+        if self._entry.file is None and result.__class__ is np.ndarray:
+            return False
         path = None if self._entry.file is None else read(self._entry.file, self._call)
         written = path is not None and note_file(self._synthesis, path, returned=self.delivers)
         if is_bytes(result):
@@ -228,6 +237,9 @@ class Delivery:
         chunk = self._chunk
         if chunk is None:
             return None
+        if self._plan.is_plain and result.__class__ is np.ndarray:
+            frames = self._take(result, self._rate)
+            return frames if frames is not None else self._note_frames([frames], result, result)
         rate, samples = rate_of(pick(result, chunk.rate)) or self._rate, result
         described = None
         if chunk.samples is None and chunk.select is None:
@@ -250,12 +262,17 @@ class Delivery:
         if not chunk.inner_on_device and entries_around() > 1 and _is_on_device(pieces[0] if pieces else samples):
             return _NO_AUDIO
         taken = [self._take(piece, rate) for piece in ([samples] if pieces is None else pieces)]
+        return self._note_frames(taken, samples, result)
+
+    def _note_frames(self, taken: list[int | None], samples: Any, result: Any) -> int | None:
+        """Return the frames that were `taken` together, None where samples could not be read: that is said once."""
         if None not in taken:
             return sum(cast("list[int]", taken))
         if self._synthesis.source is self._entry and self._synthesis.t1 is None:
-            shown = result if samples is None else samples
-            where = f"{self._engine.name}: {self._entry.target}"
-            contain("chunk", say_unread, where, shown, chunk.samples if samples is None else None)
+            shown, chunk = result if samples is None else samples, self._chunk
+            where = f"{self._plan.engine.name}: {self._entry.target}"
+            asked = chunk.samples if samples is None and chunk is not None else None
+            contain("chunk", say_unread, where, shown, asked)
         return None
 
     def _take(self, samples: Any, rate: int | None) -> int | None:

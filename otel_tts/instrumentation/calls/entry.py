@@ -7,20 +7,21 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Coroutine
-from types import TracebackType
-from typing import Any
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
+from typing import Any, Final
 
 from opentelemetry.context import Context
 
 from otel_tts import names
-from otel_tts.engines.table import Call, Engine, Entry
+from otel_tts.engines.table import Call
 from otel_tts.guard import contain
-from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
+from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, PLAIN, kind_of
 from otel_tts.instrumentation.calls import mark
-from otel_tts.instrumentation.calls.arguments import bind, positional
+from otel_tts.instrumentation.calls.arguments import bind
 from otel_tts.instrumentation.calls.delivery import Delivery
 from otel_tts.instrumentation.calls.facts import add_up, facts_of, learn
 from otel_tts.instrumentation.calls.on_loop import is_on_loop, note_blocked
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.otel_private.context import current_context, enter_context, leave_context
 from otel_tts.record import now
 from otel_tts.recording import abandoned
@@ -28,30 +29,27 @@ from otel_tts.recording.recorder import current as current_recorder
 from otel_tts.recording.streaming import Everything, Listener, Take, iterate, iterate_async
 from otel_tts.recording.synthesis import Synthesis, current, enter_entry, entries_around
 
+_STREAMS: Final = (GENERATOR, ASYNC_GENERATOR)
+_AWAITED: Final = (COROUTINE, ASYNC_GENERATOR)
+
 
 def call_entry(
-    engine: Engine,
-    entry: Entry,
-    version: str | None,
-    wrapped: Callable[..., Any],
-    instance: Any,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    plan: Plan, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Call `wrapped` as one synthesis of `engine`; its result, exceptions and kind stay what they are."""
+    """Call `wrapped` as one synthesis of the plan's engine; its result, exceptions and kind stay what they are."""
     if current_recorder() is None:
         return wrapped(*args, **kwargs)
     kind = kind_of(wrapped)
-    call = contain("entry", _EntryCall, engine, entry, version, wrapped, instance, args, kwargs)
+    call = contain("entry", _EntryCall, plan, kind, wrapped, instance, args, kwargs)
     if call is None:
         return wrapped(*args, **kwargs)
+    if kind == PLAIN:
+        return _run(call, wrapped, args, kwargs)
     if kind == GENERATOR:
         return iterate(wrapped(*args, **kwargs), call)
     if kind == ASYNC_GENERATOR:
         return iterate_async(wrapped(*args, **kwargs), call)
-    if kind == COROUTINE:
-        return _await(wrapped(*args, **kwargs), call.begin, call)
-    return _run(call, wrapped, args, kwargs)
+    return _await(wrapped(*args, **kwargs), call.begin, call)
 
 
 def _run(call: _EntryCall, wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -59,7 +57,7 @@ def _run(call: _EntryCall, wrapped: Callable[..., Any], args: tuple[Any, ...], k
     context = contain("entry", call.begin)
     if context is None:
         return wrapped(*args, **kwargs)
-    if call.entry.callback is not None:
+    if call.plan.entry.callback is not None:
         args, kwargs = contain("entry", call.tap) or (args, kwargs)
     with _Inside(call, context) as inside:
         return inside.hand_over(wrapped(*args, **kwargs))
@@ -95,7 +93,7 @@ class _Inside:
         rest = contain("entry", _rest_of, result, self._call)
         if rest is not None:
             self._goes_on = True
-            self._call.blocks, self._call.continued = False, not inspect.iscoroutine(rest)
+            self._call.blocks, self._call.continued = False, not isinstance(rest, CoroutineType)
             return rest
         contain("entry", self._call.delivery.returned, result)
         return result
@@ -126,20 +124,24 @@ def _exit(context: Context, entered: _Entered | None) -> int:
     return now() - began
 
 
+_GO_ON: Final[Any] = (GeneratorType, AsyncGeneratorType, CoroutineType)
+
+
 def _rest_of(result: Any, call: _EntryCall) -> Any:
     """Return what goes on inside the call's synthesis in place of a generator or coroutine, or of an answer that has
     one for its body; None for anything else."""
-    goes_on, body = _Continued(call), call.entry.body
-    source = result if body is None else getattr(result, body, None)
-    rest: Any = None
+    body = call.plan.entry.body
+    source: Any = result if body is None else getattr(result, body, None)
+    if not isinstance(source, _GO_ON):
+        return None
+    goes_on = _Continued(call)
+    rest: Any
     if inspect.isgenerator(source):
         rest = iterate(source, goes_on)
     elif inspect.isasyncgen(source):
         rest = iterate_async(source, goes_on)
-    elif inspect.iscoroutine(source):
+    else:
         rest = _await(source, goes_on.begin, call)
-    if rest is None:
-        return None
     weakref.finalize(rest, goes_on.dropped).atexit = False
     if body is None:
         return rest
@@ -166,41 +168,39 @@ class _EntryCall:
 
     def __init__(
         self,
-        engine: Engine,
-        entry: Entry,
-        version: str | None,
+        plan: Plan,
+        kind: str,
         wrapped: Callable[..., Any],
         instance: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        self.engine, self.entry, self.version = engine, entry, version
+        self.plan, self._kind = plan, kind
         self._wrapped, self._instance, self._args, self._kwargs = wrapped, instance, args, kwargs
         self._context = current_context()
-        kind = kind_of(wrapped)
-        self._streams, self._awaits = kind in (GENERATOR, ASYNC_GENERATOR), kind in (COROUTINE, ASYNC_GENERATOR)
-        self.place = "stream" if self._streams else "entry"
+        self.place = "stream" if kind in _STREAMS else "entry"
 
     def begin(self) -> Context | None:
         """Join the open synthesis, or start one that belongs where the call was made; return the context to run in."""
         recorder = current_recorder()
         if recorder is None:
             return None
-        call = Call(self._instance, bind(self._names(), self._args, self._kwargs))
-        if self.entry.outermost and entries_around():
+        plan, args, kwargs = self.plan, self._args, self._kwargs
+        call = Call(self._instance, bind(plan.names_of(self._wrapped, args), args, kwargs))
+        outer, around, entry = current(), entries_around(), plan.entry
+        if entry.outermost and around:
             return None
-        if self.entry.when is not None and not contain("reader", self.entry.when, call):
+        if entry.when is not None and not contain("reader", entry.when, call):
             return None
-        outer = current()
-        self.own = outer is None
-        self.synthesis = Synthesis(recorder, self._facts(call), self.engine) if outer is None else outer
-        self.delivery = Delivery(self.engine, self.entry, call, self.synthesis, self.own)
-        self.listener: Listener = Everything(self.synthesis) if self.delivery.hears_each else self.synthesis
-        self.item, self.ended = self.delivery.item, self.delivery.ended
-        self.blocks = not self._awaits and self.delivery.delivers and is_on_loop()
+        self.own = own = outer is None
+        self.synthesis = synthesis = Synthesis(recorder, self._facts(call), plan.engine) if outer is None else outer
+        self.delivery = delivery = Delivery(plan, call, synthesis, own, around)
+        self.listener: Listener = Everything(synthesis) if delivery.hears_each else synthesis
+        self.item, self.ended = delivery.item, delivery.ended
+        self.blocks = delivery.delivers and self._kind not in _AWAITED and is_on_loop()
         if outer is None:
-            self.synthesis.mute = self.entry.chunk is None
-            self.synthesis.start(self._context)
+            synthesis.mute = entry.chunk is None
+            synthesis.start(self._context)
         else:
             self._join(outer, call)
         return self.enter()
@@ -209,26 +209,20 @@ class _EntryCall:
         """Return the context of the code inside, which is one entry deeper."""
         return contain(self.place, enter_entry, self.synthesis, self.own) or self.synthesis.inside
 
-    def _names(self) -> tuple[str, ...]:
-        """Names of the arguments that may be given by position."""
-        parameters = self.entry.parameters
-        if callable(parameters):
-            return contain("reader", parameters, self._args) or ()
-        return parameters or positional(self._wrapped)
-
     def _join(self, outer: Synthesis, call: Call) -> None:
         """An own ``with otel_tts.synthesis()`` learns the engine; an outer entry of a table knows it already."""
         if self.delivery.delivers:
-            add_up(outer, self.entry, call)
+            add_up(outer, self.plan.entry, call)
         if outer.engine is None:
-            learn(outer, self.engine, self._facts(call))
+            learn(outer, self.plan.engine, self._facts(call))
 
     def _facts(self, call: Call) -> dict[str, Any]:
-        return facts_of(self.engine, self.entry, self.version, call, self._streams)
+        return facts_of(self.plan, call, self._kind in _STREAMS)
 
     def tap(self) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Return the arguments with the caller's callback heard; None where he gave none."""
-        return self.delivery.tap(self._names(), self._args, self._kwargs, self._context)
+        given = self.plan.names_of(self._wrapped, self._args)
+        return self.delivery.tap(given, self._args, self._kwargs, self._context)
 
     def add(self, busy: int) -> None:
         """Note `busy` ns inside the engine; a part of another entry is counted there."""
@@ -258,7 +252,7 @@ class _EntryCall:
                 self.synthesis.swallow(error)
 
     def _report_unheard(self) -> None:
-        if not self._streams and not self.continued:
+        if self._kind not in _STREAMS and not self.continued:
             self.late(0, now())
         abandoned.report(self.synthesis, *self.unheard)
 

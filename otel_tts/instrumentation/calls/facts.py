@@ -10,29 +10,33 @@ from otel_tts import names
 from otel_tts.device.fallback import kind_of_device
 from otel_tts.engines.table import Call, Engine, Entry
 from otel_tts.instrumentation.calls.arguments import fact, length, read
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.recording.synthesis import Synthesis
 
 _IDENTITY: Final = frozenset({names.ENGINE_VERSION, names.PROVIDER, names.MODEL})
 """Facts that belong to the engine's name: not filled in beside a name that the caller gave."""
 
 
-def facts_of(engine: Engine, entry: Entry, version: str | None, call: Call, streams: bool) -> dict[str, Any]:
+def facts_of(plan: Plan, call: Call, streams: bool) -> dict[str, Any]:
     """Return what is known of `call` before it runs, by the attributes' names. `streams`: it is a generator's."""
-    facts: dict[str, Any] = {
-        names.ENGINE: engine.name,
-        names.ENGINE_VERSION: version,
-        names.PROVIDER: engine.name,
-        names.MODEL: fact(entry.model, call) or engine.model,
-        names.TEXT_LENGTH: length(read(entry.text, call)),
-        names.TEXT_LANGUAGE: fact(entry.language, call),
-        names.VOICE: fact(entry.voice, call),
-        names.DEVICE: kind_of_device(read(entry.device, call)),
-    }
+    entry, facts = plan.entry, plan.facts.copy()
+    if entry.model is not None and (model := fact(entry.model, call)):
+        facts[names.MODEL] = model
+    if (characters := length(read(entry.text, call))) is not None:
+        facts[names.TEXT_LENGTH] = characters
+    for name, reader in plan.readers:
+        if (value := fact(reader, call)) is not None:
+            facts[name] = value
+    if entry.device is not None and (device := kind_of_device(read(entry.device, call))) is not None:
+        facts[names.DEVICE] = device
     for name, reader in entry.facts.items():
-        facts[name] = fact(reader, call)
-    if streams:
-        facts.setdefault(names.STREAM, True)
-    return {name: value for name, value in facts.items() if value is not None}
+        if (value := fact(reader, call)) is not None:
+            facts[name] = value
+        else:
+            facts.pop(name, None)
+    if streams and names.STREAM not in entry.facts:
+        facts[names.STREAM] = True
+    return facts
 
 
 def learn(synthesis: Synthesis, engine: Engine, facts: dict[str, Any]) -> None:

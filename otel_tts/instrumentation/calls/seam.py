@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
 
@@ -14,8 +13,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otel_tts import names
 from otel_tts.engines.table import Call, Seam
-from otel_tts.guard import contain
-from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, kind_of
+from otel_tts.guard import contain, note_fault
+from otel_tts.instrumentation.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, PLAIN, kind_of
 from otel_tts.instrumentation.calls.arguments import call_of, fact, positional, read
 from otel_tts.instrumentation.calls.ending import Ending
 from otel_tts.otel_private.context import SPAN_KEY, current_context, enter_context, leave_context
@@ -47,15 +46,20 @@ def run_stage(
     `segments`: how many it makes at once. `last` says of a generator's item whether the stage ends with it, `context`
     where a generator begins if that is not where its first step is taken, `ending` why a generation ended.
     """
-    if synthesis is None:
-        synthesis = contain("stage", current)
-        if synthesis is None:
-            return call(*args, **kwargs)
     kind = kind_of(call)
-    stage = contain("stage", StageSpan, synthesis, name, dict(attributes) if attributes else None, fold, device)
+    stage = None
+    try:  # not by `contain`: after a model's run each function more costs as much as its work
+        owner = current() if synthesis is None else synthesis
+        if owner is not None:
+            stage = StageSpan(owner, name, dict(attributes) if attributes else None, fold, device)
+            stage.count = segments
+            if kind == PLAIN:
+                stage.__enter__()
+    except Exception as fault:
+        note_fault("stage", fault)
+        stage = None
     if stage is None:
         return call(*args, **kwargs)
-    stage.count = segments
     if kind in (GENERATOR, ASYNC_GENERATOR):
         run, source = contain("stage", _StageRun, stage, last, context, ending), call(*args, **kwargs)
         if run is None:
@@ -63,8 +67,6 @@ def run_stage(
         return iterate(source, run) if kind == GENERATOR else iterate_async(source, run)
     if kind == COROUTINE:
         return _await(stage, call(*args, **kwargs), ending)
-    if contain("stage", stage.__enter__) is None:
-        return call(*args, **kwargs)
     try:
         result = call(*args, **kwargs)
     except BaseException as error:
@@ -74,7 +76,10 @@ def run_stage(
         raise
     if ending is not None:
         contain("reader", ending.note, stage, result, 1)
-    contain("stage", stage.__exit__, None, None, None)
+    try:
+        stage.__exit__(None, None, None)
+    except Exception as fault:
+        note_fault("stage", fault)
     return result
 
 
@@ -184,7 +189,7 @@ def _plan(
         return None
     call = call_of(wrapped, instance, args, kwargs)
     if seam.before is not None:
-        call = replace(call, before=read(seam.before, call))
+        call = call._replace(before=read(seam.before, call))
     attempt = _count_attempt(synthesis, seam.stage) if seam.attempts else None
     segments = _segments(seam, call)
     return {

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from otel_tts.audio.files.excerpt import Passing
-from otel_tts.audio.files.file import claim_of_name, claim_of_type
+from otel_tts.audio.files.file import claim_of_name
 from otel_tts.guard import contain
 from otel_tts.instrumentation.wrapping import wrap_in
 from otel_tts.recording import pieces, request
@@ -61,7 +61,7 @@ def expect(web: Request, status: int | None, media_type: str = "", encoding: str
     """An answer begins that says this of itself; what it does not say is empty. See `begin`."""
     noted, web.body = web.body, None
     if media_type and noted is None and status == 200 and is_audio(media_type) and encoding in ("", "identity"):
-        web.body = _Body(claim_of_type(media_type), length)
+        web.body = _Body(media_type, length)
 
 
 def take(web: Request, body: Any) -> None:
@@ -87,14 +87,16 @@ def finish(web: Request) -> None:
     if synthesis is None:
         return
     if (taker := synthesis.recorder.taker) is not None:
-        taker.note_excerpt(synthesis, answer.passing.excerpt(), returned=True, shared=web.syntheses > 1)
+        excerpt = answer.passing.excerpt()
+        excerpt.media_type = answer.media_type
+        taker.note_excerpt(synthesis, excerpt, returned=True, shared=web.syntheses > 1)
 
 
 class _Body:
-    __slots__ = ("_length", "passing")
+    __slots__ = ("_length", "media_type", "passing")
 
-    def __init__(self, claim: str | None, length: str) -> None:
-        self.passing, self._length = Passing(claim), length
+    def __init__(self, media_type: str, length: str) -> None:
+        self.passing, self.media_type, self._length = Passing(None), media_type, length
 
     def is_of(self, size: int) -> bool:
         return self._length in ("", str(size))

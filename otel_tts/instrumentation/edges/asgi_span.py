@@ -30,12 +30,19 @@ def begin(app: Any, scope: Scope, request: Request) -> ServerSpan | None:
         return None
     carried = serving.first_values(scope["headers"], serving.propagation_headers())
     attrs: dict[str, Any] = {names.URL_SCHEME: scope.get("scheme", "http")}
-    method = scope.get("method", "")  # a WebSocket has none
-    if method:
-        attrs[names.HTTP_METHOD] = known_method(method)
-    asked = dict(scope)
-    tell = functools.partial(describe, lambda: asked, functools.partial(_find_route, app, scope), request)
-    return serving.open_span(request, carried, attrs, tell, method if method in METHODS else "HTTP")
+    name = method = scope.get("method", "")  # a WebSocket has none
+    if method in METHODS:
+        attrs[names.HTTP_METHOD] = method
+    else:
+        name = "HTTP"
+        if method:
+            attrs[names.HTTP_METHOD] = known_method(method)
+    tell = functools.partial(_describe, app, scope, dict(scope), request)
+    return serving.open_span(request, carried, attrs, tell, name)
+
+
+def _describe(app: Any, scope: Scope, asked: Scope, request: Request, span: ServerSpan) -> None:
+    describe(lambda: asked, functools.partial(_find_route, app, scope), request, span)
 
 
 def begin_plain(

@@ -13,11 +13,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opentelemetry import trace
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from otel_tts import names
 from otel_tts.guard import note_fault
 from otel_tts.instrumentation.libraries.loguru import came_from_loguru
+from otel_tts.otel_private.context import SPAN_KEY, current_context
 from otel_tts.patches import after_import, replace, undo
 from otel_tts.recording import request
 
@@ -59,8 +60,9 @@ def _identify(fields: dict[str, Any]) -> None:
         if current is not None and current.offered is not None:
             fields[names.REQUEST_OFFERED] = current.offered
     if "trace_id" not in fields:
-        context = trace.get_current_span().get_span_context()
-        fields["trace_id"] = f"{context.trace_id:032x}" if context.is_valid else ABSENT
+        span: Any = current_context().get(SPAN_KEY)
+        context = span.get_span_context() if span is not None else INVALID_SPAN_CONTEXT
+        fields["trace_id"] = f"{context[0]:032x}" if context[5] else ABSENT
 
 
 def _adopt_handler(module: Any) -> None:

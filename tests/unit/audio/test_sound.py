@@ -145,7 +145,7 @@ def test_a_recording_collected_while_its_thread_holds_the_lock_does_not_hang() -
 
 
 def test_a_recording_that_could_not_be_made_is_dropped_quietly(monkeypatch) -> None:
-    monkeypatch.setattr(sound, "AudioMeter", None)
+    monkeypatch.setattr(sound, "Playout", None)
     with pytest.raises(TypeError):
         Sound(RATE)
 

@@ -10,6 +10,7 @@ import pytest
 from otel_tts.device.fallback import FallbackWatch, Sessions, kind_of_device, sessions
 from otel_tts.engines.table import Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.instrumentation.libraries.onnxruntime import _make, _run
 from tests.unit.support.faketorch import Device
 from tests.unit.support.world import World
@@ -104,7 +105,7 @@ def test_a_tables_device_is_read_at_each_call(here: World) -> None:
     engine = Engine("mine", "speaker", "", (entry,))
     for device in (SimpleNamespace(type="cuda", index=0), "cpu", "cuda:1"):
         speaker = Speaker(device)
-        call_entry(engine, entry, None, speaker.speak, speaker, ("hello",), {})
+        call_entry(Plan(engine, entry), speaker.speak, speaker, ("hello",), {})
     here.drain()
     said = [(s.attributes["tts.device"], s.attributes.get("tts.device.fallback")) for s in here.spans]
     assert said == [("cuda", None), ("cpu", True), ("cuda", None)]

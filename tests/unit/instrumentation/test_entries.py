@@ -453,7 +453,8 @@ def whole_engine(module):
     results = everything(engine)
     names = ("speak", "stream", "later", "stream_later")
     seams = (Seam("think", "acoustic_model"), Seam("vocode", "vocoder"))
-    watch(Engine("made", name, "", tuple(map(Entry, names)), seams, sample_rate=24000))
+    entries = tuple(Entry(name, voice="voice") for name in names)
+    watch(Engine("made", name, "", entries, seams, sample_rate=24000))
     return engine, results
 
 

@@ -89,7 +89,7 @@ def test_a_fault_here_does_not_reach_the_application(logger: logging.Logger, mon
     def fail() -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(trace, "get_current_span", fail)
+    monkeypatch.setattr(log_lines, "current_context", fail)
     assert line(logger).getMessage() == "text"
     monkeypatch.undo()
     assert guard.faults["logging"] >= 1  # the line that tells of it is one too

@@ -14,6 +14,7 @@ import pytest
 from otel_tts.engines import piper
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.instrumentation.tables import watch
 
 RATE = 16000
@@ -51,7 +52,7 @@ async def drain(items: Any) -> None:
 @pytest.mark.parametrize("function", [engine, engine_async])
 def test_each_item_is_a_segment(world, clock, function: Any) -> None:
     here = world()
-    stream = call_entry(ENGINE, ENTRY, "1", function, None, ("purple otters",), {})
+    stream = call_entry(Plan(ENGINE, ENTRY, "1"), function, None, ("purple otters",), {})
     if function is engine:
         assert list(stream) == list(SEGMENTS)
     else:

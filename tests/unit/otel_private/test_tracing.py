@@ -140,9 +140,9 @@ def test_limits_scope_and_samplers_are_where_we_look() -> None:
 
 
 def test_a_tracer_knows_whether_it_is_enabled() -> None:
-    assert tracing.is_enabled(provider().get_tracer("a"))
-    assert not tracing.is_enabled(provider(_tracer_configurator=_disable_tracer_configurator).get_tracer("a"))
-    assert tracing.is_enabled(object())
+    assert tracing.switch_of(provider().get_tracer("a"))()
+    assert not tracing.switch_of(provider(_tracer_configurator=_disable_tracer_configurator).get_tracer("a"))()
+    assert tracing.switch_of(object())()
 
 
 def test_what_exports_can_be_wrapped_and_nothing_else() -> None:

@@ -20,6 +20,7 @@ from otel_tts.emit.spans import SpanMaker
 from otel_tts.emit.voices import VoiceNames
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.recording.identity import Identities
 from otel_tts.recording.recorder import Recorder
 from otel_tts.recording.stage import StageSpan
@@ -83,7 +84,7 @@ def failing_block(text: str):
 
 
 def entry(function):
-    return lambda text: call_entry(ENGINE, ENTRY, None, function, None, (text,), {})
+    return lambda text: call_entry(Plan(ENGINE, ENTRY), function, None, (text,), {})
 
 
 def consume(text: str):
@@ -150,7 +151,7 @@ PLACES = [
         "__init__", "add", "delivered", "facts", "playout", "_keep", "_measure", "_join_pieces", "_play",
     )),
     *((SpanMaker, name) for name in ("emit", "_hand_over")),
-    *((Identities, name) for name in ("sample", "enabled")),
+    (Identities, "sample"),
     *((Instruments, name) for name in ("record", "label")),
     *((Lines, name) for name in ("started", "ended", "_write")),
     (VoiceNames, "name"),

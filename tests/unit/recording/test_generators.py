@@ -19,6 +19,7 @@ from otel_tts import guard
 from otel_tts.audio.samples.sound import pending
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.recording.synthesis import current
 
 RATE = 16000
@@ -28,7 +29,7 @@ CHUNK = (0.5 * np.sin(np.arange(RATE // 10) / 20)).astype(np.float32)
 
 
 def stream(function, *args):
-    return call_entry(ENGINE, ENTRY, None, function, None, args, {})
+    return call_entry(Plan(ENGINE, ENTRY), function, None, args, {})
 
 
 def speak(count: int = 3):

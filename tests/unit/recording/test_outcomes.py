@@ -15,6 +15,7 @@ import otel_tts
 from otel_tts import guard
 from otel_tts.engines.table import Chunk, Engine, Entry, Seam
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.plan import Plan
 
 RATE = 16000
 TONE = (0.5 * np.sin(np.arange(RATE // 2) / 20)).astype(np.float32)
@@ -28,7 +29,7 @@ STAGED = replace(ENGINE, seams=(Seam("g", "vocoder"),))
 
 
 def speak(function, text: str = "0123456789", entry: Entry = ENTRY, engine: Engine = ENGINE):
-    return call_entry(engine, entry, "1.0", function, None, (text,), {})
+    return call_entry(Plan(engine, entry, "1.0"), function, None, (text,), {})
 
 
 def outcome(world) -> tuple[str, str | None]:

@@ -10,6 +10,7 @@ import pytest
 import otel_tts
 from otel_tts.engines.table import Chunk, Engine, Entry
 from otel_tts.instrumentation.calls.entry import call_entry
+from otel_tts.instrumentation.calls.plan import Plan
 from otel_tts.recording import request
 
 RATE = 16000
@@ -96,7 +97,7 @@ def test_the_ratio_leaves_out_what_the_caller_does_between_chunks(world, clock) 
             yield tone(0.5)
         clock.tick(0.1)
 
-    for _ in call_entry(ENGINE, ENTRY, None, engine, None, (), {}):
+    for _ in call_entry(Plan(ENGINE, ENTRY), engine, None, (), {}):
         clock.tick(10)
     attributes = root(here)
     assert attributes["tts.audio.duration"] == 2.0
@@ -126,7 +127,7 @@ def test_cleaning_up_counts_as_the_engines_time(world, clock) -> None:
         finally:
             clock.tick(0.3)
 
-    stream = call_entry(ENGINE, ENTRY, None, engine, None, (), {})
+    stream = call_entry(Plan(ENGINE, ENTRY), engine, None, (), {})
     next(stream)
     clock.tick(7)
     stream.close()
@@ -143,7 +144,7 @@ def test_a_player_that_runs_dry(world, clock) -> None:
         clock.tick(0.1)
         yield tone(0.2)
 
-    list(call_entry(ENGINE, ENTRY, None, engine, None, (), {}))
+    list(call_entry(Plan(ENGINE, ENTRY), engine, None, (), {}))
     attributes = root(here)
     assert attributes["tts.stream.underrun"] == pytest.approx(0.3)
     assert attributes["tts.stream.continuous"] is False
