@@ -63,6 +63,8 @@ def test_a_client_that_cancels(known: Page) -> None:
     trace_id, traceparent = new_traceparent()
     job = client_of(known, traceparent=traceparent).submit(TEXT, api_name="/wait_and_speak")
     known.wait_until_it_waits()
+    # A client that has not read yet which job it handed in asks for the end of none.
+    wait_for(lambda: job.communicator and job.communicator.event_id)
     job.cancel()
     cancelled = find(known.trace(trace_id, "tts.job"), "tts.job")
     assert outcome(cancelled) == "cancelled" and cancelled.status != "ERROR"
