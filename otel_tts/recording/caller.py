@@ -26,8 +26,6 @@ def caller_of(carried: Mapping[str, str], around: Context, trusts: bool) -> Call
     to the context `around` the edge and is linked to theirs: a public caller could have every request sampled, or put
     all of them into one trace. What else came along, baggage and trace state, is left behind.
     """
-    if not carried:
-        return Caller(around)
     if trusts:
         return Caller(propagate.extract(carried, around))
     theirs = trace.get_current_span(propagate.extract(carried, Context())).get_span_context()

@@ -60,7 +60,10 @@ def bind(parameters: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, A
     """Return the arguments by name; a call that does not fit its signature fails by itself a moment later."""
     if not args:
         return kwargs or _NO_ARGUMENTS
-    return {**dict(zip(parameters, args, strict=False)), **kwargs}
+    bound = dict(zip(parameters, args, strict=False))
+    if kwargs:
+        bound.update(kwargs)
+    return bound
 
 
 def call_of(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -84,8 +87,14 @@ def _steps(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
 
 
+@functools.lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[str, tuple[str, ...]]:
+    first, *rest = path.split(".")
+    return first, tuple(rest)
+
+
 def _follow(call: Call, path: str) -> Any:
-    first, *rest = _steps(path)
+    first, rest = _parts(path)
     found = call.instance if first == "self" else call.arguments.get(first)
     for part in rest:
         found = _step(found, part)

@@ -118,14 +118,14 @@ def open_span(
     """
     if (recorder := current_recorder()) is None:
         return None
-    began = request.started
-    span = form(name, current_context(), began, time.time_ns() - time.perf_counter_ns(), attrs, describe)
+    around = current_context()
+    span = form(name, around, request.started, time.time_ns() - time.perf_counter_ns(), attrs, describe)
     if describe is not None and not recorder.identities.by_id_alone:
         contain("server.describe", describe, span)
-    span.around = current_context()
-    caller = caller_of(carried, current_context(), recorder.settings.trust_caller)
-    span.links = caller.links
-    span.begin(recorder, caller.context)
+    outside = around
+    if carried:
+        outside, span.links = caller_of(carried, around, recorder.settings.trust_caller)
+    span.begin(recorder, outside)
     request.adopt(span)
     request.own = span
     recorder.serving[id(span)] = span

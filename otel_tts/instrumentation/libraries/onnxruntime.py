@@ -19,6 +19,7 @@ from otel_tts.guard import contain
 from otel_tts.instrumentation.calls.seam import run_stage
 from otel_tts.instrumentation.wrapping import wrap_after_import
 from otel_tts.otel_private.context import SPAN_KEY, current_context
+from otel_tts.record import StageRecord
 from otel_tts.recording import pieces
 from otel_tts.recording.stage import StageSpan
 from otel_tts.recording.synthesis import Synthesis, current
@@ -97,8 +98,12 @@ def _does_not_wait(argument: Any) -> bool:
 def _is_in_a_stage(synthesis: Synthesis, status: str | None) -> bool:
     """Whether a stage is around the run. It has the run's status, unless the device's clock knows better."""
     span: Any = current_context().get(SPAN_KEY)
-    stage = span if isinstance(span, StageSpan) else next(iter(synthesis.stages.open[-1:]), None)
-    if stage is None:
+    stage: StageRecord
+    if isinstance(span, StageSpan):
+        stage = span
+    elif opened := synthesis.stages.open.copy():
+        stage = opened[-1]
+    else:
         return False
     if status is not None and stage.timing is None:
         stage.attrs.setdefault(names.TIMING_STATUS, status)
@@ -110,5 +115,7 @@ def _stage_of(synthesis: Synthesis, session: Any) -> tuple[str, bool]:
     engine = synthesis.engine
     if engine is None:
         return names.Stage.MODEL, False
-    name = kept(session) if engine.graphs else None
+    if not engine.graphs:
+        return engine.onnx, False
+    name = kept(session)
     return next(((graph.stage, graph.fold) for graph in engine.graphs if graph.name == name), (engine.onnx, False))
