@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from otel_tts import guard, names
 from otel_tts.audio.files.excerpt import HEAD, TAIL, Excerpt, Passing
 from otel_tts.audio.files.file import read_excerpt
 from otel_tts.audio.files.header import read_header
+from otel_tts.emit.later import files
 from otel_tts.instrumentation.edges import every
 
 RATE = 24000
@@ -155,6 +157,28 @@ def test_the_record_waits_for_its_answer(world) -> None:
     ask(Starlette(routes=[Route("/", endpoint)]))
     assert early == []
     assert root(seen).attributes[names.OUTCOME] == "anomalous"
+
+
+def readers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "otel-tts-files"}
+
+
+def test_nobody_is_woken_for_a_body_that_the_spans_maker_can_read(world) -> None:
+    seen, before = world(), readers()
+    ask(service(lambda: Response(WAV, media_type="audio/wav")))
+    assert root(seen).attributes[names.AUDIO_SIZE] == len(WAV)
+    assert readers() <= before
+
+
+def test_the_bodies_of_many_requests_at_once_are_all_read(world) -> None:
+    seen, before = world(), readers()
+    app, many = service(lambda: Response(OPUS, media_type="audio/ogg")), files.MOST_LEFT + 3
+    for _ in range(many):
+        ask(app)
+    assert readers() > before, "those beyond the bound are read at once"
+    seen.emitter.files.wait(30)
+    spans = [span for span in seen.drain().spans if span.name == "text_to_speech m"]
+    assert [span.attributes[names.AUDIO_SIZE] for span in spans] == [len(OPUS)] * many
 
 
 def test_who_flushes_before_he_answers_does_not_wait_for_himself(world) -> None:

@@ -132,6 +132,7 @@ def test_recorded_and_not_sampled_spans_reach_processors_not_exporters(world, pr
     assert not guard.faults
 
 
+USUAL = [ALWAYS_ON, ALWAYS_OFF, ParentBased(ALWAYS_ON), ParentBased(ALWAYS_OFF)]
 UNUSUAL = [
     StaticSampler(Decision.RECORD_ONLY),
     ParentBased(ALWAYS_OFF, local_parent_not_sampled=ALWAYS_ON),
@@ -153,6 +154,25 @@ def test_stages_get_what_the_sampler_would_give_them(world, sampler) -> None:
         assert stage.is_recording() is recorded
     assert stage.get_span_context().trace_flags.sampled is wanted
     assert ("tts.vocoder" in here.drain().names()) is wanted
+
+
+@pytest.mark.parametrize("above", [None, (False, 0), (False, 1), (False, 3), (True, 0), (True, 1)])
+@pytest.mark.parametrize("sampler", [*USUAL, *UNUSUAL], ids=lambda sampler: sampler.get_description())
+def test_a_synthesis_gets_what_the_sdk_would_give_it_below_any_parent(world, sampler, above) -> None:
+    """Samplers that answer always the same are not asked."""
+    here, context = world(sampler=sampler), context_api.Context()
+    if above is not None:
+        parent = SpanContext(5, 6, above[0], TraceFlags(above[1]), TraceState([("vendor", "x")]))
+        context = trace.set_span_in_context(NonRecordingSpan(parent), context)
+    token = context_api.attach(context)
+    try:
+        theirs = here.tracers.get_tracer("theirs").start_span("root")
+        with here.synthesis() as synthesis:
+            assert synthesis.is_recording() is theirs.is_recording()
+    finally:
+        context_api.detach(token)
+    wanted, found = theirs.get_span_context(), synthesis.get_span_context()
+    assert (found.trace_flags, found.trace_state) == (wanted.trace_flags, wanted.trace_state)
 
 
 def test_a_remote_unsampled_parent_is_followed(world) -> None:
