@@ -21,12 +21,9 @@ class DeviceTimes:
 
     def start(self, record: LateSpan) -> None:
         """Note what the device has passed already."""
-        if (clock := self._recorder.clock) is None:
-            return
-        for stage in record.own_stages():
-            if stage.timing is not None:
-                contain("clock", clock.passed, _timed(record))
-                return
+        clock = self._recorder.clock
+        if clock is not None and (timed := _timed(record)):
+            contain("clock", clock.passed, timed)
 
     def is_ready(self, record: LateSpan, give_up: bool = False) -> bool:
         """Whether the record's stages have their times; not while a device is still at work on one of them."""

@@ -87,16 +87,11 @@ def _steps(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
 
 
-@functools.lru_cache(maxsize=1024)
-def _parts(path: str) -> tuple[str, tuple[str, ...]]:
-    first, *rest = path.split(".")
-    return first, tuple(rest)
-
-
 def _follow(call: Call, path: str) -> Any:
-    first, rest = _parts(path)
+    steps = iter(_steps(path))
+    first = next(steps)
     found = call.instance if first == "self" else call.arguments.get(first)
-    for part in rest:
+    for part in steps:
         found = _step(found, part)
     return found
 

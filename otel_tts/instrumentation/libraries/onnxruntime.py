@@ -101,8 +101,8 @@ def _is_in_a_stage(synthesis: Synthesis, status: str | None) -> bool:
     stage: StageRecord
     if isinstance(span, StageSpan):
         stage = span
-    elif opened := synthesis.stages.open.copy():
-        stage = opened[-1]
+    elif opened := synthesis.stages.open[-1:]:
+        stage = opened[0]
     else:
         return False
     if status is not None and stage.timing is None:
